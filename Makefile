@@ -1,0 +1,49 @@
+# Every command of the project. Nothing needs Docker, a GPU, an installed Redis or a compiler.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+
+.PHONY: help demo test serve lint format bench clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+# The stamps are files so that a second call costs nothing.
+.venv/base.stamp: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "convq needs Python 3.11 or newer with venv (Debian: apt-get install python3-venv)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing convq into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+.venv/dev.stamp: .venv/base.stamp
+	@echo "installing the development tools into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: .venv/base.stamp ## start the local stack, run real jobs through HTTP, write demo-out/index.html
+	@$(BIN)/convq demo --out demo-out
+
+test: .venv/dev.stamp ## lint, type-check and run every test
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest
+
+serve: .venv/base.stamp ## the local stack, kept running, data kept in convq-data/
+	@$(BIN)/convq serve --data convq-data
+
+lint: .venv/dev.stamp ## ruff, mypy and the import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: .venv/dev.stamp ## apply the formatter
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: .venv/dev.stamp ## measure against peers, write bench/results/
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python bench/run.py
+
+clean: ## remove what the commands made
+	rm -rf .venv demo-out convq-data

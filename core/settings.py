@@ -1,0 +1,75 @@
+"""All settings, each with its environment variable, in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator can set, read from ``CONVQ_*`` environment variables.
+
+    Times are in seconds and sizes in bytes.
+
+    Examples
+    --------
+    >>> Settings(redis_url="redis://127.0.0.1:6379/5").redis_url
+    'redis://127.0.0.1:6379/5'
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CONVQ_", extra="ignore", frozen=True)
+
+    redis_url: str = Field(
+        default="redis://127.0.0.1:6379/0", description="Redis for records, events and messages."
+    )
+    redis_timeout: float = Field(
+        default=1.5, gt=0, description="How long one Redis call may take before it counts as away."
+    )
+    redis_prefix: str = Field(default="convq", description="First part of every key.")
+    store_url: str = Field(
+        default="convq-data/artifacts",
+        description="Where artifacts live: a folder, or an s3://, gs:// or az:// URL.",
+    )
+    cache_dir: Path = Field(
+        default=Path("~/.cache/convq").expanduser(),
+        description="Measured device constants; safe to delete.",
+    )
+
+    retention: float = Field(
+        default=7 * 86400,
+        gt=0,
+        description="Jobs are deleted this long after they end; artifacts after their last use.",
+    )
+    sweep_interval: float = Field(default=60, gt=0, description="Time between retention sweeps.")
+
+    lease: float = Field(
+        default=10, gt=0, description="A worker that is silent this long loses its job."
+    )
+    max_attempts: int = Field(
+        default=3, ge=1, description="A job that is lost this often is failed as poison."
+    )
+    reconcile_interval: float = Field(
+        default=2, gt=0, description="Time between looks for lost leases and messages."
+    )
+    resend_after: float = Field(
+        default=5, gt=0, description="A queued job without a message is sent again after this."
+    )
+    cancel_grace: float = Field(
+        default=1,
+        gt=0,
+        description="A cancelled job that goes on this long has its process killed.",
+    )
+    heartbeat_interval: float = Field(
+        default=2, gt=0, description="Time between a worker's signs of life."
+    )
+
+    max_upload: int = Field(default=4 << 30, gt=0, description="Largest artifact.")
+    max_pixels: int = Field(
+        default=400_000_000, gt=0, description="Largest picture, checked before it is decoded."
+    )
+    max_inputs: int = Field(default=10_000, gt=0, description="Most inputs of one job.")
+    memory_cap: int = Field(
+        default=4 << 30, gt=0, description="Most memory that one planned convolution may take."
+    )
