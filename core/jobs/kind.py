@@ -1,0 +1,83 @@
+"""What a job kind is: a Spec, a plan, a run, and the references of the Spec to artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.conv import Device
+from core.jobs.run import Run
+from core.store.artifacts import Artifact, ArtifactStore
+
+
+class Spec(BaseModel):
+    """Base of the body of every job."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: str
+    label: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Free text to find the job by; GET /v1/jobs filters on it.",
+    )
+
+
+SpecT = TypeVar("SpecT", bound=Spec)
+
+
+@dataclass(frozen=True)
+class Planning:
+    """What a kind may look at to plan a job: records and devices, not whole inputs.
+
+    Attributes
+    ----------
+    artifacts : ArtifactStore
+        To read small artifacts such as kernels.
+    inputs : dict
+        The records of all artifacts that the Spec refers to, by digest.
+    device : Device
+        Where the job will run, as far as is known.
+    memory_cap : int
+        Most bytes that one convolution may take.
+    """
+
+    artifacts: ArtifactStore
+    inputs: dict[str, Artifact]
+    device: Device
+    memory_cap: int
+
+
+@dataclass(frozen=True)
+class Kind(Generic[SpecT]):
+    """A job kind; one file ends with one of these.
+
+    Attributes
+    ----------
+    name : str
+        The value of ``kind`` in a job's body.
+    summary : str
+        One sentence for people who choose a kind.
+    spec : type
+        The pydantic model of the body.
+    references : callable
+        ``(spec) -> digests`` of all artifacts that the job needs, without repeats.
+    items : callable
+        ``(spec) -> int``, the number of items that progress counts.
+    plan : callable
+        ``(spec, planning) -> dict``, JSON-ready; raises `core.errors.InvalidInput` for what can be
+        known to fail before the job is queued.
+    run : callable
+        ``(spec, run) -> None``; reports through the `Run`.
+    """
+
+    name: str
+    summary: str
+    spec: type[SpecT]
+    references: Callable[[SpecT], tuple[str, ...]]
+    items: Callable[[SpecT], int]
+    plan: Callable[[SpecT, Planning], dict[str, Any]]
+    run: Callable[[SpecT, Run], None]

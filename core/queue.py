@@ -1,0 +1,59 @@
+"""What the API and the workers must agree on to meet in Celery, without importing it.
+
+A message holds nothing but a job's id: it wakes a worker up, the record says what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.settings import Settings
+
+TASK = "convq.run_job"
+QUEUE = "convq"
+
+# Much longer than any message stays unacknowledged by a live worker's broker connection; a
+# redelivery before that would be harmless anyway, since the second claim fails.
+_VISIBILITY_TIMEOUT = 6 * 3600
+
+
+def celery_config(settings: Settings) -> dict[str, Any]:
+    """Return the Celery configuration that both sides use."""
+    return {
+        "broker_url": settings.redis_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            "global_keyprefix": _key_prefix(settings),
+            "visibility_timeout": _VISIBILITY_TIMEOUT,
+            "socket_connect_timeout": settings.redis_timeout,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "task_default_queue": QUEUE,
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_publish_retry": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_concurrency": 1,
+        "worker_pool": "prefork",
+        # The parent must never touch CUDA, so the child must not be a fork of it.
+        "worker_pool_start_method": "spawn",
+        "worker_enable_remote_control": False,
+        "worker_send_task_events": False,
+        "worker_hijack_root_logger": False,
+        "worker_proc_alive_timeout": 60,
+        # The lease decides whether work goes on, not Celery's connection to the broker.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+    }
+
+
+def depth(client: Any, settings: Settings) -> int:
+    """Return the number of messages that wait in the broker."""
+    return int(client.llen(f"{_key_prefix(settings)}{QUEUE}"))
+
+
+def _key_prefix(settings: Settings) -> str:
+    return f"{settings.redis_prefix}:celery:"

@@ -1,0 +1,74 @@
+"""The connection to Redis and the Lua scripts that are the store's transactions."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from core.settings import Settings
+
+_LUA = files("core.store") / "lua"
+
+
+def connect(settings: Settings, **options: Any) -> redis.Redis:
+    """Return a thread-safe client that answers or fails within ``settings.redis_timeout``.
+
+    A lost connection is tried again once, at once: a restarted server is noticed without an
+    error, and an absent one is reported quickly instead of being waited for.
+    """
+    return redis.Redis.from_url(
+        settings.redis_url,
+        **{
+            "decode_responses": True,
+            "socket_timeout": settings.redis_timeout,
+            "socket_connect_timeout": settings.redis_timeout,
+            "socket_keepalive": True,
+            "health_check_interval": 30,
+            "retry": Retry(NoBackoff(), 1),
+            "client_name": "convq",
+        }
+        | options,
+    )
+
+
+class Scripts:
+    """The Lua files beside this module, callable by name.
+
+    Parameters
+    ----------
+    client : redis.Redis
+        A client that decodes responses.
+    prefix : str
+        First part of every key.
+
+    Examples
+    --------
+    >>> scripts = Scripts(redis.Redis(), "convq")
+    >>> callable(scripts.run)
+    True
+    """
+
+    def __init__(self, client: redis.Redis, prefix: str) -> None:
+        self._prefix = prefix
+        self._scripts = {
+            name: client.register_script(source) for name, source in _sources().items()
+        }
+
+    def run(self, name: str, *args: Any) -> Any:
+        """Run the script; one script is one transaction."""
+        return self._scripts[name](args=[self._prefix, *args])
+
+
+@cache
+def _sources() -> dict[str, str]:
+    common = (_LUA / "_common.lua").read_text()
+    return {
+        entry.name.removesuffix(".lua"): common + entry.read_text()
+        for entry in _LUA.iterdir()
+        if entry.name.endswith(".lua") and not entry.name.startswith("_")
+    }

@@ -1,0 +1,32 @@
+"""Documents: JSON that belongs to a job, kept out of Redis when it is large.
+
+A record must stay under 16 KB, but a job may have ten thousand inputs. So a small document is text
+in the record, and a large one is an artifact that the record names.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from core.store.artifacts import ArtifactStore
+
+_INLINE = 4096
+
+
+def write(artifacts: ArtifactStore, document: Any) -> str:
+    """Return the text to keep in a record: the JSON itself, or the digest of an artifact."""
+    text = json.dumps(document, separators=(",", ":"))
+    if len(text) <= _INLINE:
+        return text
+    return artifacts.put(text.encode(), "application/json").digest
+
+
+def read(artifacts: ArtifactStore, text: str) -> Any:
+    """Return the document that `write` returned ``text`` for."""
+    return json.loads(artifacts.read(text) if is_artifact(text) else text)
+
+
+def is_artifact(text: str) -> bool:
+    """Tell whether the document is an artifact that the job must refer to."""
+    return text.startswith("sha256:")

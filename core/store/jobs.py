@@ -1,0 +1,465 @@
+"""The job records: the truth about every job.
+
+A Celery message is only a wake-up. Whoever wants to run a job claims it here, renews the claim
+while it works, and commits only if the claim still holds. Every transition is one Lua script, so it
+happens wholly or not at all, with the server's clock.
+
+States::
+
+    queued ──claim──> running ──finish──> succeeded | failed | cancelled
+       │ ^               │
+       │ └──── lease expired, worker drains
+       └──cancel──> cancelled          failed | cancelled ──retry──> queued
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import redis
+
+from core.errors import Conflict, InvalidInput, NotFound
+from core.store.connection import Scripts
+from core.store.ids import new_id
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+STATES: tuple[State, ...] = ("queued", "running", "succeeded", "failed", "cancelled")
+TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
+
+_IDEMPOTENCY_MS = 24 * 3600 * 1000
+_PAGE_SCAN = 500
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at running a job. Times are seconds since the epoch."""
+
+    number: int
+    worker: str
+    started: float
+    ended: float | None = None
+    outcome: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: items done (failed ones included) of all, and what happens now."""
+
+    done: int = 0
+    total: int = 0
+    failed: int = 0
+    stage: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job record as it was at one moment. Times are seconds since the epoch.
+
+    Attributes
+    ----------
+    spec, plan, results : str
+        Documents (see `core.store.documents`).
+    queued : float
+        When it last entered the queue by submission or retry.
+    error : dict or None
+        What went wrong, in a failed job.
+    timings : dict
+        Seconds per stage, once it ended.
+    """
+
+    id: str
+    kind: str
+    state: State
+    label: str | None
+    spec: str
+    plan: str | None
+    results: str | None
+    progress: Progress
+    attempt: int
+    worker: str | None
+    pid: int | None
+    created: float
+    queued: float
+    started: float | None
+    finished: float | None
+    cancel_requested: float | None
+    error: dict[str, Any] | None
+    timings: dict[str, float]
+
+
+class Event(NamedTuple):
+    """One entry of a job's event stream."""
+
+    id: str
+    event: str
+    data: dict[str, Any]
+
+
+class Page(NamedTuple):
+    """Some jobs, newest first, and where the next page starts (None at the end)."""
+
+    jobs: list[Job]
+    cursor: str | None
+
+
+class JobStore:
+    """Reads and changes job records.
+
+    Parameters
+    ----------
+    client : redis.Redis
+        A client that decodes responses.
+    prefix : str
+        First part of every key.
+    """
+
+    def __init__(self, client: redis.Redis, prefix: str = "convq") -> None:
+        # redis-py types every answer as possibly awaitable.
+        self._redis: Any = client
+        self._prefix = prefix
+        self._scripts = Scripts(client, prefix)
+
+    # -- submitting and reading -------------------------------------------------------------
+
+    def submit(
+        self,
+        *,
+        kind: str,
+        spec: str,
+        plan: str | None = None,
+        label: str | None = None,
+        total: int = 0,
+        artifacts: list[str],
+        idempotency_key: str = "",
+        fingerprint: str = "",
+    ) -> tuple[Job, bool]:
+        """Record a new queued job; return it and whether it is new.
+
+        Parameters
+        ----------
+        kind, spec, plan, label
+            As in `Job`.
+        total : int
+            Items that the job has.
+        artifacts : list of str
+            Digests that the job refers to; they are kept as long as the job is.
+        idempotency_key, fingerprint : str
+            The same key with the same fingerprint gives the job that it gave before.
+
+        Raises
+        ------
+        NotFound
+            An artifact does not exist.
+        InvalidInput
+            The idempotency key was used for another request.
+        """
+        record = {"kind": kind, "spec": spec, "progress": json.dumps({"total": total})}
+        if plan is not None:
+            record["plan"] = plan
+        if label:
+            record["label"] = label
+        outcome, value = self._scripts.run(
+            "submit",
+            new_id(),
+            idempotency_key,
+            fingerprint,
+            _IDEMPOTENCY_MS,
+            json.dumps(record),
+            *artifacts,
+        )
+        if outcome == "missing":
+            raise NotFound("there is no such artifact; upload it first", given=value)
+        if outcome == "conflict":
+            raise InvalidInput(
+                "this key was used for another request",
+                field="Idempotency-Key",
+                given=idempotency_key,
+                accepted="a new key, or the same request again",
+            )
+        return self.get(value), outcome == "created"
+
+    def get(self, job_id: str) -> Job:
+        """Return the record of ``job_id``, or raise `NotFound`."""
+        record: dict[str, str] = self._redis.hgetall(self._key(job_id))
+        if not record:
+            raise _unknown(job_id)
+        return _from_record(record)
+
+    def attempts(self, job_id: str) -> list[Attempt]:
+        """Return the attempts at the job, first first."""
+        entries: list[str] = self._redis.lrange(self._key(job_id, "attempts"), 0, -1)
+        return [_attempt(json.loads(entry)) for entry in entries]
+
+    def page(
+        self,
+        *,
+        state: State | None = None,
+        kind: str | None = None,
+        label: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """Return a page of jobs, newest first, that match all given filters.
+
+        Walks the index of the most selective filter and looks each candidate up in the others,
+        so a page costs the same whether there are a hundred jobs or a hundred thousand.
+        """
+        indexes = [
+            f"{self._prefix}:jobs:{name}:{value}"
+            for name, value in (("state", state), ("kind", kind), ("label", label))
+            if value
+        ] or [f"{self._prefix}:jobs"]
+        pipeline = self._redis.pipeline(transaction=False)
+        for index in indexes:
+            pipeline.zcard(index)
+        walked, *others = (
+            index for _, index in sorted(zip(pipeline.execute(), indexes, strict=True))
+        )
+        found: list[str] = []
+        upper = f"({cursor}" if cursor else "+"
+        while len(found) <= limit:
+            ids: list[str] = self._redis.zrevrangebylex(walked, upper, "-", start=0, num=_PAGE_SCAN)
+            if not ids:
+                break
+            upper = f"({ids[-1]}"
+            for other in others:
+                scores: list[float | None] = self._redis.zmscore(other, ids)
+                ids = [job for job, score in zip(ids, scores, strict=True) if score is not None]
+                if not ids:
+                    break
+            found += ids
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in found[:limit]:
+            pipeline.hgetall(self._key(job_id))
+        # A job may have been deleted between the index and the record.
+        jobs = [_from_record(record) for record in pipeline.execute() if record]
+        return Page(jobs, found[limit - 1] if len(found) > limit else None)
+
+    def counts(self) -> dict[State, int]:
+        """Return the number of jobs in each state."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for state in STATES:
+            pipeline.zcard(f"{self._prefix}:jobs:state:{state}")
+        return dict(zip(STATES, pipeline.execute(), strict=True))
+
+    def oldest_queued(self) -> float | None:
+        """Return when the longest waiting job was created, or None."""
+        ids: list[str] = self._redis.zrangebylex(
+            f"{self._prefix}:jobs:state:queued", "-", "+", start=0, num=1
+        )
+        return self.get(ids[0]).created if ids else None
+
+    def events(self, job_id: str, after: str = "0") -> list[Event]:
+        """Return the job's events with ids greater than ``after``."""
+        entries: list[Any] = self._redis.xrange(self.events_key(job_id), f"({after}")
+        return [parse_event(entry) for entry in entries]
+
+    def events_key(self, job_id: str) -> str:
+        """Return the key of the job's event stream, for those who wait on it."""
+        return self._key(job_id, "events")
+
+    # -- running ----------------------------------------------------------------------------
+
+    def claim(self, job_id: str, *, worker: str, pid: int, lease: float) -> int | None:
+        """Claim a queued job for ``lease`` seconds; return the attempt's number, or None."""
+        attempt, *_ = self._scripts.run("claim", job_id, worker, pid, _ms(lease))
+        return attempt or None
+
+    def renew(
+        self, job_id: str, attempt: int, *, lease: float, progress: Progress | None = None
+    ) -> Literal["ok", "cancel", "drain", "lost"]:
+        """Renew the claim, note progress, and learn what is asked of the worker."""
+        text = "" if progress is None else json.dumps(vars(progress))
+        answer: Literal["ok", "cancel", "drain", "lost"] = self._scripts.run(
+            "renew", job_id, attempt, _ms(lease), text
+        )
+        return answer
+
+    def finish(
+        self,
+        job_id: str,
+        attempt: int,
+        state: Literal["succeeded", "failed", "cancelled"],
+        *,
+        progress: Progress,
+        timings: dict[str, float],
+        results: str | None = None,
+        error: dict[str, Any] | None = None,
+        plan: str | None = None,
+        artifacts: tuple[str, ...] = (),
+    ) -> bool:
+        """Commit the end of an attempt; False (and nothing changed) if it lost its claim."""
+        fields = {"progress": json.dumps(vars(progress)), "timings": json.dumps(timings)}
+        documents = {
+            "results": results,
+            "plan": plan,
+            "error": json.dumps(error) if error else None,
+        }
+        fields |= {name: text for name, text in documents.items() if text is not None}
+        reason = error["message"] if error else ""
+        return bool(
+            self._scripts.run(
+                "finish", job_id, attempt, state, json.dumps(fields), reason, *artifacts
+            )
+        )
+
+    def release(self, job_id: str, attempt: int, reason: str) -> bool:
+        """Give a claimed job back to the queue; False if the claim was lost."""
+        return bool(self._scripts.run("release", job_id, attempt, reason))
+
+    def abandon(self, job_id: str, *, worker: str, reason: str, max_attempts: int) -> State | None:
+        """Take a job from ``worker``, whose process died; return the new state, if it had it."""
+        state: State | None = self._scripts.run("abandon", job_id, worker, reason, max_attempts)
+        return state
+
+    def expire(self, *, max_attempts: int, limit: int = 100) -> dict[str, State]:
+        """Take jobs from workers that let their lease run out; return the new states."""
+        moved = self._scripts.run("expire", max_attempts, limit)
+        return dict(zip(moved[::2], moved[1::2], strict=True))
+
+    def due(self, *, age: float, messages: int, limit: int = 1000) -> list[str]:
+        """Return jobs that wait for ``age`` seconds without a message, to be sent again."""
+        ids: list[str] = self._scripts.run("due", _ms(age), messages, limit)
+        return ids
+
+    def running_on(self, worker: str) -> Job | None:
+        """Return the job that ``worker`` runs now."""
+        job_id = self._redis.hget(f"{self._prefix}:running", worker)
+        if job_id is None:
+            return None
+        try:
+            return self.get(str(job_id))
+        except NotFound:
+            return None
+
+    # -- what users ask for -----------------------------------------------------------------
+
+    def cancel(self, job_id: str) -> State:
+        """Cancel a queued job at once, ask a running one to stop; return the state after.
+
+        Raises
+        ------
+        NotFound
+            There is no such job.
+        Conflict
+            The job has ended otherwise.
+        """
+        state: State | None = self._scripts.run("cancel", job_id)
+        if state is None:
+            raise _unknown(job_id)
+        if state in ("succeeded", "failed"):
+            raise Conflict(f"the job has {state} already", field="state", given=state)
+        return state
+
+    def retry(self, job_id: str) -> None:
+        """Queue a failed or cancelled job again.
+
+        Raises
+        ------
+        NotFound
+            There is no such job.
+        Conflict
+            The job is in another state.
+        """
+        done, *state = self._scripts.run("retry", job_id)
+        if not done:
+            if not state or state[0] is None:
+                raise _unknown(job_id)
+            raise Conflict(
+                "only a failed or cancelled job can be tried again",
+                field="state",
+                given=state[0],
+                accepted=["failed", "cancelled"],
+            )
+
+    def delete(self, job_id: str) -> None:
+        """Delete the record of an ended job; its artifacts go when nothing else needs them.
+
+        Raises
+        ------
+        NotFound
+            There is no such job.
+        Conflict
+            The job has not ended.
+        """
+        outcome = self._scripts.run("delete", job_id)
+        if outcome is None:
+            raise _unknown(job_id)
+        if outcome != "deleted":
+            raise Conflict(
+                "cancel the job first", field="state", given=outcome, accepted=sorted(TERMINAL)
+            )
+
+    def sweep(self, age: float, limit: int = 1000) -> int:
+        """Delete jobs that ended more than ``age`` seconds ago; return how many."""
+        seconds, _ = self._redis.time()
+        ids: list[str] = self._redis.zrange(
+            f"{self._prefix}:ended",
+            "-inf",
+            (int(seconds) - age) * 1000,
+            byscore=True,
+            offset=0,
+            num=limit,
+        )
+        return sum(self._scripts.run("delete", job_id) == "deleted" for job_id in ids)
+
+    def _key(self, job_id: str, part: str = "") -> str:
+        return f"{self._prefix}:job:{job_id}" + (f":{part}" if part else "")
+
+
+def parse_event(entry: tuple[str, dict[str, str]]) -> Event:
+    """Return the `Event` of one raw stream entry."""
+    event_id, fields = entry
+    data = json.loads(fields["data"])
+    if "at" in data:
+        data["at"] /= 1000
+    return Event(event_id, fields["event"], data)
+
+
+def _from_record(record: dict[str, str]) -> Job:
+    def seconds(field: str) -> float | None:
+        return int(record[field]) / 1000 if field in record else None
+
+    return Job(
+        id=record["id"],
+        kind=record["kind"],
+        state=record["state"],  # type: ignore[arg-type]
+        label=record.get("label"),
+        spec=record["spec"],
+        plan=record.get("plan"),
+        results=record.get("results"),
+        progress=Progress(**json.loads(record.get("progress", "{}"))),
+        attempt=int(record["attempt"]),
+        worker=record.get("worker"),
+        pid=int(record["pid"]) if "pid" in record else None,
+        created=int(record["created"]) / 1000,
+        queued=int(record["queued"]) / 1000,
+        started=seconds("started"),
+        finished=seconds("finished"),
+        cancel_requested=seconds("cancel_requested"),
+        error=json.loads(record["error"]) if "error" in record else None,
+        timings=json.loads(record.get("timings", "{}")),
+    )
+
+
+def _attempt(entry: dict[str, Any]) -> Attempt:
+    ended = entry.get("ended")
+    return Attempt(
+        number=int(entry["number"]),
+        worker=entry["worker"],
+        started=entry["started"] / 1000,
+        ended=None if ended is None else ended / 1000,
+        outcome=entry.get("outcome"),
+        reason=entry.get("reason"),
+    )
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+def _unknown(job_id: str) -> NotFound:
+    return NotFound("there is no such job (it may have expired)", field="id", given=job_id)

@@ -1,0 +1,15 @@
+-- id, attempt, final state, fields as JSON, reason, then the digests of the results. The fence:
+-- returns 0 and changes nothing unless this attempt still owns the job.
+local id, attempt, state, fields, reason = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+if not owns(id, attempt) then return 0 end
+for i = 7, #ARGV do
+  if redis.call('EXISTS', artifact_key(ARGV[i])) == 0 then
+    return redis.error_reply('artifact ' .. ARGV[i] .. ' of the result does not exist')
+  end
+end
+local now = now_ms()
+set_fields(id, fields)
+for i = 7, #ARGV do refer(id, ARGV[i], now) end
+end_attempt(id, now, state, reason ~= '' and reason or nil)
+enter(id, state, now)
+return 1

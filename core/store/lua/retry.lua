@@ -1,0 +1,11 @@
+-- id. Returns {1} when the job was queued again, else {0, state}.
+local id = ARGV[2]
+local key = job_key(id)
+local state = redis.call('HGET', key, 'state')
+if state ~= 'failed' and state ~= 'cancelled' then return { 0, state } end
+local now = now_ms()
+redis.call('HDEL', key, 'finished', 'error', 'cancel_requested', 'progress', 'results', 'timings', 'started')
+redis.call('HSET', key, 'lost', 0, 'queued', now)
+redis.call('ZREM', P .. ':ended', id)
+enter(id, 'queued', now, { reason = 'retried' })
+return { 1 }

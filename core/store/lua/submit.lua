@@ -1,0 +1,28 @@
+-- id, idempotency key ('' for none), fingerprint of the request, its lifetime in ms, record as
+-- JSON, then the digests that the job refers to.
+local id, idem, fingerprint, lifetime, fields = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local now = now_ms()
+local idem_key = P .. ':idempotency:' .. idem
+if idem ~= '' then
+  local seen = redis.call('HMGET', idem_key, 'fingerprint', 'job')
+  if seen[2] and redis.call('EXISTS', job_key(seen[2])) == 1 then
+    return { seen[1] == fingerprint and 'exists' or 'conflict', seen[2] }
+  end
+end
+for i = 7, #ARGV do
+  if redis.call('EXISTS', artifact_key(ARGV[i])) == 0 then return { 'missing', ARGV[i] } end
+end
+set_fields(id, fields)
+local key = job_key(id)
+redis.call('HSET', key, 'id', id, 'created', now, 'queued', now, 'attempt', 0, 'lost', 0)
+for i = 7, #ARGV do refer(id, ARGV[i], now) end
+redis.call('ZADD', P .. ':jobs', 0, id)
+redis.call('ZADD', P .. ':jobs:kind:' .. redis.call('HGET', key, 'kind'), 0, id)
+local label = redis.call('HGET', key, 'label')
+if label then redis.call('ZADD', P .. ':jobs:label:' .. label, 0, id) end
+if idem ~= '' then
+  redis.call('HSET', idem_key, 'fingerprint', fingerprint, 'job', id)
+  redis.call('PEXPIRE', idem_key, lifetime)
+end
+enter(id, 'queued', now)
+return { 'created', id }
