@@ -1,0 +1,294 @@
+"""Redis, API and workers on this machine, as one thing that starts and stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+
+from convq.stack.lock import lock_folder
+from convq.stack.logs import fresh_log
+from convq.stack.ports import claim_port
+from convq.stack.process import Process, stop
+from convq.stack.redis_server import RedisServer
+from convq.stack.supervisor import Death, Supervisor
+from core.errors import Conflict, InvalidInput, Unavailable
+
+# Seconds between the request to end and the kill. A worker finishes its job or hands it back.
+WORKER_DEADLINE = 30.0
+API_DEADLINE = 5.0
+REDIS_DEADLINE = 10.0
+
+
+class LocalStack:
+    """The whole service on one machine: the same for ``convq serve``, the demo and the tests.
+
+    Parameters
+    ----------
+    data : Path
+        Folder for everything that is kept: ``redis/``, ``artifacts/``, ``logs/``.
+    port : int
+        Of the API; 0 stands for any free one.
+    host : str
+        Address that the API listens on.
+    workers : int
+        Number of Celery workers, named ``worker-1``, ``worker-2``, ...
+    redis_url : str, optional
+        A Redis that runs already, which is then neither started nor stopped. By default one is
+        started for the stack alone.
+    environment : mapping of str to str, optional
+        ``CONVQ_*`` settings for API and workers, over those of this process.
+    on_death : callable, optional
+        Called with the :class:`~convq.stack.supervisor.Death` of each process that will be
+        restarted.
+
+    Raises
+    ------
+    InvalidInput
+        When `workers`, `port` or `host` is not acceptable.
+
+    Examples
+    --------
+    ::
+
+        with LocalStack(Path("data")) as stack:
+            client = convq.Client(stack.url)
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        workers: int = 1,
+        redis_url: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        on_death: Callable[[Death], None] = lambda death: None,
+    ) -> None:
+        if workers < 1:
+            raise InvalidInput(
+                "too few workers", field="workers", given=workers, accepted="1 or more"
+            )
+        self.data = data.expanduser().absolute()
+        self.host = host
+        self.workers = [f"worker-{number}" for number in range(1, workers + 1)]
+        self.redis: RedisServer | None = None
+        self.port = 0
+        self._wanted_port = port
+        self._outside_redis_url = redis_url
+        self._environment = dict(environment or {})
+        self._on_death = on_death
+        self._lock: int | None = None
+        self._api: Process | None = None
+        self._workers: list[Process] = []
+        self._supervisor: Supervisor | None = None
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine finds the API."""
+        # "All interfaces" is an address to listen on, not one to call.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def redis_url(self) -> str:
+        """URL of the Redis in use."""
+        if self._outside_redis_url is not None:
+            return self._outside_redis_url
+        assert self.redis is not None, "the stack was never started"
+        return self.redis.url
+
+    @property
+    def store_url(self) -> str:
+        """Where artifacts are kept."""
+        settings = os.environ | self._environment
+        return settings.get("CONVQ_STORE_URL", str(self.data / "artifacts"))
+
+    def start(self, timeout: float = 60) -> None:
+        """Start everything and wait until the API answers and every worker is up.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to wait.
+
+        Raises
+        ------
+        Conflict
+            When another stack uses the folder, or another program the port.
+        Unavailable
+            When a process does not come up; with the end of its log. Nothing is left running.
+        """
+        self.data.mkdir(parents=True, exist_ok=True)
+        self._lock = lock_folder(self.data)
+        try:
+            self._start(time.monotonic() + timeout)
+        except BaseException:
+            self.stop(hurry=_AT_ONCE)
+            raise
+
+    def stop(self, hurry: threading.Event | None = None) -> list[str]:
+        """Drain: workers first, then the API, then Redis. Then nothing of the stack runs any more.
+
+        Parameters
+        ----------
+        hurry : threading.Event, optional
+            Setting it ends all waiting: what still runs is killed.
+
+        Returns
+        -------
+        list of str
+            Names of the processes that did not end in time and were killed.
+        """
+        if self._supervisor is not None:
+            self._supervisor.stop()
+            self._supervisor = None
+        killed = stop(self._workers, deadline=WORKER_DEADLINE, hurry=hurry)
+        if self._api is not None:
+            killed += stop([self._api], deadline=API_DEADLINE, hurry=hurry)
+        if self.redis is not None:
+            killed += stop([self.redis.process], deadline=REDIS_DEADLINE, hurry=hurry)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        return killed
+
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers, in order."""
+        return [worker.pid for worker in self._workers]
+
+    def kill_worker(self, index: int = 0) -> int:
+        """Kill a worker as a crash would; it is started again. Returns the old process id."""
+        pid = self._workers[index].pid
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def restart_redis(self, *, crash: bool = False) -> None:
+        """Stop the stack's Redis, or crash it, and start it again with its port and data.
+
+        Parameters
+        ----------
+        crash : bool
+            Kill it with SIGKILL rather than ask it to end.
+
+        Raises
+        ------
+        Conflict
+            When the Redis in use was not started by the stack.
+        """
+        if self.redis is None or self._supervisor is None:
+            raise Conflict("only a Redis that the running stack started can be restarted")
+        with self._supervisor.looking_away():
+            if crash:
+                self.redis.kill()
+                self.redis.start()
+            else:
+                self.redis.restart()
+
+    def wait_until_ready(self, timeout: float = 60) -> None:
+        """Wait until the API answers and every worker is up, also after a crash.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to wait.
+
+        Raises
+        ------
+        Unavailable
+            When that does not happen in time.
+        """
+        self._await_ready(time.monotonic() + timeout)
+
+    def __enter__(self) -> LocalStack:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _start(self, end: float) -> None:
+        self.port = claim_port(self._wanted_port, self.host)
+        logs = self.data / "logs"
+        if self._outside_redis_url is None:
+            assert self._lock is not None
+            self.redis = RedisServer(
+                self.data / "redis", log=fresh_log(logs, "redis"), keep=[self._lock]
+            )
+            self.redis.start()
+        environment = self._child_environment()
+
+        def module(name: str, *arguments: str) -> Process:
+            command = [sys.executable, "-m", *arguments]
+            return Process(name, command, log=fresh_log(logs, name), environment=environment)
+
+        self._api = module("api", "api", "--host", self.host, "--port", str(self.port))
+        self._workers = [module(name, "workers", "--name", name) for name in self.workers]
+        children = [self._api, *self._workers]
+        for process in children:
+            process.start()
+        self._await_ready(end, children)
+        if self.redis is not None:
+            children.append(self.redis.process)
+        self._supervisor = Supervisor(children, self._on_death)
+        self._supervisor.start()
+
+    def _child_environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            **self._environment,
+            "CONVQ_REDIS_URL": self.redis_url,
+            "CONVQ_STORE_URL": self.store_url,
+            "CONVQ_API_HOST": self.host,
+            "CONVQ_API_PORT": str(self.port),
+            # A folder named `api` or `workers` where the user happens to stand is not ours.
+            "PYTHONSAFEPATH": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _await_ready(self, end: float, must_run: list[Process] | None = None) -> None:
+        with httpx.Client(base_url=self.url, timeout=5, trust_env=False) as client:
+            while missing := self._missing(client):
+                for process in must_run or []:
+                    if not process.running():
+                        raise _not_up(process, f"{process.name} ended with {process.returncode}")
+                if time.monotonic() > end:
+                    assert self._api is not None
+                    slow = next((p for p in self._workers if p.name == missing), self._api)
+                    raise _not_up(slow, f"{missing} is not up in time")
+                time.sleep(0.05)
+
+    def _missing(self, client: httpx.Client) -> str | None:
+        """Name one part that is not up yet."""
+        try:
+            if client.get("/readyz").status_code != httpx.codes.OK:
+                return "api"
+            answer = client.get("/v1/workers").raise_for_status().json()
+        except httpx.HTTPError:
+            return "api"
+        up = {worker["name"] for worker in answer["workers"] if worker["state"] == "up"}
+        return next((name for name in self.workers if name not in up), None)
+
+
+_AT_ONCE = threading.Event()
+_AT_ONCE.set()
+
+
+def _not_up(process: Process, what: str) -> Unavailable:
+    lines = "\n".join(process.last_lines())
+    return Unavailable(f"{what}; the last lines of {process.log}:\n{lines}")

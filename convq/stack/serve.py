@@ -1,0 +1,113 @@
+"""``convq serve``: the local stack in the foreground until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from convq.stack.local import LocalStack
+from convq.stack.report import print_death, print_start
+
+
+def serve(*, data: Path, port: int = 8000, host: str = "127.0.0.1", workers: int = 1) -> int:
+    """Run Redis, the API and workers until SIGINT, SIGTERM or SIGHUP, then drain.
+
+    Redis is the one that ``CONVQ_REDIS_URL`` names, else ``redis-server`` or ``valkey-server`` on
+    PATH, else the bundled one. A first signal lets running jobs finish or go back to the queue; a
+    second one ends everything at once. Nothing that was accepted is lost either way.
+
+    Parameters
+    ----------
+    data : Path
+        Folder for records, artifacts and logs; made when missing.
+    port : int
+        Of the API; 0 stands for any free one.
+    host : str
+        Address that the API listens on.
+    workers : int
+        Number of Celery workers.
+
+    Returns
+    -------
+    int
+        Exit status: 0 after a drain, 1 when something did not end by itself and was killed, 130
+        when it was interrupted before it was up.
+
+    Raises
+    ------
+    Conflict
+        When another stack uses the folder, or another program the port.
+    InvalidInput
+        When an argument is not acceptable.
+    Unavailable
+        When Redis, the API or a worker does not come up.
+    """
+    console = Console(highlight=False)
+    stack = LocalStack(
+        data,
+        port=port,
+        host=host,
+        workers=workers,
+        redis_url=os.environ.get("CONVQ_REDIS_URL"),
+        on_death=lambda death: print_death(console, death),
+    )
+    try:
+        with console.status("starting Redis, API and workers"), _interrupted_by_signals():
+            stack.start()
+    except KeyboardInterrupt:
+        console.print("interrupted; nothing runs")
+        return 130
+    with _signal_events() as (asked, again):
+        try:
+            print_start(console, stack)
+            asked.wait()
+            console.print("[bold]stopping[/] [dim](running jobs finish or go back to the queue;")
+            console.print("[dim]Ctrl-C again stops at once)[/]")
+        finally:
+            killed = stack.stop(again)
+    if killed:
+        console.print(f"[yellow]killed {', '.join(killed)}[/]; the logs are in {data / 'logs'}")
+        return 1
+    console.print("[bold green]stopped[/]; jobs and results are kept in", str(stack.data))
+    return 0
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handled_by(handle):
+        yield
+
+
+@contextmanager
+def _signal_events() -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Turn the first signal into one event and the second into another."""
+    asked, again = threading.Event(), threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        (again if asked.is_set() else asked).set()
+
+    with _handled_by(handle):
+        yield asked, again
+
+
+@contextmanager
+def _handled_by(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

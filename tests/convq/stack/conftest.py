@@ -1,0 +1,77 @@
+"""Small programs to run, and a way to see what runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from convq.stack.process import Process
+
+FAMILY = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print("child", child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether the process runs; one that is dead but not yet waited for does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def becomes_true(condition: Callable[[], object], seconds: float = 10) -> bool:
+    """Say whether the condition becomes true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@pytest.fixture
+def alive():
+    return is_alive
+
+
+@pytest.fixture
+def eventually():
+    return becomes_true
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Make a :class:`Process` from Python code; all are killed at the end."""
+    made: list[Process] = []
+
+    def make(code: str, name: str = "program") -> Process:
+        process = Process(name, [sys.executable, "-S", "-c", code], log=tmp_path / f"{name}.log")
+        made.append(process)
+        return process
+
+    yield make
+    for process in made:
+        process.kill()
+
+
+@pytest.fixture
+def family(python):
+    """A running process and the id of the child that it started."""
+    parent = python(FAMILY, "family")
+    parent.start()
+    assert becomes_true(parent.last_lines)
+    child = int(parent.last_lines()[-1].split()[1])
+    assert is_alive(parent.pid)
+    assert is_alive(child)
+    assert os.getpgid(child) == parent.pid
+    return parent, child
