@@ -1,0 +1,239 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
+
+import httpx
+
+from convq.client import downloads, operations, uploads, watching
+from convq.client.driving import (
+    DEFAULT_TIMEOUT,
+    connection_error,
+    counted,
+    http_options,
+    request_options,
+    service_url,
+)
+from convq.client.flow import (
+    Close,
+    Effect,
+    Feed,
+    Flow,
+    Open,
+    Read,
+    Request,
+    Send,
+    Sleep,
+    Stream,
+    Work,
+)
+from convq.client.models import Artifact, Event, Job, JobPlan, Kinds, Queue, Results, Worker
+from convq.client.sources import Uploadable
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """`Client` for asyncio: the same methods with the same parameters, to be awaited.
+
+    `jobs` and `events` are asynchronous iterators. Hashing and files are left to threads.
+
+    Parameters
+    ----------
+    url : str, optional
+        Address of the service; without it ``CONVQ_URL``, then ``http://127.0.0.1:8000``.
+    timeout : float, optional
+        Longest silence of the service in seconds.
+    transport : httpx.AsyncBaseTransport, optional
+        Carries the requests in place of the network.
+
+    Raises
+    ------
+    InvalidInput
+        If ``url`` is no http or https address.
+
+    Examples
+    --------
+    ::
+
+        async with convq.AsyncClient() as client:
+            job = await client.submit(inputs=["cat.jpg"], kernel="sobel-magnitude")
+            async for event in client.events(job):
+                print(event.name, event.data)
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.url = service_url(url)
+        self._timeout = timeout
+        self._http = httpx.AsyncClient(transport=transport, **http_options(self.url, timeout))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def upload(
+        self, value: Uploadable, *, on_sent: Callable[[int], None] | None = None
+    ) -> Artifact:
+        """Store bytes on the service: see `Client.upload`."""
+        return await self._run(uploads.upload(value, on_sent))
+
+    async def submit(
+        self,
+        kind: str = "convolve",
+        *,
+        inputs: Any,
+        wait: float | None = None,
+        idempotency_key: str | None = None,
+        **spec: Any,
+    ) -> Job:
+        """Upload what is needed and queue a job: see `Client.submit`."""
+        return await self._run(
+            operations.submit(kind, inputs, wait, idempotency_key, spec, self._timeout)
+        )
+
+    async def plan(self, kind: str = "convolve", *, inputs: Any, **spec: Any) -> JobPlan:
+        """Plan a job without queueing it: see `Client.plan`."""
+        return await self._run(operations.plan(kind, inputs, spec))
+
+    async def job(self, job_id: str) -> Job:
+        """Read a job's record: see `Client.job`."""
+        return await self._run(operations.job(job_id))
+
+    def jobs(
+        self, *, state: str | None = None, kind: str | None = None, label: str | None = None
+    ) -> AsyncIterator[Job]:
+        """Iterate over jobs, newest first: see `Client.jobs`."""
+        filters = {"state": state, "kind": kind, "label": label}
+        return self._each(operations.JobPages(filters))
+
+    async def wait(
+        self,
+        job: Job | str,
+        timeout: float | None = None,
+        on_progress: Callable[[Job], None] | None = None,
+    ) -> Job:
+        """Wait for a job's end and return its record: see `Client.wait`."""
+        return await self._run(watching.wait(job, timeout, on_progress))
+
+    def events(self, job: Job | str, after: str | None = None) -> AsyncIterator[Event]:
+        """Iterate over a job's events until its end: see `Client.events`."""
+        return self._each(watching.EventFeed(job, after))
+
+    async def results(self, job: Job | str) -> Results:
+        """List a job's results and failures: see `Client.results`."""
+        return await self._run(operations.results(job))
+
+    @overload
+    async def result(
+        self, job: Job | str, name: str | None = None, as_: Literal["array"] = "array"
+    ) -> npt.NDArray[Any]: ...
+    @overload
+    async def result(
+        self, job: Job | str, name: str | None = None, *, as_: Literal["bytes"]
+    ) -> bytes: ...
+    @overload
+    async def result(self, job: Job | str, name: str | None = None, *, as_: Path) -> Path: ...
+    async def result(self, job: Job | str, name: str | None = None, as_: Any = "array") -> Any:
+        """Fetch one result: see `Client.result`."""
+        return await self._run(downloads.fetch(job, name, as_))
+
+    async def download(self, job: Job | str, folder: str | Path) -> list[Path]:
+        """Write all of a job's results into a folder: see `Client.download`."""
+        return await self._run(downloads.download(job, Path(folder)))
+
+    async def cancel(self, job: Job | str) -> Job:
+        """Ask for a job to stop: see `Client.cancel`."""
+        return await self._run(operations.cancel(job))
+
+    async def retry(self, job: Job | str) -> Job:
+        """Queue a failed or cancelled job again: see `Client.retry`."""
+        return await self._run(operations.retry(job))
+
+    async def delete(self, job: Job | str) -> None:
+        """Forget a job that has ended: see `Client.delete`."""
+        await self._run(operations.delete(job))
+
+    async def kinds(self) -> Kinds:
+        """List the kinds of jobs and the kernels that have names."""
+        return await self._run(operations.kinds())
+
+    async def queue(self) -> Queue:
+        """Tell how much work waits."""
+        return await self._run(operations.queue())
+
+    async def workers(self) -> list[Worker]:
+        """List the workers."""
+        return await self._run(operations.workers())
+
+    async def _each(self, feed: Feed[T]) -> AsyncIterator[T]:
+        try:
+            while (item := await self._run(feed.next())) is not None:
+                yield item
+        finally:
+            await self._run(feed.close())
+
+    async def _run(self, flow: Flow[T]) -> T:
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    outcome = await self._perform(effect)
+                except BaseException as error:  # noqa: BLE001 - the flow decides, and cleans up
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(outcome)
+        except StopIteration as end:
+            return cast("T", end.value)
+
+    async def _perform(self, effect: Effect) -> Any:
+        try:
+            match effect:
+                case Send(request):
+                    return await self._http.send(self._build(request))
+                case Open(request):
+                    response = await self._http.send(self._build(request), stream=True)
+                    return Stream(response, response.aiter_bytes())
+                case Read(stream):
+                    return await anext(cast("AsyncIterator[bytes]", stream.chunks), b"")
+                case Close(stream):
+                    return await stream.response.aclose()
+                case Sleep(seconds):
+                    return await asyncio.sleep(seconds)
+                case Work(function):
+                    return await asyncio.to_thread(function)
+        except httpx.TransportError as error:
+            raise connection_error(self.url, error) from error
+
+    def _build(self, request: Request) -> httpx.Request:
+        body = None if request.chunks is None else _awaited(request)
+        return self._http.build_request(content=body, **request_options(request))
+
+
+async def _awaited(request: Request) -> AsyncIterator[bytes]:
+    for chunk in counted(request):
+        yield chunk

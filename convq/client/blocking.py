@@ -1,0 +1,334 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
+
+import httpx
+
+from convq.client import downloads, operations, uploads, watching
+from convq.client.driving import (
+    DEFAULT_TIMEOUT,
+    connection_error,
+    counted,
+    http_options,
+    request_options,
+    service_url,
+)
+from convq.client.flow import (
+    Close,
+    Effect,
+    Feed,
+    Flow,
+    Open,
+    Read,
+    Request,
+    Send,
+    Sleep,
+    Stream,
+    Work,
+)
+from convq.client.models import Artifact, Event, Job, JobPlan, Kinds, Queue, Results, Worker
+from convq.client.sources import Uploadable
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+T = TypeVar("T")
+
+
+class Client:
+    """A convq service, seen from Python.
+
+    Requests that can be repeated without harm are repeated while the service is away for a
+    moment. What the service answers as a problem is raised as the exception of `core.errors`
+    that its code names; a service that cannot be reached raises `core.errors.Unavailable`.
+
+    Parameters
+    ----------
+    url : str, optional
+        Address of the service; without it ``CONVQ_URL``, then ``http://127.0.0.1:8000``.
+    timeout : float, optional
+        Longest silence of the service in seconds.
+    transport : httpx.BaseTransport, optional
+        Carries the requests in place of the network.
+
+    Raises
+    ------
+    InvalidInput
+        If ``url`` is no http or https address.
+
+    Examples
+    --------
+    ::
+
+        with convq.Client() as client:
+            job = client.submit(inputs=["cat.jpg"], kernel={"preset": "gaussian", "sigma": 2})
+            client.wait(job)
+            client.download(job, "blurred/")
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url = service_url(url)
+        self._timeout = timeout
+        self._http = httpx.Client(transport=transport, **http_options(self.url, timeout))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def upload(
+        self, value: Uploadable, *, on_sent: Callable[[int], None] | None = None
+    ) -> Artifact:
+        """Store bytes on the service; bytes that it has already are not sent again.
+
+        Parameters
+        ----------
+        value : path, bytes, open binary file or array
+            Files are streamed, whatever their size. Arrays are stored as ``.npy``.
+        on_sent : callable, optional
+            Told how many bytes have been sent so far.
+
+        Returns
+        -------
+        Artifact
+            Its ``digest`` names the bytes from now on.
+
+        Raises
+        ------
+        InvalidInput
+            If ``value`` cannot be uploaded.
+        UnsupportedMedia
+            If the bytes are of a known format and damaged.
+        IntegrityError
+            If a file changed while it was read.
+        """
+        return self._run(uploads.upload(value, on_sent))
+
+    def submit(
+        self,
+        kind: str = "convolve",
+        *,
+        inputs: Any,
+        wait: float | None = None,
+        idempotency_key: str | None = None,
+        **spec: Any,
+    ) -> Job:
+        """Upload what is needed and queue a job.
+
+        Parameters
+        ----------
+        kind : str
+            The kind of job; `kinds` lists them.
+        inputs : one or a list of path, bytes, open binary file, array, digest or dict
+            What the job works on. Digests, and dicts with ``artifact`` and ``name``, refer to
+            bytes that are stored already; everything else is uploaded first.
+        wait : float, optional
+            Seconds to let the service wait for the job's end before it answers.
+        idempotency_key : str, optional
+            The same key with the same job gives the same job. By default a new key per call,
+            so that a request that is sent twice makes one job.
+        **spec
+            The further fields of the job: ``kernel``, ``mode``, ``boundary``, ``label`` and so
+            on. ``kernel`` may also be the name of a preset, a nested list, an array, or a
+            `pathlib.Path`, which is uploaded.
+
+        Returns
+        -------
+        Job
+            With its ``plan``.
+
+        Raises
+        ------
+        InvalidInput
+            If a field is not acceptable; the error names it.
+        """
+        return self._run(
+            operations.submit(kind, inputs, wait, idempotency_key, spec, self._timeout)
+        )
+
+    def plan(self, kind: str = "convolve", *, inputs: Any, **spec: Any) -> JobPlan:
+        """Plan a job without queueing it; parameters as in `submit`."""
+        return self._run(operations.plan(kind, inputs, spec))
+
+    def job(self, job_id: str) -> Job:
+        """Read a job's record.
+
+        Raises
+        ------
+        NotFound
+            If there is no such job.
+        """
+        return self._run(operations.job(job_id))
+
+    def jobs(
+        self, *, state: str | None = None, kind: str | None = None, label: str | None = None
+    ) -> Iterator[Job]:
+        """Iterate over the jobs that match every given filter, newest first."""
+        filters = {"state": state, "kind": kind, "label": label}
+        return self._each(operations.JobPages(filters))
+
+    def wait(
+        self,
+        job: Job | str,
+        timeout: float | None = None,
+        on_progress: Callable[[Job], None] | None = None,
+    ) -> Job:
+        """Wait for a job's end, good or bad, and return its record.
+
+        Survives broken connections and restarts of the service.
+
+        Parameters
+        ----------
+        job : Job or str
+            The job or its id.
+        timeout : float, optional
+            Seconds to wait; without it as long as it takes.
+        on_progress : callable, optional
+            Told the job as it is at first, after every change, and at the end.
+
+        Raises
+        ------
+        TimeoutError
+            If the job has not ended in time. It goes on.
+        """
+        return self._run(watching.wait(job, timeout, on_progress))
+
+    def events(self, job: Job | str, after: str | None = None) -> Iterator[Event]:
+        """Iterate over a job's events until its end, resuming when the connection breaks.
+
+        Parameters
+        ----------
+        job : Job or str
+            The job or its id.
+        after : str, optional
+            Start after the event with this id; without it at the job's first.
+        """
+        return self._each(watching.EventFeed(job, after))
+
+    def results(self, job: Job | str) -> Results:
+        """List a job's results in the order of its inputs, and the inputs that failed."""
+        return self._run(operations.results(job))
+
+    @overload
+    def result(
+        self, job: Job | str, name: str | None = None, as_: Literal["array"] = "array"
+    ) -> npt.NDArray[Any]: ...
+    @overload
+    def result(
+        self, job: Job | str, name: str | None = None, *, as_: Literal["bytes"]
+    ) -> bytes: ...
+    @overload
+    def result(self, job: Job | str, name: str | None = None, *, as_: Path) -> Path: ...
+    def result(self, job: Job | str, name: str | None = None, as_: Any = "array") -> Any:
+        """Fetch one result.
+
+        Parameters
+        ----------
+        job : Job or str
+            The job or its id.
+        name : str, optional
+            The result's name; may be left out when there is only one.
+        as_ : {"array", "bytes"} or pathlib.Path
+            A NumPy array, the bytes as they are stored, or the file to write them to.
+
+        Raises
+        ------
+        NotFound
+            If there is no such result.
+        IntegrityError
+            If the bytes that arrive are not those that were stored.
+        """
+        return self._run(downloads.fetch(job, name, as_))
+
+    def download(self, job: Job | str, folder: str | Path) -> list[Path]:
+        """Write all of a job's results into a folder, by their names; return the files."""
+        return self._run(downloads.download(job, Path(folder)))
+
+    def cancel(self, job: Job | str) -> Job:
+        """Ask for a job to stop; it is ``cancelled`` once its work has really stopped."""
+        return self._run(operations.cancel(job))
+
+    def retry(self, job: Job | str) -> Job:
+        """Queue a failed or cancelled job again."""
+        return self._run(operations.retry(job))
+
+    def delete(self, job: Job | str) -> None:
+        """Forget a job that has ended, and its results."""
+        self._run(operations.delete(job))
+
+    def kinds(self) -> Kinds:
+        """List the kinds of jobs and the kernels that have names."""
+        return self._run(operations.kinds())
+
+    def queue(self) -> Queue:
+        """Tell how much work waits."""
+        return self._run(operations.queue())
+
+    def workers(self) -> list[Worker]:
+        """List the workers."""
+        return self._run(operations.workers())
+
+    def _each(self, feed: Feed[T]) -> Iterator[T]:
+        try:
+            while (item := self._run(feed.next())) is not None:
+                yield item
+        finally:
+            self._run(feed.close())
+
+    def _run(self, flow: Flow[T]) -> T:
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    outcome = self._perform(effect)
+                except BaseException as error:  # noqa: BLE001 - the flow decides, and cleans up
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(outcome)
+        except StopIteration as end:
+            return cast("T", end.value)
+
+    def _perform(self, effect: Effect) -> Any:
+        try:
+            match effect:
+                case Send(request):
+                    return self._http.send(self._build(request))
+                case Open(request):
+                    response = self._http.send(self._build(request), stream=True)
+                    return Stream(response, response.iter_bytes())
+                case Read(stream):
+                    return next(cast("Iterator[bytes]", stream.chunks), b"")
+                case Close(stream):
+                    return stream.response.close()
+                case Sleep(seconds):
+                    return time.sleep(seconds)
+                case Work(function):
+                    return function()
+        except httpx.TransportError as error:
+            raise connection_error(self.url, error) from error
+
+    def _build(self, request: Request) -> httpx.Request:
+        body = None if request.chunks is None else counted(request)
+        return self._http.build_request(content=body, **request_options(request))

@@ -1,0 +1,211 @@
+"""What the service answers, typed.
+
+Each model keeps fields that this version does not know (a newer service may send them); they
+are attributes too, and `model_dump` returns them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
+"""The states that a job never leaves, except by `Client.retry`."""
+
+
+class Model(BaseModel):
+    """Base of all answers: immutable, tolerant of further fields."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Artifact(Model):
+    """Stored bytes, named by their SHA-256.
+
+    ``shape`` and ``dtype`` are those of the decoded array, ``None`` where the bytes hold none.
+    """
+
+    digest: str
+    size: int
+    media_type: str
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+
+
+class Progress(Model):
+    """How far a job is, in items; ``failed`` items count as done too."""
+
+    done: int = 0
+    total: int | None = None
+    failed: int = 0
+    stage: str | None = None
+
+
+class Candidate(Model):
+    """An algorithm that the planner weighed: what it would take, or why it cannot."""
+
+    algorithm: str
+    seconds: float | None = None
+    bytes: int | None = None
+    refused: str | None = None
+
+
+class PlanGroup(Model):
+    """The inputs of one shape, and how they will be computed."""
+
+    inputs: int
+    input_shape: tuple[int, ...]
+    kernel_shape: tuple[int, ...]
+    chosen: str
+    why: str
+    seconds: float | None = None
+    bytes: int | None = None
+    candidates: list[Candidate] = Field(default_factory=list)
+
+
+class JobPlan(Model):
+    """How a job will be computed: predicted seconds in total, bytes at the peak."""
+
+    device: dict[str, Any] = Field(default_factory=dict)
+    seconds: float | None = None
+    bytes: int | None = None
+    groups: list[PlanGroup] = Field(default_factory=list)
+
+
+class Attempt(Model):
+    """One time that a worker took the job."""
+
+    number: int
+    worker: str | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    outcome: str | None = None
+    reason: str | None = None
+
+
+class Timings(Model):
+    """Where the time went, in seconds."""
+
+    queued: float | None = None
+    ran: float | None = None
+    stages: dict[str, float] = Field(default_factory=dict)
+
+
+class Problem(Model):
+    """Why a job failed."""
+
+    code: str = "error"
+    title: str | None = None
+    detail: str | None = None
+    message: str | None = None
+    field: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The reason in a sentence."""
+        return self.detail or self.message or self.title or self.code
+
+
+class Job(Model):
+    """A job as the service records it.
+
+    ``state`` is ``queued``, ``running``, ``succeeded``, ``failed`` or ``cancelled``. Jobs that
+    come from a listing have no ``plan``.
+    """
+
+    id: str
+    kind: str
+    state: str
+    label: str | None = None
+    progress: Progress = Field(default_factory=Progress)
+    plan: JobPlan | None = None
+    attempts: list[Attempt] = Field(default_factory=list)
+    timings: Timings = Field(default_factory=Timings)
+    error: Problem | None = None
+    created: datetime | None = None
+    started: datetime | None = None
+    finished: datetime | None = None
+    cancel_requested: bool = False
+    links: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has come to its end, good or bad."""
+        return self.state in TERMINAL
+
+
+class Event(Model):
+    """Something that happened to a job: ``name`` is state, progress, attempt or item."""
+
+    id: str
+    name: str
+    data: dict[str, Any]
+
+
+class Result(Model):
+    """One output of a job; ``input`` says which input it came from."""
+
+    name: str
+    digest: str
+    media_type: str
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    input: Any = None
+
+
+class Failure(Model):
+    """One input that could not be computed; the other inputs were."""
+
+    input: Any = None
+    name: str | None = None
+    code: str = "error"
+    message: str = ""
+
+
+class Results(Model):
+    """The outputs of a job in the order of its inputs, and the inputs that failed."""
+
+    results: list[Result] = Field(default_factory=list)
+    failures: list[Failure] = Field(default_factory=list)
+
+
+class Preset(Model):
+    """A kernel that has a name."""
+
+    name: str
+    summary: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    array: Any = None
+
+
+class Kind(Model):
+    """A kind of job; ``schema_`` is the JSON schema of its body."""
+
+    name: str
+    summary: str = ""
+    schema_: dict[str, Any] = Field(default_factory=dict, alias="schema")
+
+
+class Kinds(Model):
+    """What the service can do."""
+
+    kinds: list[Kind] = Field(default_factory=list)
+    presets: list[Preset] = Field(default_factory=list)
+
+
+class Queue(Model):
+    """How much work waits: jobs per queue."""
+
+    depth: dict[str, int] = Field(default_factory=dict)
+
+
+class Worker(Model):
+    """A worker's last sign of life."""
+
+    name: str
+    state: str
+    device: Any = None
+    running: Any = None
+    last_seen: Any = None

@@ -1,0 +1,140 @@
+"""The operations of the API: how each is asked for, and how its answer is read."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from convq.client.flow import Flow, Request
+from convq.client.models import Job, JobPlan, Kinds, Model, Queue, Results, Worker
+from convq.client.retry import exchange
+from convq.client.uploads import job_body
+
+M = TypeVar("M", bound=Model)
+
+_PAGE = 100
+
+
+def get(path: str, model: type[M], **params: str) -> Flow[M]:
+    """Read one resource."""
+    answer = yield from exchange(Request("GET", path, params=params))
+    return model.model_validate_json(answer.content)
+
+
+def job_path(job: Job | str, *parts: str) -> str:
+    """Return the path of a job, or of something below it."""
+    return "/".join(["/v1/jobs", *(quote(part, safe="") for part in (id_of(job), *parts))])
+
+
+def id_of(job: Job | str) -> str:
+    """Return the id of a job, given either way."""
+    return job.id if isinstance(job, Job) else job
+
+
+def submit(
+    kind: str,
+    inputs: Any,
+    wait: float | None,
+    idempotency_key: str | None,
+    spec: Mapping[str, Any],
+    timeout: float,
+) -> Flow[Job]:
+    """Upload the inputs and queue a job."""
+    body = yield from job_body(kind, inputs, spec)
+    # With a key the service recognises the request when an answer got lost and it comes again.
+    headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+    if wait is not None:
+        headers["Prefer"] = f"wait={wait:g}"
+        timeout += wait
+    answer = yield from exchange(
+        Request("POST", "/v1/jobs", headers=headers, json=body, timeout=timeout)
+    )
+    return Job.model_validate_json(answer.content)
+
+
+def plan(kind: str, inputs: Any, spec: Mapping[str, Any]) -> Flow[JobPlan]:
+    """Upload the inputs and plan a job without queueing it."""
+    body = yield from job_body(kind, inputs, spec)
+    answer = yield from exchange(Request("POST", "/v1/plans", json=body))
+    return JobPlan.model_validate(json.loads(answer.content)["plan"])
+
+
+def job(job_id: str) -> Flow[Job]:
+    """Read a job's record."""
+    return get(job_path(job_id), Job)
+
+
+def results(of: Job | str) -> Flow[Results]:
+    """Read the list of a job's results."""
+    return get(job_path(of, "results"), Results)
+
+
+def cancel(of: Job | str) -> Flow[Job]:
+    """Ask for a job to stop."""
+    answer = yield from exchange(Request("POST", job_path(of, "cancel")))
+    return Job.model_validate_json(answer.content)
+
+
+def retry(of: Job | str) -> Flow[Job]:
+    """Queue a failed or cancelled job again."""
+    # Not repeatable: the second request would find the job queued, and that is a conflict.
+    answer = yield from exchange(Request("POST", job_path(of, "retry"), repeatable=False))
+    return Job.model_validate_json(answer.content)
+
+
+def delete(of: Job | str) -> Flow[None]:
+    """Forget a job that has ended."""
+    yield from exchange(Request("DELETE", job_path(of), repeatable=False))
+
+
+def kinds() -> Flow[Kinds]:
+    """Read what the service can do."""
+    return get("/v1/kinds", Kinds)
+
+
+def queue() -> Flow[Queue]:
+    """Read how much work waits."""
+    return get("/v1/queue", Queue)
+
+
+def workers() -> Flow[list[Worker]]:
+    """Read which workers there are."""
+    answer = yield from exchange(Request("GET", "/v1/workers"))
+    return [Worker.model_validate(worker) for worker in json.loads(answer.content)["workers"]]
+
+
+class JobPages:
+    """The jobs that match a filter, newest first, a page at a time.
+
+    Parameters
+    ----------
+    filters : mapping of str to str or None
+        ``state``, ``kind`` and ``label``.
+    """
+
+    def __init__(self, filters: Mapping[str, str | None]) -> None:
+        self._params = {name: value for name, value in filters.items() if value is not None}
+        self._params["limit"] = str(_PAGE)
+        self._page: Iterator[Job] = iter(())
+        self._more = True
+
+    def next(self) -> Flow[Job | None]:
+        """Return the next job, ``None`` after the last."""
+        while True:
+            for found in self._page:
+                return found
+            if not self._more:
+                return None
+            answer = yield from exchange(Request("GET", "/v1/jobs", params=self._params))
+            page = json.loads(answer.content)
+            self._page = iter([Job.model_validate(summary) for summary in page["jobs"]])
+            self._more = page["next"] is not None
+            if self._more:
+                self._params = {**self._params, "cursor": page["next"]}
+
+    def close(self) -> Flow[None]:
+        """Let go of what the iteration holds: nothing, between pages."""
+        yield from ()

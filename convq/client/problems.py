@@ -1,0 +1,89 @@
+"""The API's problems (RFC 9457) as the exceptions of `core.errors`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+
+from core.errors import ConvqError, NotFound, TooLarge, Unavailable
+
+
+def _by_code(base: type[ConvqError]) -> dict[str, type[ConvqError]]:
+    found = {base.code: base}
+    for child in base.__subclasses__():
+        found |= _by_code(child)
+    return found
+
+
+_ERRORS = _by_code(ConvqError)
+# What a proxy, or a framework before its handlers run, may answer without a problem body.
+_ERRORS_BY_STATUS = {
+    404: NotFound,
+    413: TooLarge,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+
+
+class _Shown(str):
+    """A value that the service has already made readable: shown as it is, without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def raise_for_problem(response: httpx.Response) -> None:
+    """Raise the exception that an unsuccessful answer stands for.
+
+    Parameters
+    ----------
+    response : httpx.Response
+        An answer whose body has been read.
+
+    Raises
+    ------
+    ConvqError
+        The subclass whose ``code`` the problem names. A code that this version does not know
+        gives a plain `ConvqError` that states the HTTP status.
+
+    Examples
+    --------
+    >>> problem = {"status": 404, "code": "not_found", "detail": "no such job"}
+    >>> raise_for_problem(httpx.Response(404, json=problem))
+    Traceback (most recent call last):
+    core.errors.NotFound: no such job
+    """
+    if response.is_success:
+        return
+    problem = _problem(response)
+    text = str(problem.get("detail") or problem.get("title") or response.reason_phrase)
+    kind = _ERRORS.get(str(problem.get("code")), ConvqError)
+    if kind is ConvqError:
+        kind = _ERRORS_BY_STATUS.get(response.status_code, ConvqError)
+        text = f"HTTP {response.status_code}: {text}"
+    raise kind(
+        text,
+        field=problem.get("field"),
+        given=_shown(problem.get("given")),
+        accepted=problem.get("accepted"),
+    )
+
+
+def _problem(response: httpx.Response) -> dict[str, Any]:
+    try:
+        problem = response.json()
+    except ValueError:
+        # Not from the service itself: a proxy's page, perhaps. Its first words may help.
+        return {"detail": " ".join(response.text[:200].split())}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _shown(given: Any) -> Any:
+    if given is None:
+        return None
+    return _Shown(given if isinstance(given, str) else json.dumps(given))
