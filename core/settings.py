@@ -61,6 +61,11 @@ class Settings(BaseSettings):
         gt=0,
         description="A cancelled job that goes on this long has its process killed.",
     )
+    drain: float = Field(
+        default=10,
+        gt=0,
+        description="A worker that is told to stop gives its job back after this.",
+    )
     heartbeat_interval: float = Field(
         default=2, gt=0, description="Time between a worker's signs of life."
     )

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.conv import Device
+from core.conv.device import Device
 from core.jobs.run import Run
 from core.store.artifacts import Artifact, ArtifactStore
 

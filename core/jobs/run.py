@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.conv import Device
+from core.conv.device import Device
 from core.errors import Cancelled, ConvqError, LeaseLost
 from core.store.artifacts import Artifact, ArtifactStore, digest_of_file
 from core.store.jobs import Progress

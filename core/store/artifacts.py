@@ -26,7 +26,7 @@ import redis
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from core.errors import IntegrityError, InvalidInput, NotFound
-from core.store.connection import Scripts
+from core.store.connection import Scripts, server_ms
 
 _CHUNK = 1 << 20
 _DIGEST_HEX = 64
@@ -217,11 +217,10 @@ class ArtifactStore:
 
         Returns how many were deleted.
         """
-        seconds, _ = self._redis.time()
         candidates: list[str] = self._redis.zrange(
             f"{self._prefix}:artifacts",
             "-inf",
-            (int(seconds) - age) * 1000,
+            server_ms(self._redis) - round(age * 1000),
             byscore=True,
             offset=0,
             num=limit,
@@ -287,8 +286,9 @@ class ArtifactStore:
         )
 
     def _is_recorded(self, key: str) -> bool:
-        name = key.rsplit("/", 1)[-1].partition(".")[0]
-        return bool(self._redis.hget(self._record_key(f"sha256:{name}"), "key") == key)
+        hexadecimal = key.rsplit("/", 1)[-1].partition(".")[0]
+        record = f"{self._prefix}:artifact:sha256:{hexadecimal}"
+        return bool(self._redis.hget(record, "key") == key)
 
     def _record_key(self, digest: str) -> str:
         return f"{self._prefix}:artifact:{parse_digest(digest)}"

@@ -36,6 +36,12 @@ def connect(settings: Settings, **options: Any) -> redis.Redis:
     )
 
 
+def server_ms(client: Any) -> int:
+    """Return the server's clock in milliseconds since the epoch."""
+    seconds, microseconds = client.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
 class Scripts:
     """The Lua files beside this module, callable by name.
 

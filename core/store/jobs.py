@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple
 import redis
 
 from core.errors import Conflict, InvalidInput, NotFound
-from core.store.connection import Scripts
+from core.store.connection import Scripts, server_ms
 from core.store.ids import new_id
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -395,11 +395,10 @@ class JobStore:
 
     def sweep(self, age: float, limit: int = 1000) -> int:
         """Delete jobs that ended more than ``age`` seconds ago; return how many."""
-        seconds, _ = self._redis.time()
         ids: list[str] = self._redis.zrange(
             f"{self._prefix}:ended",
             "-inf",
-            (int(seconds) - age) * 1000,
+            server_ms(self._redis) - round(age * 1000),
             byscore=True,
             offset=0,
             num=limit,

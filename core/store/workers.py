@@ -9,6 +9,7 @@ from typing import Any, Literal
 import redis
 
 from core.settings import Settings
+from core.store.connection import server_ms
 
 WorkerState = Literal["up", "busy", "draining", "unknown", "down"]
 
@@ -114,5 +115,4 @@ class WorkerStore:
         return "busy" if running else "up"
 
     def _now(self) -> float:
-        seconds, microseconds = self._redis.time()
-        return float(seconds) + float(microseconds) / 1e6
+        return server_ms(self._redis) / 1000

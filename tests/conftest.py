@@ -1,0 +1,43 @@
+"""Fixtures that many tests share: one real Redis, and an empty database in it for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from convq.stack.redis_server import RedisServer
+from core.settings import Settings
+from core.store.artifacts import ArtifactStore
+from core.store.connection import connect
+from core.store.jobs import JobStore
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(redis_server: RedisServer, tmp_path: Path) -> Settings:
+    return Settings(redis_url=redis_server.url, store_url=str(tmp_path / "artifacts"))
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[redis.Redis]:
+    with connect(settings) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def jobs(client: redis.Redis) -> JobStore:
+    return JobStore(client)
+
+
+@pytest.fixture
+def artifacts(client: redis.Redis, settings: Settings) -> ArtifactStore:
+    return ArtifactStore(settings.store_url, client)

@@ -1,0 +1,38 @@
+"""Starts a worker: Celery's prefork worker with one process, and the threads of its parent."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+from core.queue import QUEUE
+from core.settings import Settings
+
+
+def run(settings: Settings, *, name: str, queues: list[str] | None = None) -> int:
+    """Run a worker until it is told to stop; return its exit code.
+
+    Parameters
+    ----------
+    settings : Settings
+        As read from the environment: the worker's child process reads the same variables again.
+    name : str
+        Unique among the workers of one service; a worker that starts takes over the name.
+    queues : list of str, optional
+        Celery queues to serve; all work by default.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    from workers.app import app
+    from workers.parent import Parent
+
+    worker = app.Worker(
+        hostname=f"{name}@{socket.gethostname()}",
+        queues=queues or [QUEUE],
+        loglevel="INFO",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    Parent(settings, name).attach()
+    worker.start()
+    return int(worker.exitcode or 0)

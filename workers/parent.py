@@ -1,0 +1,137 @@
+"""What a worker's parent process does beside Celery: signs of life, reconciling, watching.
+
+The parent never runs a convolution and never touches a GPU, so it stays responsive whatever the
+child does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import redis
+from billiard.exceptions import WorkerLostError
+from celery import signals
+from redis.exceptions import RedisError
+
+from core.conv.device import cpu
+from core.settings import Settings
+from core.store.connection import connect
+from core.store.jobs import JobStore
+from core.store.workers import WorkerStore
+from workers.reconciler import Reconciler
+from workers.task import run_job
+from workers.warden import Warden
+
+log = logging.getLogger(__name__)
+
+_WATCH_INTERVAL = 0.25
+
+
+class Parent:
+    """The threads of one worker's parent process.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of this worker.
+    name : str
+        The worker's name.
+    """
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self._redis: redis.Redis = connect(settings)
+        self._jobs = JobStore(self._redis, settings.redis_prefix)
+        self._workers = WorkerStore(self._redis, settings)
+        self._about = _about()
+        self._stop = threading.Event()
+
+    def attach(self) -> None:
+        """Connect to the signals of the Celery worker in this process."""
+        signals.worker_ready.connect(self._on_ready, weak=False)
+        signals.worker_shutting_down.connect(self._on_shutting_down, weak=False)
+        signals.worker_shutdown.connect(self._on_shutdown, weak=False)
+        signals.task_failure.connect(self._on_failure, weak=False)
+
+    def _on_ready(self, **_: Any) -> None:
+        self._workers.forget(self._name)
+        reconciler = Reconciler(self._redis, self._settings, _send)
+        warden = Warden(self._redis, self._settings, self._name)
+        self._every(self._settings.heartbeat_interval, self._beat)
+        self._every(self._settings.reconcile_interval, reconciler.reconcile)
+        self._every(self._settings.sweep_interval, reconciler.sweep)
+        self._every(_WATCH_INTERVAL, warden.watch)
+
+    def _on_shutting_down(self, **_: Any) -> None:
+        # Called inside the signal handler: the waiting happens in a thread.
+        threading.Timer(self._settings.drain, self._drain).start()
+
+    def _drain(self) -> None:
+        if not self._stop.is_set():
+            self._workers.drain(self._name)
+
+    def _on_shutdown(self, **_: Any) -> None:
+        self._stop.set()
+        try:
+            self._workers.forget(self._name)
+        except RedisError as error:
+            log.warning("could not sign off: %s", error)
+
+    def _on_failure(self, exception: BaseException, args: Any, **_: Any) -> None:
+        # Sent here only for a child that died; what a kind raises is handled in the child.
+        if not isinstance(exception, WorkerLostError):
+            return
+        (job_id,) = args
+        state = self._jobs.abandon(
+            job_id,
+            worker=self._name,
+            reason="its process died",
+            max_attempts=self._settings.max_attempts,
+        )
+        log.warning("job %s: its process died; it is %s now", job_id, state or "elsewhere")
+        if state == "queued":
+            _send(job_id)
+
+    def _beat(self) -> None:
+        self._workers.beat(self._name, self._about)
+
+    def _every(self, seconds: float, action: Callable[[], None]) -> None:
+        def loop() -> None:
+            while True:
+                try:
+                    action()
+                except RedisError as error:
+                    log.warning("%s: Redis did not answer: %s", action.__qualname__, error)
+                except Exception:  # one defect must not end the watch for good
+                    log.exception("%s failed", action.__qualname__)
+                if self._stop.wait(seconds):
+                    return
+
+        threading.Thread(target=loop, name=action.__qualname__, daemon=True).start()
+
+
+def _send(job_id: str) -> None:
+    run_job.apply_async((job_id,))
+
+
+def _about() -> dict[str, Any]:
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "device": asdict(cpu()),
+        "versions": {
+            "convq": version("convq"),
+            "python": platform.python_version(),
+            "celery": version("celery"),
+            "numpy": version("numpy"),
+        },
+    }

@@ -1,0 +1,87 @@
+"""Puts right what crashes leave behind: lost leases, lost messages, expired jobs and artifacts.
+
+Every worker's parent runs one. All that it does is idempotent, so several at once do no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import redis
+
+from core import queue
+from core.settings import Settings
+from core.store.artifacts import ArtifactStore
+from core.store.jobs import JobStore
+
+log = logging.getLogger(__name__)
+
+# Files without a record are looked for this rarely: it lists the whole store.
+_STRAY_SWEEPS = 60
+
+
+class Reconciler:
+    """Compares what the records say with what is going on, and mends the difference.
+
+    Parameters
+    ----------
+    client : redis.Redis
+        A client that decodes responses.
+    settings : Settings
+        Intervals, limits and retention.
+    send : callable
+        ``send(job_id)`` puts a message for the job into the queue.
+    """
+
+    def __init__(
+        self, client: redis.Redis, settings: Settings, send: Callable[[str], None]
+    ) -> None:
+        self._redis = client
+        self._settings = settings
+        self._send = send
+        self._jobs = JobStore(client, settings.redis_prefix)
+        self._artifacts = ArtifactStore(settings.store_url, client, settings.redis_prefix)
+        self._watching_since: float | None = None
+        self._last_look = 0.0
+        self._sweeps = 0
+
+    def reconcile(self) -> None:
+        """Take jobs from silent workers and send again what has no message."""
+        for job_id, state in self._expire().items():
+            log.warning("job %s: its worker fell silent; it is %s now", job_id, state)
+            if state == "queued":
+                self._send(job_id)
+        for job_id in self._jobs.due(
+            age=self._settings.resend_after, messages=queue.depth(self._redis, self._settings)
+        ):
+            log.warning("job %s: it waited without a message; sent again", job_id)
+            self._send(job_id)
+
+    def sweep(self) -> None:
+        """Delete what has outlived its retention."""
+        retention = self._settings.retention
+        jobs = self._jobs.sweep(retention)
+        artifacts = self._artifacts.sweep(retention)
+        strays = self._artifacts.sweep_strays(retention) if self._sweeps % _STRAY_SWEEPS == 0 else 0
+        self._sweeps += 1
+        if jobs or artifacts or strays:
+            log.info(
+                "swept %d jobs, %d artifacts and %d stray files that outlived %.0f s",
+                jobs,
+                artifacts,
+                strays,
+                retention,
+            )
+
+    def _expire(self) -> dict[str, str]:
+        # After Redis was away, or at the start of everything, all leases look run out although
+        # their owners live. Only who has watched for a whole lease may judge one.
+        now = time.monotonic()
+        if self._watching_since is None or now - self._last_look > self._settings.lease:
+            self._watching_since = now
+        self._last_look = now
+        if now - self._watching_since < self._settings.lease:
+            return {}
+        return dict(self._jobs.expire(max_attempts=self._settings.max_attempts))

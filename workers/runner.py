@@ -1,0 +1,159 @@
+"""Runs one job from claim to commit."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from core.conv.device import cpu
+from core.errors import Cancelled, ConvqError, LeaseLost
+from core.jobs import registry
+from core.jobs.run import Drained, Run
+from core.settings import Settings
+from core.store import documents
+from core.store.artifacts import ArtifactStore
+from core.store.connection import connect
+from core.store.jobs import Job, JobStore
+from workers.lease import Lease
+
+log = logging.getLogger(__name__)
+
+REDIS_AWAY = (RedisConnectionError, RedisTimeoutError)
+
+# Finished work waits this long for a Redis that is away before it is given up.
+_PATIENCE_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the work of an attempt ended, before it is committed."""
+
+    state: Literal["succeeded", "failed", "cancelled", "released", "lost"]
+    error: dict[str, Any] | None = None
+    reason: str = ""
+
+
+class Runner:
+    """Claims jobs, runs their kind, and commits what came of it.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of this worker.
+    worker : str
+        The worker's name, as it stands in the records.
+    pid : int
+        The process that does the work (the parent kills it when a cancel is not answered).
+    """
+
+    def __init__(self, settings: Settings, *, worker: str, pid: int) -> None:
+        client = connect(settings)
+        self._settings = settings
+        self._worker = worker
+        self._pid = pid
+        self._jobs = JobStore(client, settings.redis_prefix)
+        self._artifacts = ArtifactStore(settings.store_url, client, settings.redis_prefix)
+        self._device = cpu()
+
+    def run(self, job_id: str) -> bool:
+        """Run the job if it can be claimed; True if it was given back and needs a new message."""
+        lease = self._settings.lease
+        attempt = self._jobs.claim(job_id, worker=self._worker, pid=self._pid, lease=lease)
+        if attempt is None:
+            return False
+        job = self._jobs.get(job_id)
+        with tempfile.TemporaryDirectory(prefix="convq-") as scratch:
+            run = Run(
+                artifacts=self._artifacts,
+                device=self._device,
+                memory_cap=self._settings.memory_cap,
+                scratch=Path(scratch),
+                total=job.progress.total,
+            )
+            with Lease(self._jobs, job_id, attempt, run, seconds=lease):
+                ending = self._work(job, run)
+                if ending.state == "released":
+                    return _persist(lambda: self._jobs.release(job_id, attempt, ending.reason))
+                if ending.state != "lost":
+                    _persist(lambda: self._commit(job_id, attempt, run, ending))
+        return False
+
+    def _work(self, job: Job, run: Run) -> Ending:
+        try:
+            kind = registry.by_name(job.kind)
+            kind.run(kind.spec.model_validate(documents.read(self._artifacts, job.spec)), run)
+        except Cancelled:
+            return Ending("cancelled")
+        except Drained:
+            return Ending("released", reason="the worker was asked to stop")
+        except LeaseLost:
+            return Ending("lost")
+        except ConvqError as error:
+            return Ending("failed", error.to_dict())
+        except REDIS_AWAY:
+            return Ending("released", reason="Redis went away")
+        except MemoryError:
+            return Ending(
+                "failed", {"code": "out_of_memory", "message": "the worker ran out of memory"}
+            )
+        except Exception:  # whatever a kind gets wrong must not take the worker with it
+            log.exception("job %s failed by a defect", job.id)
+            return Ending(
+                "failed",
+                {
+                    "code": "internal",
+                    "message": "a defect in convq stopped the job; the worker's log has details",
+                },
+            )
+        if run.failures and not run.results:
+            return Ending("failed", _all_failed(run.failures))
+        return Ending("succeeded")
+
+    def _commit(self, job_id: str, attempt: int, run: Run, ending: Ending) -> bool:
+        assert ending.state in ("succeeded", "failed", "cancelled")
+        results = documents.write(
+            self._artifacts, {"results": run.results, "failures": run.failures}
+        )
+        plan = None if run.plan is None else documents.write(self._artifacts, run.plan)
+        kept = {entry["digest"] for entry in run.results}
+        kept |= {text for text in (results, plan) if text and documents.is_artifact(text)}
+        return self._jobs.finish(
+            job_id,
+            attempt,
+            ending.state,
+            progress=run.progress,
+            timings=run.timings,
+            results=results,
+            plan=plan,
+            error=ending.error,
+            artifacts=tuple(sorted(kept)),
+        )
+
+
+def _all_failed(failures: list[dict[str, Any]]) -> dict[str, Any]:
+    first = failures[0]
+    return {
+        "code": "all_items_failed",
+        "message": f"none of the {len(failures)} inputs could be processed; "
+        f"the first, {first['name']}: {first['message']}",
+    }
+
+
+def _persist(commit: Callable[[], bool]) -> bool:
+    """Call ``commit`` until Redis answers; its fence makes a repeat harmless."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return commit()
+        except REDIS_AWAY:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)

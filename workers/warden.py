@@ -1,0 +1,52 @@
+"""Ends the process of a cancelled job that does not stop by itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+
+import redis
+
+from core.settings import Settings
+from core.store.jobs import JobStore
+
+log = logging.getLogger(__name__)
+
+
+class Warden:
+    """Watches the job of one worker from the worker's parent process.
+
+    Work asks often whether it should stop, but a long call into a library cannot. A job that goes
+    on for longer than ``settings.cancel_grace`` after its cancel has its process killed; the parent
+    replaces the process, and the record says ``cancelled`` once it is gone.
+
+    Parameters
+    ----------
+    client : redis.Redis
+        A client that decodes responses.
+    settings : Settings
+        For the grace.
+    worker : str
+        The worker's name.
+    """
+
+    def __init__(self, client: redis.Redis, settings: Settings, worker: str) -> None:
+        self._jobs = JobStore(client, settings.redis_prefix)
+        self._grace = settings.cancel_grace
+        self._worker = worker
+        self._overdue: tuple[str, float] | None = None
+
+    def watch(self) -> None:
+        """Kill the process of a job whose cancel has gone unanswered for too long."""
+        job = self._jobs.running_on(self._worker)
+        if job is None or job.cancel_requested is None or job.pid is None:
+            self._overdue = None
+            return
+        if self._overdue is None or self._overdue[0] != job.id:
+            self._overdue = (job.id, time.monotonic())
+        elif time.monotonic() - self._overdue[1] > self._grace:
+            log.warning("job %s did not stop when cancelled; killing process %d", job.id, job.pid)
+            os.kill(job.pid, signal.SIGKILL)
+            self._overdue = None
