@@ -99,7 +99,7 @@ def _softmax(taps: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
             accepted=["none", "sum", "size", "l2"],
         )
     # The largest exponent is 0, so nothing overflows and no sum is 0.
-    exponentials = np.exp(taps - taps.max(axis=axes, keepdims=True))
+    exponentials: NDArray[Any] = np.exp(taps - taps.max(axis=axes, keepdims=True))
     exponentials /= exponentials.sum(axis=axes, keepdims=True)
     return exponentials
 
@@ -107,7 +107,8 @@ def _softmax(taps: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
 def _largest_to_one(taps: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
     # So that neither a square nor a sum overflows, nor vanishes.
     largest = np.abs(taps).max(axis=axes, keepdims=True)
-    return np.divide(taps, np.where(largest > 0, largest, 1.0))
+    taps /= np.where(largest > 0, largest, 1.0)
+    return taps
 
 
 def _refuse(at_fault: NDArray[np.bool_], why: str, how: Normalization) -> None:

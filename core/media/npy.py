@@ -1,0 +1,163 @@
+"""NumPy's .npy: one array, never a pickle."""
+
+from __future__ import annotations
+
+import io
+import mmap
+from dataclasses import dataclass
+from math import prod
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from core.errors import InvalidInput, UnsupportedMedia
+from core.media.guard import file_size
+from core.media.info import Decoded, Extra, MediaInfo
+from core.media.types import NPY
+
+ACCEPTED_DTYPES: Final = (
+    "bool",
+    *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+    *("float16", "float32", "float64", "complex64", "complex128"),
+)
+
+_CHUNK: Final = 1 << 16
+
+
+@dataclass(frozen=True)
+class NpyHeader:
+    """The header of an .npy: shape, order, the dtype as stored, and the bytes of data."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the data in bytes."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def info(self, media_type: str) -> MediaInfo:
+        """Return the facts as :class:`MediaInfo`."""
+        return MediaInfo(media_type, self.shape, self.dtype.name)
+
+
+def read_header(file: BinaryIO) -> NpyHeader:
+    """Read the header of an .npy and leave ``file`` at the start of the data.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        Positioned at the start of the .npy; need not be seekable.
+
+    Returns
+    -------
+    NpyHeader
+
+    Raises
+    ------
+    UnsupportedMedia
+        If the dtype is not one of ``ACCEPTED_DTYPES``: objects (pickles), records, strings, dates.
+    ValueError
+        If the header is damaged (NumPy's own words).
+    """
+    version = npy_format.read_magic(file)
+    if version == (1, 0):
+        shape, fortran_order, dtype = npy_format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, fortran_order, dtype = npy_format.read_array_header_2_0(file)
+    else:
+        # Version 3 only adds field names beyond ASCII, and records are not read.
+        raise UnsupportedMedia(
+            "this version of npy is not read", given=version, accepted="1.0, 2.0"
+        )
+    if dtype.name not in ACCEPTED_DTYPES or dtype.subdtype is not None:
+        raise UnsupportedMedia(
+            "an npy of this dtype is not read", given=str(dtype), accepted=ACCEPTED_DTYPES
+        )
+    if any(side < 0 for side in shape):
+        raise UnsupportedMedia("damaged npy: a negative side", given=shape)
+    return NpyHeader(shape, fortran_order, dtype)
+
+
+def inspect_npy(file: BinaryIO, _max_pixels: int) -> MediaInfo:
+    """Read the header of an .npy; see :func:`core.media.inspect`."""
+    return _checked_header(file).info(NPY)
+
+
+def decode_npy(file: BinaryIO, _max_pixels: int) -> Decoded:
+    """Read an .npy; see :func:`core.media.decode`. A file on disk is memory-mapped."""
+    header = _checked_header(file)
+    data, offset = _data(file, header)
+    return Decoded(as_array(header, data, offset), header.info(NPY))
+
+
+def as_array(
+    header: NpyHeader, data: bytes | bytearray | mmap.mmap, offset: int = 0
+) -> NDArray[Any]:
+    """Shape the data of an .npy, without a copy if its byte order is native.
+
+    Parameters
+    ----------
+    header : NpyHeader
+        What the data is.
+    data : bytes-like
+        Holds at least ``offset + header.nbytes`` bytes.
+    offset : int
+        Where the array starts.
+
+    Returns
+    -------
+    ndarray
+    """
+    array: NDArray[Any] = np.ndarray(
+        header.shape, header.dtype, data, offset, order="F" if header.fortran_order else "C"
+    )
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def encode_npy(array: NDArray[Any], file: BinaryIO, _extra: Extra) -> None:
+    """Write an .npy, C order and little-endian, in pieces; see :func:`core.media.encode`."""
+    if array.dtype.name not in ACCEPTED_DTYPES:
+        raise InvalidInput(
+            "an npy of this dtype is not written",
+            field="output",
+            given=str(array.dtype),
+            accepted=ACCEPTED_DTYPES,
+        )
+    stored = array.dtype.newbyteorder("<")
+    npy_format.write_array_header_1_0(
+        file,
+        {"descr": npy_format.dtype_to_descr(stored), "fortran_order": False, "shape": array.shape},
+    )
+    pieces = np.nditer(
+        array,
+        flags=["external_loop", "buffered", "zerosize_ok"],
+        op_dtypes=[stored],
+        casting="equiv",
+        buffersize=_CHUNK,
+        order="C",
+    )
+    for piece in pieces:
+        file.write(np.asarray(piece).tobytes())
+
+
+def _checked_header(file: BinaryIO) -> NpyHeader:
+    size = file_size(file)
+    header = read_header(file)
+    left = size - file.tell()
+    if header.nbytes != left:
+        raise UnsupportedMedia(
+            f"{'truncated' if left < header.nbytes else 'damaged'} npy: {header.dtype.name} "
+            f"{header.shape} takes {header.nbytes} bytes, the file has {left}"
+        )
+    return header
+
+
+def _data(file: BinaryIO, header: NpyHeader) -> tuple[bytes | mmap.mmap, int]:
+    start = file.tell()
+    if isinstance(file, io.BufferedReader):
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), start
+    return file.read(header.nbytes), 0
