@@ -1,0 +1,168 @@
+"""``convq demo``: real jobs through the whole service, and a page that shows them."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+
+from convq.client import Client
+from convq.client.models import Job
+from convq.demo.exhibits import Exhibit, make_exhibits
+from convq.demo.page import Shown, write_page
+from convq.demo.words import duration, shape
+from convq.stack import LocalStack
+
+
+def run(out: Path) -> int:
+    """Start a local stack, send it photographs and a recording, and write what comes back.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for ``index.html``, ``inputs/`` and ``results/``, made anew.
+
+    Returns
+    -------
+    int
+        Exit status: 0 when every job succeeded, else 1.
+
+    Raises
+    ------
+    NotFound
+        When scikit-image, where the photographs come from, is not installed.
+    Unavailable
+        When the stack does not start.
+    """
+    console = Console(highlight=False)
+    began = time.monotonic()
+    out = out.expanduser().absolute()
+    for folder in ("inputs", "results"):
+        shutil.rmtree(out / folder, ignore_errors=True)
+        (out / folder).mkdir(parents=True)
+    with console.status("collecting photographs"):
+        exhibits = make_exhibits(out / "inputs")
+    with _stack(console) as stack, Client(stack.url) as client, _bars(console) as bars:
+        shown = run_exhibits(client, exhibits, out / "results", bars)
+    with console.status("writing the page"):
+        page = write_page(out, shown, _facts(shown, time.monotonic() - began))
+    failed = [one.exhibit.title for one in shown if one.job.state != "succeeded"]
+    for title in failed:
+        console.print(f"[red]{title} did not succeed[/]")
+    console.print(
+        f"\n{len(shown)} jobs in {time.monotonic() - began:.0f} s; everything is stopped."
+    )
+    console.print(Text.assemble("look at  ", (page.as_uri(), "bold")), soft_wrap=True)
+    return 1 if failed else 0
+
+
+def run_exhibits(
+    client: Client, exhibits: Sequence[Exhibit], results: Path, bars: Progress
+) -> list[Shown]:
+    """Submit all exhibits at once, follow them to their ends, and fetch their results.
+
+    Parameters
+    ----------
+    client : Client
+        Of a running service.
+    exhibits : sequence of Exhibit
+        The jobs.
+    results : Path
+        Folder that gets one folder for each job.
+    bars : rich.progress.Progress
+        Shows a bar for each job, and above them what has come of it.
+
+    Returns
+    -------
+    list of Shown
+        In the order of `exhibits`.
+    """
+    queued: list[tuple[Exhibit, Job, TaskID]] = []
+    for exhibit in exhibits:
+        bar = bars.add_task(exhibit.title, total=len(exhibit.inputs), state="uploading")
+        job = client.submit(
+            "convolve", inputs=list(exhibit.inputs), label=exhibit.title, **exhibit.spec
+        )
+        bars.update(bar, state=job.state)
+        queued.append((exhibit, job, bar))
+    shown = []
+    for exhibit, job, bar in queued:
+
+        def follow(now: Job, bar: TaskID = bar) -> None:
+            stage = now.progress.stage if now.state == "running" else None
+            bars.update(bar, completed=now.progress.done, state=stage or now.state)
+
+        ended = client.wait(job, on_progress=follow)
+        # Events are hints; the record has the last word, and the plan.
+        ended = client.job(job.id)
+        one = _fetch(client, exhibit, ended, results / exhibit.slug)
+        bars.remove_task(bar)
+        bars.console.print(_line(one), soft_wrap=True)
+        shown.append(one)
+    return shown
+
+
+def _fetch(client: Client, exhibit: Exhibit, job: Job, folder: Path) -> Shown:
+    if job.state != "succeeded":
+        return Shown(exhibit, job, (), ())
+    listed = client.results(job)
+    folder.mkdir()
+    outputs = tuple(client.result(job, one.name, as_=folder / one.name) for one in listed.results)
+    return Shown(exhibit, job, outputs, tuple(listed.failures))
+
+
+def _line(one: Shown) -> Text:
+    good = one.job.state == "succeeded"
+    line = Text()
+    line.append("✓ " if good else "✗ ", style="green" if good else "red")
+    line.append(f"{one.exhibit.title:<24}", style="bold")
+    if one.job.error is not None:
+        return line.append(one.job.error.text)
+    line.append(f"{one.algorithms:<22}", style="cyan")
+    line.append(f"predicted {duration(one.predicted):>7}  measured {duration(one.computed):>7}")
+    for group in one.groups[:1]:
+        line.append(f"\n  {shape(group.kernel_shape)} on {shape(group.input_shape)}", style="dim")
+        line.append(f": {group.why}", style="dim")
+    for failure in one.failures:
+        line.append(f"\n  {failure.name}: {failure.message}", style="yellow")
+    return line
+
+
+@contextmanager
+def _stack(console: Console) -> Iterator[LocalStack]:
+    with tempfile.TemporaryDirectory(prefix="convq-demo-") as folder:
+        stack = LocalStack(Path(folder))
+        with console.status("starting Redis, the API and a worker"):
+            stack.start()
+        try:
+            console.print(Text.assemble("the service runs at ", (stack.url, "bold"), "\n"))
+            yield stack
+        finally:
+            with console.status("stopping"):
+                stack.stop()
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("  {task.description:<24}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("[dim]{task.fields[state]}"),
+        console=console,
+    )
+
+
+def _facts(shown: Sequence[Shown], seconds: float) -> str:
+    devices = {str(one.job.plan.device.get("name")) for one in shown if one.job.plan}
+    return (
+        f"{len(shown)} jobs in {seconds:.0f} s, start of the service included · "
+        f"{', '.join(sorted(devices)) or platform.machine()} · Python {platform.python_version()}"
+    )
