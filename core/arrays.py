@@ -1,0 +1,60 @@
+"""NumPy or CuPy: the one place that knows which, and the only file that imports CuPy."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.fft
+
+Array: TypeAlias = Any
+"""A ``numpy.ndarray`` or a ``cupy.ndarray``; what comes in decides what goes out."""
+
+
+def is_on_gpu(x: object) -> bool:
+    """Return whether ``x`` lives on a GPU, without importing CuPy to find out.
+
+    Examples
+    --------
+    >>> is_on_gpu(np.zeros(3))
+    False
+    """
+    return type(x).__module__.partition(".")[0] == "cupy"
+
+
+def array_module(*arrays: object) -> Any:
+    """Return the module, ``numpy`` or ``cupy``, whose functions take these arrays.
+
+    Examples
+    --------
+    >>> array_module(np.zeros(3)).__name__
+    'numpy'
+    """
+    if any(is_on_gpu(array) for array in arrays):
+        return importlib.import_module("cupy")
+    return np
+
+
+def fft_module(*arrays: object) -> Any:
+    """Return the FFT module for these arrays: ``scipy.fft`` or ``cupyx.scipy.fft``.
+
+    Examples
+    --------
+    >>> fft_module(np.zeros(3)).__name__
+    'scipy.fft'
+    """
+    if any(is_on_gpu(array) for array in arrays):
+        return importlib.import_module("cupyx.scipy.fft")
+    return scipy.fft
+
+
+def to_numpy(x: Array) -> np.ndarray[Any, Any]:
+    """Return ``x`` in host memory; a NumPy array is returned as it is.
+
+    Examples
+    --------
+    >>> to_numpy(np.arange(3))
+    array([0, 1, 2])
+    """
+    return x.get() if is_on_gpu(x) else np.asarray(x)

@@ -1,0 +1,25 @@
+"""The engine: a problem, its candidates, a plan, a result."""
+
+from core.conv.algorithm import Algorithm, Cost
+from core.conv.algorithms import ALGORITHMS, by_name
+from core.conv.device import Device
+from core.conv.functions import conv, convolve, convolve_bank, correlate, plan
+from core.conv.plan import Candidate, Plan, make_plan
+from core.conv.problem import ConvProblem
+
+__all__ = [
+    "ALGORITHMS",
+    "Algorithm",
+    "Candidate",
+    "ConvProblem",
+    "Cost",
+    "Device",
+    "Plan",
+    "by_name",
+    "conv",
+    "convolve",
+    "convolve_bank",
+    "correlate",
+    "make_plan",
+    "plan",
+]

@@ -1,0 +1,172 @@
+"""Direct convolution: every tap, block by block in the cache.
+
+One channel to one channel, a block accumulates ``tap * shifted input`` for each tap. With many
+channels the shifted inputs of a block are gathered into a matrix and one matrix product serves
+all taps, input channels and output channels (K. Chellapilla et al., "High performance
+convolutional neural networks for document processing", 2006); the matrix is as large as a cache,
+never as the input times the taps.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+from core.arrays import Array, array_module
+from core.conv.algorithm import Algorithm, Cost
+from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each, workers_for
+from core.conv.device import Device
+from core.conv.normal import NormalForm, Shape, read
+
+# Large enough that threads seldom meet at Python's lock, small enough for the caches.
+_BLOCK_BYTES = 1 << 20
+# A gathered matrix: as long as the matrix product likes, still inside the last cache.
+_GATHER_BYTES = 1 << 23
+# A block is at most about 0.1 s of work, so that a check is never far.
+_BLOCK_MULTIPLY_ADDS = 1 << 28
+# From here on gathering for one matrix product beats one pass per output channel.
+_GEMM_CHANNELS = 4
+
+
+def refuses(form: NormalForm) -> str | None:
+    """Return ``None``: direct convolution solves every problem."""
+    return None
+
+
+def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
+    """Count multiply-adds, and the calls and copies around them."""
+    size, images = _blocking(form)
+    count = block_count(form, size, images)
+    if _uses_gemm(form):
+        gathered = form.outputs // form.out_channels * form.in_channels * form.taps
+        calls = count * form.groups * (form.taps + 2)
+        seconds = (
+            form.multiply_adds * device.gemm[form.dtype]
+            + 2 * gathered * form.itemsize * device.copy
+            + calls * device.call
+        )
+        return Cost(seconds, 3 * _GATHER_BYTES)
+    calls = 2 * count * form.out_channels * form.taps
+    seconds = (
+        form.multiply_adds * device.multiply_add[form.dtype]
+        + calls * device.call
+        + form.outputs * form.itemsize * device.copy
+    )
+    halo = math.prod(form.span_of(size)) * images * form.in_channels * form.itemsize
+    return Cost(seconds, (halo + 2 * _BLOCK_BYTES) * device.workers)
+
+
+def error_bound(form: NormalForm) -> float:
+    """Bound one rounding per product and per sum (N. Higham, *Accuracy and Stability*, eq. 3.5)."""
+    return (form.taps * form.group_channels + 1) * form.unit_roundoff
+
+
+def run(
+    form: NormalForm,
+    x: Array,
+    w: Array,
+    out: Array,
+    *,
+    check: Check,
+    memory_cap: int | None,
+) -> None:
+    """Fill ``out`` block by block; see `core.conv.algorithm.Run`."""
+    size, images = _blocking(form)
+    # The matrix product brings threads of its own.
+    compute, workers = (_multiply, 1) if _uses_gemm(form) else (_accumulate, workers_for(x))
+
+    def work(block: Block) -> None:
+        inputs = read(
+            x[block.images], form.first_input(block.at), form.span_of(block.size), form.dtype
+        )
+        compute(form, inputs, w, out[(block.images, slice(None), *block.positions)])
+
+    for_each(work, blocks(form, size, images), check, workers)
+
+
+def taps(kernel: Shape) -> itertools.product[tuple[int, ...]]:
+    """Iterate over the indices of a kernel's values."""
+    return itertools.product(*map(range, kernel))
+
+
+def shifted(form: NormalForm, inputs: Array, tap: Shape, size: Shape) -> Array:
+    """Return the view of a block's inputs that ``tap`` multiplies, for ``size`` outputs."""
+    return inputs[
+        (
+            ...,
+            *(
+                slice(r - t * d, r - t * d + (m - 1) * s + 1, s)
+                for r, t, d, m, s in zip(
+                    form.reach, tap, form.dilation, size, form.stride, strict=True
+                )
+            ),
+        )
+    ]
+
+
+def accumulate(form: NormalForm, inputs: Array, w: Array, out: Array, product: Array) -> None:
+    """Set ``out`` to the sum over ``w``'s taps of one channel; ``product`` is scratch."""
+    xp = array_module(inputs)
+    size = out.shape[out.ndim - form.ndim :]
+    first = True
+    for tap in taps(form.kernel):
+        view = shifted(form, inputs, tap, size)
+        if first:
+            xp.multiply(view, w[tap], out=out)
+            first = False
+        else:
+            xp.multiply(view, w[tap], out=product)
+            xp.add(out, product, out=out)
+
+
+def _accumulate(form: NormalForm, inputs: Array, w: Array, out: Array) -> None:
+    # One input channel per group. The scratch arrays are contiguous whatever ``out`` is.
+    xp = array_module(inputs)
+    shape = (inputs.shape[0], *out.shape[2:])
+    total, product = xp.empty(shape, form.dtype), xp.empty(shape, form.dtype)
+    per_group = form.out_channels // form.groups
+    for o in range(form.out_channels):
+        accumulate(form, inputs[:, o // per_group], w[o, 0], total, product)
+        out[:, o] = total
+
+
+def _multiply(form: NormalForm, inputs: Array, w: Array, out: Array) -> None:
+    # (outputs of the group, channels * taps) @ (channels * taps, positions), per image.
+    xp = array_module(inputs)
+    images, size = inputs.shape[0], out.shape[2:]
+    per_group, channels = form.out_channels // form.groups, form.group_channels
+    gathered = xp.empty((images, channels, form.taps, *size), form.dtype)
+    for group in range(form.groups):
+        source = inputs[:, group * channels : (group + 1) * channels]
+        for index, tap in enumerate(taps(form.kernel)):
+            gathered[:, :, index] = shifted(form, source, tap, size)
+        rows = slice(group * per_group, (group + 1) * per_group)
+        matrix = w[rows].reshape(per_group, -1)
+        columns = gathered.reshape(images, channels * form.taps, -1)
+        out[:, rows] = xp.matmul(matrix, columns).reshape(images, per_group, *size)
+
+
+def _uses_gemm(form: NormalForm) -> bool:
+    return form.group_channels > 1 or form.out_channels // form.groups >= _GEMM_CHANNELS
+
+
+def _blocking(form: NormalForm) -> tuple[Shape, int]:
+    # Positions per block, and images where one image is less than a block.
+    if _uses_gemm(form):
+        budget = _GATHER_BYTES // (form.itemsize * form.group_channels * form.taps)
+        work = form.out_channels * form.group_channels * form.taps
+    else:
+        budget = _BLOCK_BYTES // form.itemsize
+        work = form.out_channels * form.taps
+    return cut(form, min(budget, _BLOCK_MULTIPLY_ADDS // work))
+
+
+ALGORITHM = Algorithm(
+    name="direct",
+    summary="every tap at every output, block by block in the cache",
+    refuses=refuses,
+    cost=cost,
+    error_bound=error_bound,
+    run=run,
+    carries_nonfinite=("x",),
+)

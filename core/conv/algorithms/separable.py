@@ -1,0 +1,150 @@
+"""Separable and low-rank kernels: a few 1-D passes instead of all taps.
+
+The kernel is split into outer products of vectors (`core.conv.lowrank`); each costs one pass per
+axis, block by block, so that the passes meet in the cache.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from core.arrays import Array, array_module
+from core.conv.algorithm import Algorithm, Cost
+from core.conv.algorithms.direct import accumulate
+from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each, workers_for
+from core.conv.device import Device
+from core.conv.lowrank import Term, terms, tolerance
+from core.conv.normal import NormalForm, Shape, read
+from core.errors import AlgorithmRefused
+
+_BLOCK_BYTES = 1 << 20
+# At most about 0.1 s of work per block.
+_BLOCK_MULTIPLY_ADDS = 1 << 28
+
+
+def refuses(form: NormalForm) -> str | None:
+    """Refuse where there is nothing to split, or the kernel's values are not known to split."""
+    if form.group_channels > 1:
+        return "input channels are summed; only one channel per group can be separated"
+    if sum(k > 1 for k in form.kernel) < 2:
+        return "the kernel is one-dimensional already"
+    if form.rank is None:
+        return (
+            "the kernel's values are not known, or it is no exact outer product of integers"
+            if form.bits is not None
+            else "the kernel's values are not known, or not finite"
+        )
+    return None
+
+
+def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
+    """Count the multiply-adds of every pass, halo included, and the calls around them."""
+    size, images = _blocking(form)
+    count = block_count(form, size, images)
+    work = calls = 0
+    shape = list(form.span_of(size))
+    for axis in _axes(form):
+        shape[axis] = size[axis]
+        work += images * math.prod(shape) * form.kernel[axis]
+        calls += 2 * form.kernel[axis]
+    assert form.rank is not None
+    repeats = count * form.out_channels * form.rank
+    seconds = (
+        repeats * work * device.multiply_add[form.dtype]
+        + repeats * calls * device.call
+        + 2 * form.outputs * form.itemsize * device.copy
+    )
+    held = 3 * images * math.prod(form.span_of(size)) * form.in_channels * form.itemsize
+    return Cost(seconds, held * device.workers)
+
+
+def error_bound(form: NormalForm) -> float:
+    """Bound the roundings of the passes, and the part of the kernel that was dropped."""
+    passes = (sum(form.kernel) + form.ndim + (form.rank or 1)) * form.unit_roundoff
+    # Outer products of orthogonal vectors may be larger than the kernel that they sum to.
+    growth = math.sqrt(form.taps) * (form.rank or 1)
+    return passes * growth + tolerance(form.kernel, form.unit_roundoff)
+
+
+def run(
+    form: NormalForm, x: Array, w: Array, out: Array, *, check: Check, memory_cap: int | None
+) -> None:
+    """Fill ``out`` block by block, axis by axis; see `core.conv.algorithm.Run`."""
+    xp = array_module(x)
+    per_group = form.out_channels // form.groups
+    split = [_terms(form, w[o, 0]) for o in range(form.out_channels)]
+    axes = _axes(form)
+
+    def work(block: Block) -> None:
+        inputs = read(
+            x[block.images], form.first_input(block.at), form.span_of(block.size), form.dtype
+        )
+        for o, found in enumerate(split):
+            target = out[(block.images, o, *block.positions)]
+            for index, term in enumerate(found):
+                part = inputs[:, o // per_group]
+                for axis in axes:
+                    part = _pass(form, part, xp.asarray(term[axis]), axis, block.size[axis])
+                for axis in set(range(form.ndim)) - set(axes):
+                    part = part * term[axis][0]
+                if index == 0:
+                    target[...] = part
+                else:
+                    target += part
+
+    for_each(work, blocks(form, *_blocking(form)), check, workers_for(x))
+
+
+def _terms(form: NormalForm, kernel: Array) -> tuple[Term, ...]:
+    # Whole numbers lie exactly in a floating-point accumulator, and are factored as integers.
+    whole = form.bits is not None and form.dtype != "object"
+    found = terms(kernel.astype("int64") if whole else kernel)
+    if found is None:
+        raise AlgorithmRefused(
+            "the integer kernel is no exact outer product", field="method", given="separable"
+        )
+    return tuple(tuple(v.astype(form.dtype, copy=False) for v in term) for term in found)
+
+
+def _pass(form: NormalForm, part: Array, vector: Array, axis: int, outputs: int) -> Array:
+    # One axis of the block; the others are carried along as they are.
+    def along(value: int, others: int) -> Shape:
+        return tuple(value if a == axis else others for a in range(form.ndim))
+
+    shape = list(part.shape)
+    shape[1 + axis] = outputs
+    xp = array_module(part)
+    total, product = xp.empty(shape, form.dtype), xp.empty(shape, form.dtype)
+    one_axis = replace(
+        form,
+        kernel=along(len(vector), 1),
+        stride=along(form.stride[axis], 1),
+        dilation=along(form.dilation[axis], 1),
+    )
+    accumulate(one_axis, part, vector.reshape(one_axis.kernel), total, product)
+    return total
+
+
+def _axes(form: NormalForm) -> list[int]:
+    # The axis that shrinks its block most goes first: later passes have less to do.
+    long = [a for a in range(form.ndim) if form.kernel[a] > 1 or form.stride[a] > 1]
+    size, _ = _blocking(form)
+    span = form.span_of(size)
+    return sorted(long, key=lambda a: size[a] / span[a])
+
+
+def _blocking(form: NormalForm) -> tuple[Shape, int]:
+    work = form.out_channels * (form.rank or 1) * sum(form.kernel)
+    return cut(form, min(_BLOCK_BYTES // form.itemsize, _BLOCK_MULTIPLY_ADDS // work))
+
+
+ALGORITHM = Algorithm(
+    name="separable",
+    summary="1-D passes over the terms of a low-rank kernel",
+    refuses=refuses,
+    cost=cost,
+    error_bound=error_bound,
+    run=run,
+    carries_nonfinite=(),
+)

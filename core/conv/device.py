@@ -1,0 +1,173 @@
+"""What a device costs: few constants, measured, in seconds and bytes."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import scipy
+
+from core.arrays import Array, array_module, is_on_gpu
+from core.conv.blocks import cores
+from core.settings import Settings
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device and its measured constants. All of its cores together count as one.
+
+    Parameters
+    ----------
+    kind : {"cpu", "gpu"}
+        Where the arrays live.
+    name : str
+        The processor's own name and the number of cores used.
+    workers : int
+        Blocks that are computed at a time.
+    call : float
+        Seconds that one array operation takes beyond its arithmetic.
+    copy : float
+        Seconds per byte that is copied.
+    multiply_add : dict of str to float
+        Seconds per multiply-add of an array by a number, in the cache, per accumulator dtype.
+    gemm : dict of str to float
+        Seconds per multiply-add of a matrix product, per accumulator dtype.
+    fft : dict of str to float
+        Seconds per ``n log2 n`` of a real transform of ``n`` points, per dtype (complex ones
+        take twice as long).
+
+    Examples
+    --------
+    >>> cpu().kind
+    'cpu'
+    """
+
+    kind: Literal["cpu", "gpu"]
+    name: str
+    workers: int
+    call: float
+    copy: float
+    multiply_add: dict[str, float] = field(hash=False)
+    gemm: dict[str, float] = field(hash=False)
+    fft: dict[str, float] = field(hash=False)
+
+    def fft_seconds(self, points: int, dtype: str) -> float:
+        """Return the seconds of one transform of ``points`` points of accumulator ``dtype``."""
+        real = {"float32": "float32", "complex64": "float32"}.get(dtype, "float64")
+        factor = 2 if dtype.startswith("complex") else 1
+        return factor * self.fft[real] * points * float(np.log2(max(points, 2)))
+
+
+# Measured with NumPy 2.4 and SciPy 1.17 on two cores of an AMD EPYC (Zen 5, 2.6 GHz).
+_CPU = {
+    "call": 3e-6,
+    "copy": 1.0e-10,
+    "multiply_add": {
+        "float32": 1.3e-10,
+        "float64": 2.6e-10,
+        "complex64": 5e-10,
+        "complex128": 8e-10,
+        "int64": 2.6e-10,
+        "object": 6e-8,
+    },
+    "gemm": {
+        "float32": 1e-11,
+        "float64": 2e-11,
+        "complex64": 4e-11,
+        "complex128": 8e-11,
+        "int64": 1e-9,
+        "object": 6e-8,
+    },
+    "fft": {"float32": 2.5e-10, "float64": 4e-10},
+}
+
+# Not measured: rough figures of a data-centre GPU, so that plans have the right order.
+_GPU = {
+    "call": 1e-5,
+    "copy": 7e-13,
+    "multiply_add": {
+        "float32": 1.5e-12,
+        "float64": 3e-12,
+        "complex64": 3e-12,
+        "complex128": 6e-12,
+        "int64": 3e-12,
+        "object": float("inf"),
+    },
+    "gemm": {
+        "float32": 4e-14,
+        "float64": 8e-14,
+        "complex64": 2e-13,
+        "complex128": 4e-13,
+        "int64": 1e-12,
+        "object": float("inf"),
+    },
+    "fft": {"float32": 5e-13, "float64": 1e-12},
+}
+
+
+@cache
+def cpu() -> Device:
+    """Return this machine's processor, with calibrated constants where they were measured."""
+    return _calibrated(Device("cpu", f"{_processor()}, {cores()} cores", cores(), **_CPU))  # type: ignore[arg-type]
+
+
+def device_of(x: Array) -> Device:
+    """Return the device that ``x`` lives on."""
+    if not is_on_gpu(x):
+        return cpu()
+    cuda = array_module(x).cuda
+    return gpu(str(cuda.runtime.getDeviceProperties(cuda.Device().id)["name"].decode()))
+
+
+@cache
+def gpu(name: str) -> Device:
+    """Return the GPU called ``name``, with calibrated constants where they were measured."""
+    return _calibrated(Device("gpu", name, 1, **_GPU))  # type: ignore[arg-type]
+
+
+def save(device: Device) -> Path:
+    """Store the constants of ``device``; planning uses them from now on.
+
+    Returns
+    -------
+    Path
+        A JSON file in ``Settings().cache_dir``, named for the device and the versions of NumPy
+        and SciPy, since another version has other speeds.
+    """
+    path = _path(device)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(asdict(device), indent=2))
+    temporary.replace(path)
+    cpu.cache_clear()
+    gpu.cache_clear()
+    return path
+
+
+def _calibrated(device: Device) -> Device:
+    path = _path(device)
+    if not path.exists():
+        return device
+    stored: dict[str, Any] = json.loads(path.read_text())
+    return Device(**stored)
+
+
+def _path(device: Device) -> Path:
+    versions = f"numpy-{np.__version__}-scipy-{scipy.__version__}"
+    slug = re.sub(r"[^a-z0-9]+", "-", device.name.lower()).strip("-")
+    return Settings().cache_dir / "devices" / f"{device.kind}-{slug}-{versions}.json"
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE)
+        if found:
+            return found[1].strip()
+    return platform.processor() or platform.machine()

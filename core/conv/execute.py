@@ -1,0 +1,46 @@
+"""From the user's arrays through one algorithm to the user's result."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.arrays import Array, array_module
+from core.conv import integers, nonfinite
+from core.conv.algorithm import Algorithm
+from core.conv.blocks import Check
+from core.conv.problem import ConvProblem
+
+
+def execute(
+    problem: ConvProblem,
+    algorithm: Algorithm,
+    x: Array,
+    w: Array,
+    *,
+    check: Check,
+    memory_cap: int | None,
+) -> Array:
+    """Compute ``problem``, whose ``bits`` and ``rank`` describe ``x`` and ``w``.
+
+    Raises
+    ------
+    IntegerOverflow
+        An output does not fit the result's dtype.
+    """
+    form = problem.normal
+    inputs, weights = problem.to_normal(x, w)
+    out = array_module(x).empty(form.out_shape, form.dtype)
+    # What the algorithm may take is what the result and the extended input leave.
+    cap = None if memory_cap is None else memory_cap - fixed_bytes(problem)
+    nonfinite.run(algorithm, form, inputs, weights, out, check=check, memory_cap=cap)
+    if form.bits is not None:
+        out = integers.to_dtype(out, problem.dtype, form.bits)
+    elif form.dtype != problem.dtype:
+        with np.errstate(over="ignore"):
+            out = out.astype(problem.dtype)
+    return problem.from_normal(out)
+
+
+def fixed_bytes(problem: ConvProblem) -> int:
+    """Return the bytes that any algorithm needs: the result and the extended input."""
+    return problem.result_bytes + problem.extended_bytes

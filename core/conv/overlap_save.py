@@ -1,0 +1,152 @@
+"""Convolution by FFT, tile by tile: what the FFT algorithms share.
+
+A tile of ``T`` inputs gives ``T - reach`` outputs that circular wrap-around does not touch; tiles
+overlap by ``reach`` (overlap-save; T. Stockham, "High-speed convolution and correlation", 1966).
+One tile that covers the whole window is the ordinary FFT convolution.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+
+from core.arrays import Array, array_module, fft_module
+from core.conv.algorithm import Cost
+from core.conv.blocks import Block, Check, block_count, blocks, for_each, workers_for
+from core.conv.device import Device
+from core.conv.normal import NormalForm, Shape, read
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How the work is cut: transforms of shape ``tile`` give ``size`` outputs of ``images``."""
+
+    tile: Shape
+    size: Shape
+    images: int
+
+
+def transform_dtype(form: NormalForm) -> str:
+    """Return the dtype of the transforms: double precision for exact problems."""
+    return form.dtype if form.bits is None else "float64"
+
+
+def whole(form: NormalForm) -> Tiling:
+    """Return one tile that covers the window."""
+    return Tiling(_fast(form, form.span), form.out, 1)
+
+
+def tiling(form: NormalForm, points: int) -> Tiling | None:
+    """Return tiles of about ``points`` points, or ``None`` where the kernel is larger than that."""
+    sides = [0] * form.ndim
+    left = float(points)
+    # Short axes first: what they do not use goes to the long ones.
+    for done, axis in enumerate(sorted(range(form.ndim), key=lambda a: form.span[a])):
+        share = max(1, round(left ** (1 / (form.ndim - done))))
+        sides[axis] = min(share, form.span[axis])
+        left /= sides[axis]
+    tile = _fast(form, tuple(sides))
+    size = tuple(
+        min(m, (t - 1 - r) // s + 1)
+        for m, t, r, s in zip(form.out, tile, form.reach, form.stride, strict=True)
+    )
+    if min(size) < 1:
+        return None
+    images = max(1, points // math.prod(tile)) if size == form.out else 1
+    return Tiling(tile, size, min(images, form.batch))
+
+
+def cost(form: NormalForm, device: Device, how: Tiling, workers: int) -> Cost:
+    """Count transforms, products of spectra, and the calls around them."""
+    dtype = transform_dtype(form)
+    points = math.prod(how.tile)
+    tiles = block_count(form, how.size, how.images) * how.images
+    transforms = tiles * (form.in_channels + form.out_channels)
+    kernels = form.out_channels * form.group_channels
+    item = np.dtype(dtype).itemsize
+    # A product reads two spectra and writes one; filling and cutting a tile moves it twice more.
+    moved = tiles * kernels * 3 * points * item + transforms * 2 * points * item
+    calls = kernels + tiles / how.images * (3 + form.in_channels + form.out_channels * 3 + kernels)
+    seconds = (
+        (transforms + kernels) * device.fft_seconds(points, dtype)
+        + moved * device.copy
+        + calls * 10 * device.call
+    )
+    held = kernels + workers * how.images * (2 * form.in_channels + 4)
+    return Cost(seconds, held * points * item)
+
+
+def error_bound(form: NormalForm, how: Tiling) -> float:
+    """Bound the error's root mean square over a tile, relative to sum|w| max|x|.
+
+    Each of the three transforms adds a relative error of at most about ``3 u log2 T`` in the
+    2-norm (N. Higham, *Accuracy and Stability of Numerical Algorithms*, theorem 24.2), and the
+    2-norm of a tile's output is at most ``sum|w|`` times that of its input. Rounding errors of
+    a transform are spread evenly over its outputs, so single outputs keep the bound as well.
+    """
+    unit = float(np.finfo(transform_dtype(form)).eps) / 2
+    return 9 * unit * math.log2(max(2, math.prod(how.tile)))
+
+
+def inexact(form: NormalForm, how: Tiling) -> str | None:
+    """Say why rounding to the nearest integer may be wrong, ``None`` where it is proved right.
+
+    The proof takes the worst case: the error of a whole tile in one output.
+    """
+    if form.bits is None:
+        return None
+    worst = error_bound(form, how) * math.sqrt(math.prod(how.tile)) * 2.0**form.bits
+    if worst < 0.5:
+        return None
+    return f"integer outputs of up to {form.bits} bits could be rounded wrongly in float64"
+
+
+def run(
+    form: NormalForm,
+    x: Array,
+    w: Array,
+    out: Array,
+    how: Tiling,
+    *,
+    check: Check,
+    workers: int,
+) -> None:
+    """Fill ``out`` tile by tile; ``workers`` tiles at a time."""
+    xp, fft = array_module(x), fft_module(x)
+    dtype = transform_dtype(form)
+    axes = tuple(range(-form.ndim, 0))
+    forward, inverse = (fft.fftn, fft.ifftn) if form.is_complex else (fft.rfftn, fft.irfftn)
+    # A tile alone uses all cores inside the transform; several share them.
+    inner = {} if xp is not np else {"workers": workers_for(x) if workers == 1 else 1}
+    per_group, channels = form.out_channels // form.groups, form.group_channels
+
+    dilated = xp.zeros((*w.shape[:2], *(r + 1 for r in form.reach)), dtype)
+    dilated[(..., *(slice(None, None, d) for d in form.dilation))] = w
+    check()
+    kernels = forward(dilated, how.tile, axes, **inner)
+
+    def work(block: Block) -> None:
+        inputs = read(x[block.images], form.first_input(block.at), form.span_of(block.size), dtype)
+        spectra = forward(inputs, how.tile, axes, **inner)
+        keep = tuple(
+            slice(r, r + (m - 1) * s + 1, s)
+            for r, m, s in zip(form.reach, block.size, form.stride, strict=True)
+        )
+        for o in range(form.out_channels):
+            first = o // per_group * channels
+            total = spectra[:, first] * kernels[o, 0]
+            for c in range(1, channels):
+                total += spectra[:, first + c] * kernels[o, c]
+            result = inverse(total, how.tile, axes, overwrite_x=True, **inner)[(..., *keep)]
+            out[(block.images, o, *block.positions)] = (
+                result if form.bits is None else xp.rint(result)
+            )
+
+    for_each(work, blocks(form, how.size, how.images), check, workers)
+
+
+def _fast(form: NormalForm, shape: Shape) -> Shape:
+    return tuple(scipy.fft.next_fast_len(n, not form.is_complex) for n in shape)

@@ -1,0 +1,239 @@
+"""Plans: which algorithm, why, and what it is predicted to cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from core.arrays import Array, is_on_gpu
+from core.conv.algorithm import Algorithm
+from core.conv.algorithms import ALGORITHMS, by_name
+from core.conv.blocks import Check, never
+from core.conv.device import Device, device_of
+from core.conv.execute import execute, fixed_bytes
+from core.conv.problem import ConvProblem
+from core.conv.values import learn
+from core.errors import AlgorithmRefused, InvalidInput, TooLarge
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An algorithm's answer to a problem: its predicted cost, or why it refuses.
+
+    Parameters
+    ----------
+    algorithm : str
+        Its name.
+    seconds : float or None
+        Predicted time; ``None`` where it refuses before it can tell.
+    bytes : int or None
+        Predicted memory: the result, the extended input and the algorithm's own.
+    refused : str or None
+        Why it is not eligible.
+    """
+
+    algorithm: str
+    seconds: float | None
+    bytes: int | None
+    refused: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The choice for one problem on one device. Print it to see all candidates.
+
+    Parameters
+    ----------
+    problem : ConvProblem
+        What is solved.
+    device : Device
+        Where.
+    candidates : tuple of Candidate
+        All algorithms, in the order of `core.conv.algorithms.ALGORITHMS`.
+    chosen : str
+        The name of the algorithm that runs.
+    why : str
+        One sentence.
+    memory_cap : int or None
+        Bytes that the run may take.
+    """
+
+    problem: ConvProblem
+    device: Device
+    candidates: tuple[Candidate, ...]
+    chosen: str
+    why: str
+    memory_cap: int | None
+
+    @property
+    def candidate(self) -> Candidate:
+        """The chosen candidate."""
+        return next(c for c in self.candidates if c.algorithm == self.chosen)
+
+    def __str__(self) -> str:
+        """Return the plan as a table."""
+        problem = self.problem
+        detail = (
+            f"stride {problem.stride}, padding {problem.padding}, dilation {problem.dilation}, "
+            f"groups {problem.groups}"
+            if problem.operation == "conv"
+            else f"mode {problem.mode}, boundary {problem.boundary}"
+        )
+        lines = [
+            f"{problem.operation} x {problem.x_shape} {problem.x_dtype} with kernel "
+            f"{problem.w_shape} {problem.w_dtype} -> {problem.out_shape} {problem.dtype}",
+            f"{detail}; kernel rank {problem.rank or 'not known'}",
+            f"on {self.device.name}",
+            "",
+            f"  {'algorithm':<10} {'predicted':>12} {'memory':>10}",
+        ]
+        for c in self.candidates:
+            mark = "*" if c.algorithm == self.chosen else " "
+            time = "-" if c.seconds is None else f"{c.seconds * 1e3:.3f} ms"
+            memory = "-" if c.bytes is None else f"{c.bytes / 1e6:.1f} MB"
+            note = f"  refused: {c.refused}" if c.refused else ""
+            lines.append(f"{mark} {c.algorithm:<10} {time:>12} {memory:>10}{note}")
+        return "\n".join([*lines, "", f"{self.chosen}: {self.why}"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as a JSON-ready dict."""
+        return {
+            "chosen": self.chosen,
+            "why": self.why,
+            "seconds": self.candidate.seconds,
+            "bytes": self.candidate.bytes,
+            "device": self.device.name,
+            "memory_cap": self.memory_cap,
+            "problem": self.problem.to_dict(),
+            "candidates": [
+                {
+                    "algorithm": c.algorithm,
+                    "seconds": c.seconds,
+                    "bytes": c.bytes,
+                    "refused": c.refused,
+                }
+                for c in self.candidates
+            ],
+        }
+
+    def run(self, x: Array, kernel: Array, check: Check = never) -> Array:
+        """Compute with the chosen algorithm.
+
+        Parameters
+        ----------
+        x, kernel : array
+            Of the shapes and dtypes that were planned; their values may be others.
+        check : callable, optional
+            Called often while the work runs; it raises to stop it.
+
+        Returns
+        -------
+        array
+            What the planned function returns.
+
+        Raises
+        ------
+        InvalidInput
+            Shapes or dtypes are not those of the plan.
+        AlgorithmRefused
+            The chosen algorithm cannot solve the problem for these values.
+        IntegerOverflow
+            The exact result does not fit its integer dtype.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from core.conv.functions import plan
+        >>> planned = plan((3,), (2,), dtype="float64")
+        >>> planned.run(np.array([1.0, 2.0, 3.0]), np.array([1.0, 1.0]))
+        array([1., 3., 5., 3.])
+        """
+        _check_planned("x", x, self.problem.x_shape, self.problem.x_dtype)
+        _check_planned("kernel", kernel, self.problem.w_shape, self.problem.w_dtype)
+        return compute(self.problem, x, kernel, self.chosen, self.memory_cap, check)
+
+
+def compute(
+    problem: ConvProblem,
+    x: Array,
+    w: Array,
+    method: str,
+    memory_cap: int | None,
+    check: Check,
+) -> Array:
+    """Plan for the values of ``x`` and ``w``, then execute."""
+    if is_on_gpu(x) != is_on_gpu(w):
+        raise InvalidInput("x and the kernel lie on different devices", field="kernel")
+    known = learn(problem, x, w, want_rank=method in ("auto", "separable"))
+    plan = make_plan(known, device_of(x), method, memory_cap)
+    # The plan's problem, being the cached one, has its normal form at hand.
+    return execute(plan.problem, by_name(plan.chosen), x, w, check=check, memory_cap=memory_cap)
+
+
+@lru_cache(maxsize=4096)
+def make_plan(
+    problem: ConvProblem, device: Device, method: str = "auto", memory_cap: int | None = None
+) -> Plan:
+    """Choose the algorithm with the smallest predicted time, or the named one.
+
+    Raises
+    ------
+    InvalidInput
+        ``method`` names no algorithm.
+    AlgorithmRefused
+        The named algorithm cannot solve the problem.
+    TooLarge
+        No algorithm stays below ``memory_cap``.
+    """
+    named = None if method == "auto" else by_name(method)
+    candidates = tuple(_candidate(a, problem, device, memory_cap) for a in ALGORITHMS)
+    eligible = [c for c in candidates if c.refused is None]
+    if named is not None:
+        candidate = next(c for c in candidates if c.algorithm == named.name)
+        if candidate.refused is not None:
+            raise AlgorithmRefused(
+                f"{named.name} refuses: {candidate.refused}",
+                field="method",
+                given=named.name,
+                accepted=["auto", *(c.algorithm for c in eligible)],
+            )
+        return Plan(problem, device, candidates, named.name, "named by the caller", memory_cap)
+    if not eligible:
+        raise TooLarge(
+            "no algorithm stays below the memory cap",
+            field="memory_cap",
+            given=memory_cap,
+            accepted=f"{min(c.bytes for c in candidates if c.bytes is not None)} bytes or more",
+        )
+    best, *others = sorted(eligible, key=lambda c: c.seconds or 0.0)
+    why = "the only one that can"
+    if others and others[0].seconds is not None and best.seconds:
+        ratio = others[0].seconds / best.seconds
+        why = f"predicted {ratio:.3g} times as fast as {others[0].algorithm}"
+    return Plan(problem, device, candidates, best.algorithm, why, memory_cap)
+
+
+def _candidate(
+    algorithm: Algorithm, problem: ConvProblem, device: Device, memory_cap: int | None
+) -> Candidate:
+    name, form, fixed = algorithm.name, problem.normal, fixed_bytes(problem)
+    refused = algorithm.refuses(form)
+    if refused is not None:
+        return Candidate(name, None, None, refused)
+    left = None if memory_cap is None else memory_cap - fixed
+    cost = algorithm.cost(form, device, left)
+    total = cost.bytes + fixed
+    if memory_cap is not None and total > memory_cap:
+        refused = f"takes {total} bytes, the memory cap is {memory_cap}"
+    return Candidate(name, cost.seconds, total, refused)
+
+
+def _check_planned(name: str, given: Array, shape: tuple[int, ...], dtype: str) -> None:
+    if given.shape != shape or given.dtype.name != dtype:
+        raise InvalidInput(
+            "is not what was planned",
+            field=name,
+            given=f"{given.shape} {given.dtype}",
+            accepted=f"{shape} {dtype}",
+        )

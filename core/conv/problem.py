@@ -1,0 +1,506 @@
+"""A convolution as the user states it, and its normal form."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from core.arrays import Array
+from core.conv.boundary import BOUNDARIES, Boundary, extend
+from core.conv.integers import accumulator
+from core.conv.normal import NormalForm, Shape
+from core.errors import InvalidInput
+
+Operation = Literal["convolve", "correlate", "conv"]
+Mode = Literal["full", "same", "valid"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+@dataclass(frozen=True)
+class ConvProblem:
+    """A convolution: shapes, dtypes and options, and what is known about the values.
+
+    Build it with `single_channel_problem` or `multi_channel_problem`, which check everything.
+
+    Parameters
+    ----------
+    operation : {"convolve", "correlate", "conv"}
+        Convolution; correlation (the kernel is reversed and conjugated); or the cross-correlation
+        of deep learning over channels (reversed, not conjugated).
+    x_shape, w_shape : tuple of int
+        Shapes as the user has them. A bank's kernels are its first axis.
+    x_dtype, w_dtype : str
+        Dtypes as the user has them.
+    mode : {"full", "same", "valid"}
+        The window of outputs; ``conv`` has its ``padding`` instead.
+    boundary : str
+        What lies outside of ``x``.
+    cval : number
+        The value outside for boundary ``constant``.
+    axes : tuple of int
+        The axes of ``x`` that are convolved; all others are batch (for ``conv``: N and C).
+    bank : bool
+        Whether ``w`` holds several kernels.
+    stride, padding, dilation : tuple of int
+        Per convolved axis; only ``conv`` sets them.
+    groups : int
+        Groups of channels that do not mix; only ``conv`` sets it.
+    bits : int, optional
+        For integers: every output is below ``2**bits`` in magnitude.
+    rank : int, optional
+        The number of separable terms of the kernel, where its values are known.
+
+    Examples
+    --------
+    >>> problem = single_channel_problem((8, 9), (3, 3), "float32", "float32", mode="valid")
+    >>> problem.out_shape, problem.dtype, problem.normal.multiply_adds
+    ((6, 7), 'float32', 378)
+    """
+
+    operation: Operation
+    x_shape: Shape
+    w_shape: Shape
+    x_dtype: str
+    w_dtype: str
+    mode: Mode
+    boundary: Boundary
+    cval: complex
+    axes: Shape
+    bank: bool
+    stride: Shape
+    padding: Shape
+    dilation: Shape
+    groups: int
+    bits: int | None = None
+    rank: int | None = None
+
+    @cached_property
+    def dtype(self) -> str:
+        """The result's dtype: NumPy's promotion of the two inputs'."""
+        return str(np.result_type(self.x_dtype, self.w_dtype))
+
+    @cached_property
+    def is_exact(self) -> bool:
+        """Whether the result is an integer, and so exact or refused."""
+        return np.dtype(self.dtype).kind in "iu"
+
+    @cached_property
+    def spatial(self) -> Shape:
+        """Lengths of the convolved axes of ``x``."""
+        return tuple(self.x_shape[axis] for axis in self.axes)
+
+    @cached_property
+    def kernel(self) -> Shape:
+        """Lengths of the kernel's axes, one for each of ``axes``."""
+        if len(self.w_shape) - self.bank == len(self.x_shape) and self.operation != "conv":
+            return tuple(self.w_shape[axis + self.bank] for axis in self.axes)
+        return self.w_shape[len(self.w_shape) - len(self.axes) :]
+
+    @cached_property
+    def batch_shape(self) -> Shape:
+        """Lengths of the axes of ``x`` that are not convolved."""
+        return tuple(n for axis, n in enumerate(self.x_shape) if axis not in self.axes)
+
+    @cached_property
+    def widths(self) -> tuple[tuple[int, int], ...]:
+        """How far ``x`` is extended before and after each convolved axis."""
+        if self.boundary == "zero":
+            return ((0, 0),) * len(self.axes)
+        return tuple(
+            (max(0, k - 1 - start), max(0, start + m - n))
+            for n, k, (start, m) in zip(self.spatial, self.kernel, self._windows, strict=True)
+        )
+
+    @cached_property
+    def normal(self) -> NormalForm:
+        """The problem that algorithms solve, `x` already extended."""
+        multi = self.operation == "conv"
+        return NormalForm(
+            batch=self.x_shape[0] if multi else math.prod(self.batch_shape),
+            in_channels=self.x_shape[1] if multi else 1,
+            out_channels=self.w_shape[0] if multi or self.bank else 1,
+            groups=self.groups,
+            spatial=tuple(
+                n + before + after
+                for n, (before, after) in zip(self.spatial, self.widths, strict=True)
+            ),
+            kernel=self.kernel,
+            start=tuple(
+                start + before
+                for (start, _), (before, _) in zip(self._windows, self.widths, strict=True)
+            ),
+            out=tuple(m for _, m in self._windows),
+            stride=self.stride,
+            dilation=self.dilation,
+            dtype=self._accumulator,
+            bits=self.bits,
+            rank=self.rank,
+        )
+
+    @cached_property
+    def out_shape(self) -> Shape:
+        """Shape of the result; a bank's kernels come first."""
+        form = self.normal
+        if self.operation == "conv":
+            return form.out_shape
+        shape = list(self.x_shape)
+        for axis, m in zip(self.axes, form.out, strict=True):
+            shape[axis] = m
+        return (form.out_channels, *shape) if self.bank else tuple(shape)
+
+    @cached_property
+    def extended_bytes(self) -> int:
+        """Bytes of the extended copy of ``x``; 0 where it is used as it is."""
+        if not any(before or after for before, after in self.widths):
+            return 0
+        form = self.normal
+        return form.batch * math.prod(form.spatial) * np.dtype(self.x_dtype).itemsize
+
+    @cached_property
+    def result_bytes(self) -> int:
+        """Bytes of the result, and of the accumulators that it is rounded or cast from."""
+        cast = 0 if self.dtype == self.normal.dtype else np.dtype(self.dtype).itemsize
+        return self.normal.outputs * (self.normal.itemsize + cast)
+
+    def to_normal(self, x: Array, w: Array) -> tuple[Array, Array]:
+        """Return ``x`` as ``(N, C, *spatial)``, extended, and ``w`` as ``(O, C/groups, *kernel)``.
+
+        ``w`` is reversed and conjugated as the operation asks, and has the accumulator's dtype.
+        """
+        form = self.normal
+        last = tuple(range(-form.ndim, 0))
+        if self.operation == "conv":
+            inputs, weights = x, w
+        else:
+            inputs = _moveaxis(x, self.axes, last).reshape(form.batch, 1, *self.spatial)
+            weights = w.reshape(form.out_channels, 1, *form.kernel)
+        if self.operation != "convolve":
+            weights = weights[(..., *(slice(None, None, -1),) * form.ndim)]
+        if self.operation == "correlate":
+            weights = weights.conj()
+        return extend(inputs, self.widths, self.boundary, self.cval), weights.astype(
+            form.dtype, copy=False
+        )
+
+    def from_normal(self, y: Array) -> Array:
+        """Return a result of shape ``(N, O, *out)`` in the user's shape."""
+        if self.operation == "conv":
+            return y
+        form = self.normal
+        y = y.swapaxes(0, 1).reshape(form.out_channels, *self.batch_shape, *form.out)
+        y = _moveaxis(y, tuple(range(-form.ndim, 0)), tuple(axis + 1 for axis in self.axes))
+        return y if self.bank else y[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the problem as a JSON-ready dict; only what its operation uses."""
+        parts: dict[str, Any] = {
+            "operation": self.operation,
+            "x_shape": list(self.x_shape),
+            "kernel_shape": list(self.w_shape),
+            "out_shape": list(self.out_shape),
+            "x_dtype": self.x_dtype,
+            "kernel_dtype": self.w_dtype,
+            "dtype": self.dtype,
+            "multiply_adds": self.normal.multiply_adds,
+            "rank": self.rank,
+        }
+        if self.operation == "conv":
+            return parts | {
+                "stride": list(self.stride),
+                "padding": list(self.padding),
+                "dilation": list(self.dilation),
+                "groups": self.groups,
+            }
+        return parts | {
+            "mode": self.mode,
+            "boundary": self.boundary,
+            "cval": self.cval if isinstance(self.cval, int | float) else str(self.cval),
+            "axes": list(self.axes),
+            "bank": self.bank,
+        }
+
+    @cached_property
+    def _accumulator(self) -> str:
+        if self.bits is not None:
+            return accumulator(self.bits)
+        # Half precision keeps only three digits: sums are made in single.
+        return {"float16": "float32"}.get(self.dtype, self.dtype)
+
+    @cached_property
+    def _windows(self) -> tuple[tuple[int, int], ...]:
+        # First element of the full convolution, and number of outputs, per convolved axis.
+        if self.operation == "conv":
+            return tuple(
+                ((k - 1) * d - p, (n + 2 * p - (k - 1) * d - 1) // s + 1)
+                for n, k, s, p, d in zip(
+                    self.spatial, self.kernel, self.stride, self.padding, self.dilation, strict=True
+                )
+            )
+        return tuple(self._window(n, k) for n, k in zip(self.spatial, self.kernel, strict=True))
+
+    def _window(self, n: int, k: int) -> tuple[int, int]:
+        if self.mode == "full":
+            return 0, n + k - 1
+        if self.mode == "valid":
+            # Where the kernel is the longer one the roles swap; the window is the same.
+            return min(n, k) - 1, abs(n - k) + 1
+        # For even kernels scipy.ndimage.convolve centres one later than scipy.signal does.
+        later = self.operation == "convolve" and self.boundary != "zero"
+        return (k // 2 if later else (k - 1) // 2), n
+
+
+def single_channel_problem(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    x_dtype: Any,
+    w_dtype: Any,
+    *,
+    operation: Operation = "convolve",
+    mode: str = "full",
+    boundary: str = "zero",
+    cval: complex = 0,
+    axes: int | Sequence[int] | None = None,
+    bank: bool = False,
+) -> ConvProblem:
+    """Check and describe a convolution or correlation of one array with one kernel or a bank.
+
+    Raises
+    ------
+    InvalidInput
+        An argument is not acceptable; the error says which and what would be.
+
+    Examples
+    --------
+    >>> single_channel_problem((5, 100), (8, 7), "f4", "f4", axes=1, bank=True).out_shape
+    (8, 5, 106)
+    """
+    x_dtype, w_dtype = _dtype("x", x_dtype), _dtype("kernel", w_dtype)
+    x_shape, w_shape = _shape("x", x_shape), _shape("kernel", w_shape)
+    _one_of("operation", operation, ("convolve", "correlate"))
+    _one_of("mode", mode, MODES)
+    _one_of("boundary", boundary, BOUNDARIES)
+    chosen = _axes(axes, len(x_shape))
+    _check_kernel(x_shape, w_shape[1:] if bank else w_shape, chosen)
+    ones = (1,) * len(chosen)
+    problem = ConvProblem(
+        operation=operation,
+        x_shape=x_shape,
+        w_shape=w_shape,
+        x_dtype=x_dtype,
+        w_dtype=w_dtype,
+        mode=mode,  # type: ignore[arg-type]
+        boundary=boundary,  # type: ignore[arg-type]
+        cval=_cval(cval, x_dtype),
+        axes=chosen,
+        bank=bank,
+        stride=ones,
+        padding=(0,) * len(chosen),
+        dilation=ones,
+        groups=1,
+    )
+    if mode == "valid":
+        longer = {n >= k for n, k in zip(problem.spatial, problem.kernel, strict=True) if n != k}
+        if len(longer) > 1:
+            raise InvalidInput(
+                "with mode valid one input must be at least as long as the other on every axis",
+                field="kernel",
+                given=f"x {problem.spatial}, kernel {problem.kernel}",
+            )
+    return problem
+
+
+def multi_channel_problem(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    x_dtype: Any,
+    w_dtype: Any,
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> ConvProblem:
+    """Check and describe a convolution over channels, as deep learning defines it.
+
+    Raises
+    ------
+    InvalidInput
+        An argument is not acceptable; the error says which and what would be.
+
+    Examples
+    --------
+    >>> multi_channel_problem((2, 3, 8, 8), (4, 3, 3, 3), "f4", "f4", padding=1).out_shape
+    (2, 4, 8, 8)
+    """
+    x_dtype, w_dtype = _dtype("x", x_dtype), _dtype("w", w_dtype)
+    x_shape, w_shape = _shape("x", x_shape), _shape("w", w_shape)
+    if len(x_shape) < 3:
+        raise InvalidInput("x has too few axes", field="x", given=x_shape, accepted="(N, C, *S)")
+    if len(w_shape) != len(x_shape):
+        raise InvalidInput(
+            "w must have as many axes as x",
+            field="w",
+            given=f"x {x_shape}, w {w_shape}",
+            accepted="x (N, C, *S) with w (O, C/groups, *K)",
+        )
+    ndim = len(x_shape) - 2
+    groups = _whole("groups", groups, 1)
+    if x_shape[1] % groups or w_shape[0] % groups or w_shape[1] * groups != x_shape[1]:
+        raise InvalidInput(
+            "channels and groups do not fit",
+            field="groups",
+            given=f"x {x_shape}, w {w_shape}, groups {groups}",
+            accepted="w (O, C/groups, *K), with C and O multiples of groups",
+        )
+    problem = ConvProblem(
+        operation="conv",
+        x_shape=x_shape,
+        w_shape=w_shape,
+        x_dtype=x_dtype,
+        w_dtype=w_dtype,
+        mode="valid",
+        boundary="zero",
+        cval=0,
+        axes=tuple(range(2, 2 + ndim)),
+        bank=False,
+        stride=_per_axis("stride", stride, ndim, 1),
+        padding=_per_axis("padding", padding, ndim, 0),
+        dilation=_per_axis("dilation", dilation, ndim, 1),
+        groups=groups,
+    )
+    if min(problem.normal.out) < 1:
+        raise InvalidInput(
+            "the dilated kernel is larger than the padded input",
+            field="w",
+            given=f"x {x_shape}, w {w_shape}, padding {problem.padding}, "
+            f"dilation {problem.dilation}",
+        )
+    return problem
+
+
+def _moveaxis(x: Array, source: Shape, destination: Shape) -> Array:
+    moved = [axis for axis in range(x.ndim) if axis not in {s % x.ndim for s in source}]
+    for to, axis in sorted(
+        (d % x.ndim, s % x.ndim) for s, d in zip(source, destination, strict=True)
+    ):
+        moved.insert(to, axis)
+    return x.transpose(moved)
+
+
+def _dtype(name: str, dtype: Any) -> str:
+    try:
+        given = np.dtype(dtype)
+    except TypeError:
+        raise InvalidInput("no dtype", field="dtype", given=dtype) from None
+    if given.kind == "b":
+        raise InvalidInput(
+            "is Boolean, and sums of truth values have no one meaning",
+            field=name,
+            given="bool",
+            accepted="numbers, for example astype(np.uint8)",
+        )
+    if given.kind not in "iufc" or given.itemsize > (16 if given.kind == "c" else 8):
+        raise InvalidInput(
+            "cannot be convolved",
+            field=name,
+            given=str(given),
+            accepted="integers, float16, float32, float64, complex64 and complex128",
+        )
+    return str(given.name)
+
+
+def _shape(name: str, shape: Sequence[int]) -> Shape:
+    if not shape:
+        raise InvalidInput("is a single number", field=name, accepted="at least one axis")
+    sizes = tuple(int(n) for n in shape)
+    if min(sizes) < 1:
+        raise InvalidInput("is empty", field=name, given=sizes, accepted="at least one element")
+    return sizes
+
+
+def _one_of(name: str, given: object, accepted: Sequence[str]) -> None:
+    if given not in accepted:
+        raise InvalidInput(f"no such {name}", field=name, given=given, accepted=list(accepted))
+
+
+def _axes(axes: int | Sequence[int] | None, ndim: int) -> Shape:
+    if axes is None:
+        return tuple(range(ndim))
+    listed = [axes] if isinstance(axes, int | np.integer) else list(axes)
+    known = range(-ndim, ndim)
+    chosen = tuple(sorted({operator.index(axis) % ndim for axis in listed if axis in known}))
+    if not listed or len(chosen) != len(listed):
+        raise InvalidInput(
+            "is empty, repeats an axis or names one that x does not have",
+            field="axes",
+            given=axes,
+            accepted=f"different axes from {-ndim} to {ndim - 1}",
+        )
+    return chosen
+
+
+def _check_kernel(x_shape: Shape, kernel: Shape, axes: Shape) -> None:
+    if len(kernel) == len(axes):
+        return
+    if len(kernel) == len(x_shape) and all(
+        n == 1 for axis, n in enumerate(kernel) if axis not in axes
+    ):
+        return
+    accepted = f"{len(axes)} axes"
+    if len(axes) < len(x_shape):
+        accepted += f", or {len(x_shape)} with length 1 on those that are not convolved"
+    raise InvalidInput(
+        "the kernel's axes do not fit x",
+        field="kernel",
+        given=f"x {x_shape}, kernel {kernel}, axes {axes}",
+        accepted=accepted,
+    )
+
+
+def _cval(cval: Any, x_dtype: str) -> complex:
+    dtype = np.dtype(x_dtype)
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        if cval != cval.real or cval.real % 1 or not info.min <= cval.real <= info.max:
+            raise InvalidInput(
+                f"does not fit x, which is {x_dtype}",
+                field="cval",
+                given=cval,
+                accepted=f"whole numbers from {info.min} to {info.max}",
+            )
+        return int(cval.real)
+    if dtype.kind == "f" and isinstance(cval, complex | np.complexfloating):
+        raise InvalidInput(
+            f"does not fit x, which is {x_dtype}", field="cval", given=cval, accepted="real numbers"
+        )
+    return complex(cval) if dtype.kind == "c" else float(cval)
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    try:
+        given = operator.index(value)
+    except TypeError:
+        given = least - 1
+    if given < least:
+        raise InvalidInput(
+            "is no whole number in range", field=name, given=value, accepted=f"{least} or more"
+        )
+    return given
+
+
+def _per_axis(name: str, value: int | Sequence[int], ndim: int, least: int) -> Shape:
+    values = list(value) if isinstance(value, Sequence) else [value] * ndim
+    if len(values) != ndim:
+        raise InvalidInput(
+            "must be one number, or one per convolved axis",
+            field=name,
+            given=value,
+            accepted=f"{ndim} numbers",
+        )
+    return tuple(_whole(name, v, least) for v in values)

@@ -1,0 +1,73 @@
+"""What the values of the inputs tell about a problem beyond its shapes and dtypes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from core.arrays import Array, to_numpy
+from core.conv.integers import bits_of_dtypes, bits_of_values
+from core.conv.lowrank import terms
+from core.conv.problem import ConvProblem
+
+
+def learn(
+    problem: ConvProblem, x: Array | None, w: Array | None, *, want_rank: bool = True
+) -> ConvProblem:
+    """Return ``problem`` with what is known about its values.
+
+    Parameters
+    ----------
+    problem : ConvProblem
+        As shapes and dtypes describe it.
+    x, w : array or None
+        The inputs as the user has them, where they are known.
+    want_rank : bool
+        Whether to look for the rank of the kernel, which only some algorithms need.
+
+    Returns
+    -------
+    ConvProblem
+        With ``bits`` set for integers and ``rank`` for kernels that split.
+
+    Examples
+    --------
+    >>> from core.conv.problem import single_channel_problem
+    >>> x, w = np.zeros((9, 9), "uint8"), np.ones((3, 3), "uint8")
+    >>> problem = single_channel_problem(x.shape, w.shape, x.dtype, w.dtype)
+    >>> known = learn(problem, x, w)
+    >>> known.bits, known.rank
+    (0, 1)
+    """
+    return replace(
+        problem,
+        bits=_bits(problem, x, w),
+        rank=_rank(problem, w) if want_rank and w is not None else None,
+    )
+
+
+def _bits(problem: ConvProblem, x: Array | None, w: Array | None) -> int | None:
+    if not problem.is_exact:
+        return None
+    if x is not None and w is not None:
+        bank = w if problem.bank or problem.operation == "conv" else w[None]
+        return bits_of_values(x, bank, int(problem.cval.real))
+    form = problem.normal
+    return bits_of_dtypes(problem.x_dtype, problem.w_dtype, form.taps * form.group_channels)
+
+
+def _rank(problem: ConvProblem, w: Array) -> int | None:
+    kernel = problem.kernel
+    summed = problem.operation == "conv" and problem.w_shape[1] > 1
+    if summed or sum(k > 1 for k in kernel) < 2:
+        return None
+    weights = to_numpy(w).reshape(-1, *kernel)
+    if not problem.is_exact:
+        weights = weights.astype(problem.normal.dtype, copy=False)
+        # Zeros will stand for what is not finite, so the rank would be another kernel's.
+        if not np.isfinite(weights).all():
+            return None
+    found = [terms(one) for one in weights]
+    ranks = [len(split) for split in found if split is not None]
+    return max(ranks) if len(ranks) == len(found) else None
