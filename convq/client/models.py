@@ -93,19 +93,12 @@ class Timings(Model):
     stages: dict[str, float] = Field(default_factory=dict)
 
 
-class Problem(Model):
+class Fault(Model):
     """Why a job failed."""
 
     code: str = "error"
-    title: str | None = None
-    detail: str | None = None
-    message: str | None = None
+    message: str = ""
     field: str | None = None
-
-    @property
-    def text(self) -> str:
-        """The reason in a sentence."""
-        return self.detail or self.message or self.title or self.code
 
 
 class Job(Model):
@@ -123,11 +116,11 @@ class Job(Model):
     plan: JobPlan | None = None
     attempts: list[Attempt] = Field(default_factory=list)
     timings: Timings = Field(default_factory=Timings)
-    error: Problem | None = None
+    error: Fault | None = None
     created: datetime | None = None
     started: datetime | None = None
     finished: datetime | None = None
-    cancel_requested: bool = False
+    cancel_requested: datetime | None = None
     links: dict[str, Any] = Field(default_factory=dict)
 
     @property
@@ -150,16 +143,17 @@ class Result(Model):
     name: str
     digest: str
     media_type: str
+    size: int | None = None
     shape: tuple[int, ...] | None = None
     dtype: str | None = None
-    input: Any = None
+    input: str | None = None
 
 
 class Failure(Model):
     """One input that could not be computed; the other inputs were."""
 
-    input: Any = None
-    name: str | None = None
+    input: str | None = None
+    name: str
     code: str = "error"
     message: str = ""
 
@@ -196,16 +190,36 @@ class Kinds(Model):
 
 
 class Queue(Model):
-    """How much work waits: jobs per queue."""
+    """How much there is to do.
+
+    ``depth`` counts the jobs that have not ended and ``counts`` those in each state; the job
+    that waits longest has waited for ``oldest_seconds``.
+    """
 
     depth: dict[str, int] = Field(default_factory=dict)
+    messages: int = 0
+    oldest_seconds: float | None = None
+    counts: dict[str, int] = Field(default_factory=dict)
+
+
+class Device(Model):
+    """What computes: ``kind`` is cpu or cuda."""
+
+    kind: str
+    name: str = ""
 
 
 class Worker(Model):
-    """A worker's last sign of life."""
+    """A worker as it last told of itself; ``running`` is the id of the job that it runs.
+
+    ``state`` is ``up``, ``busy``, ``draining``, ``unknown`` or ``down``.
+    """
 
     name: str
     state: str
-    device: Any = None
-    running: Any = None
-    last_seen: Any = None
+    device: Device | None = None
+    running: str | None = None
+    last_seen: datetime | None = None
+    host: str | None = None
+    pid: int | None = None
+    versions: dict[str, str] = Field(default_factory=dict)

@@ -61,7 +61,7 @@ def raise_for_problem(response: httpx.Response) -> None:
     if response.is_success:
         return
     problem = _problem(response)
-    text = str(problem.get("detail") or problem.get("title") or response.reason_phrase)
+    text = _text(problem) or response.reason_phrase
     kind = _ERRORS.get(str(problem.get("code")), ConvqError)
     if kind is ConvqError:
         kind = _ERRORS_BY_STATUS.get(response.status_code, ConvqError)
@@ -81,6 +81,14 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
         # Not from the service itself: a proxy's page, perhaps. Its first words may help.
         return {"detail": " ".join(response.text[:200].split())}
     return problem if isinstance(problem, dict) else {}
+
+
+def _text(problem: dict[str, Any]) -> str:
+    faults = problem.get("errors") or []
+    if not faults:
+        return str(problem.get("detail") or problem.get("title") or "")
+    others = [f"{fault.get('field')}: {fault.get('message')}" for fault in faults[1:]]
+    return "; also ".join([str(faults[0].get("message")), *others])
 
 
 def _shown(given: Any) -> Any:

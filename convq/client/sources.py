@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias
 
 from core.errors import InvalidInput
 
@@ -64,8 +62,7 @@ def is_digest(value: object) -> bool:
 def source(value: Uploadable, field: str = "inputs") -> Source:
     """Return ``value`` as a stream of bytes.
 
-    Arrays become ``.npy``: the bytes that `numpy.save` writes. An open file is read from where
-    it stands; one that cannot seek (a pipe) is first copied to a temporary file.
+    Arrays become ``.npy``, as `numpy.save` writes them. An open file is read from where it stands.
 
     Parameters
     ----------
@@ -96,7 +93,7 @@ def source(value: Uploadable, field: str = "inputs") -> Source:
     if hasattr(value, "__cuda_array_interface__") and hasattr(value, "get"):
         return _from_array(value.get(), field)
     if hasattr(value, "read") and not isinstance(value, io.TextIOBase):
-        return _from_file(value)
+        return _from_file(value, field)
     raise InvalidInput(
         "this cannot be uploaded", field=field, given=type(value).__name__, accepted=ACCEPTED
     )
@@ -123,9 +120,12 @@ def _from_array(value: Any, field: str) -> Source:
     from numpy.lib import format as npy
 
     array = np.asarray(value)
-    if array.dtype.hasobject:
+    if array.dtype.kind not in "biufc":
         raise InvalidInput(
-            "Python objects cannot be uploaded", field=field, given=f"dtype {array.dtype}"
+            "an array of this dtype cannot be uploaded",
+            field=field,
+            given=array.dtype,
+            accepted="booleans, integers, real and complex numbers",
         )
     # The data goes out from where it lies; only an array with gaps is copied first.
     if not (array.flags.c_contiguous or array.flags.f_contiguous):
@@ -136,15 +136,17 @@ def _from_array(value: Any, field: str) -> Source:
     return _from_memory(None, header.getbuffer(), flat.view(np.uint8).data)
 
 
-def _from_file(file: BinaryIO) -> Source:
+def _from_file(file: BinaryIO, field: str) -> Source:
     name = getattr(file, "name", None)
     label = Path(name).name if isinstance(name, str) else None
     if not file.seekable():
-        # Its size and digest are needed before its bytes can be sent.
-        copy = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - lives as the source does
-        shutil.copyfileobj(file, copy)
-        copy.seek(0)
-        file, label = copy, None
+        # Its digest is needed before its bytes are sent, and a lost request is sent again.
+        raise InvalidInput(
+            "a pipe cannot be read twice; save it to a file first, or pass what it reads",
+            field=field,
+            given=name,
+            accepted=ACCEPTED,
+        )
     start = file.tell()
     size = file.seek(0, io.SEEK_END) - start
 
