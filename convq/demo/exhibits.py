@@ -60,7 +60,7 @@ class Exhibit:
         kernel = self.spec["kernel"]
         if isinstance(kernel, Path):
             return kernel.name
-        parameters = [f"{name}={value}" for name, value in kernel.items() if name != "preset"]
+        parameters = [f"{name}={value:g}" for name, value in kernel.items() if name != "preset"]
         return ":".join([kernel["preset"], *([",".join(parameters)] if parameters else [])])
 
 
@@ -95,7 +95,6 @@ def make_exhibits(folder: Path) -> list[Exhibit]:
             "Outlines",
             "Two gradients, across and down, and the length of the vector that they make.",
             photograph("camera.png"),
-            range="rescale",
         ),
         _preset(
             "emboss",
@@ -161,12 +160,11 @@ def make_exhibits(folder: Path) -> list[Exhibit]:
             ),
             slug="folder",
             view="sheet",
-            range="rescale",
         ),
         _preset(
-            "sharpen",
+            "box",
             "24 megapixels, 3 × 3",
-            "A large picture and a small kernel: nothing beats adding up nine products.",
+            "A large, grainy picture and a small kernel: each pixel becomes the mean of nine.",
             large,
             slug="large-3x3",
             view="detail",
@@ -174,8 +172,8 @@ def make_exhibits(folder: Path) -> list[Exhibit]:
         _preset(
             "disk",
             "24 megapixels, 63 × 63",
-            "The same picture and 441 times as many taps: now the way leads through the frequency "
-            "domain, and the planner takes it.",
+            "The same picture and 441 times as many taps: every star becomes a disk. Another size "
+            "of kernel, another way to compute it.",
             large,
             slug="large-63x63",
             view="detail",
@@ -235,7 +233,6 @@ def _preset(
     *,
     slug: str | None = None,
     view: Literal["picture", "detail", "sheet"] = "picture",
-    range: str = "clip",  # noqa: A002 - the option's name
     **parameters: float,
 ) -> Exhibit:
     return Exhibit(
@@ -243,7 +240,7 @@ def _preset(
         title=title,
         text=text,
         inputs=inputs,
-        spec={"kernel": {"preset": preset, **parameters}, "range": range},
+        spec={"kernel": {"preset": preset, **parameters}},
         kernel=preset_stack(preset, 2, **parameters),
         view=view,
     )

@@ -111,8 +111,13 @@ def _card(one: Shown, folder: Path) -> str:
 <div>{_kernel(exhibit)}</div>
 <div>{_plan(one)}{_times(one)}{_failures(one)}</div>
 </div>
-<div class="command"><code>{escape(exhibit.command)}</code></div>
+<div class="command"><code>{_command(exhibit)}</code></div>
 </section>"""
+
+
+def _command(exhibit: Exhibit) -> str:
+    # A line may break between words, but not within `--kernel`.
+    return " ".join(f"<span>{escape(word)}</span>" for word in exhibit.command.split())
 
 
 def _views(one: Shown, folder: Path) -> str:
@@ -128,11 +133,10 @@ def _views(one: Shown, folder: Path) -> str:
         left, right = (_sound(path) for path in (inputs[0], outputs[0]))
     else:
         draw = pictures.detail if view == "detail" else pictures.preview
-        note = ", a detail at full size" if view == "detail" else ""
-        left, right = (
-            _linked(path, folder, draw(path), path.name + note) for path in (inputs[0], outputs[0])
-        )
-    return f'<div class="pair">\n{left}\n{right}\n</div>'
+        note = "a detail of " if view == "detail" else ""
+        left = _linked(inputs[0], folder, draw(inputs[0]), note + inputs[0].name)
+        right = _linked(outputs[0], folder, draw(outputs[0]), one.exhibit.kernel_words)
+    return f'<div class="pair {view}-pair">\n{left}\n{right}\n</div>'
 
 
 def _linked(path: Path, folder: Path, picture: str, caption: str) -> str:

@@ -125,7 +125,7 @@ def _line(one: Shown) -> Text:
     line.append("✓ " if good else "✗ ", style="green" if good else "red")
     line.append(f"{one.exhibit.title:<24}", style="bold")
     if one.job.error is not None:
-        return line.append(one.job.error.text)
+        return line.append(one.job.error.message)
     line.append(f"{one.algorithms:<22}", style="cyan")
     line.append(f"predicted {duration(one.predicted):>7}  measured {duration(one.computed):>7}")
     for group in one.groups[:1]:

@@ -69,7 +69,7 @@ def photograph(name: str, folder: Path) -> Path:
 
 
 def large_photograph(folder: Path) -> Path:
-    """Make a colour photograph of 24 megapixels: the Hubble deep field, enlarged.
+    """Make a colour photograph of 24 megapixels: the Hubble deep field, enlarged, with grain.
 
     Returns
     -------
@@ -78,7 +78,10 @@ def large_photograph(folder: Path) -> Path:
     """
     large = folder / "hubble-24-megapixels.jpg"
     with Image.open(photograph("hubble_deep_field.jpg", folder)) as original:
-        original.resize((5250, 4578), Image.Resampling.BICUBIC).save(large, quality=92)
+        enlarged = np.asarray(original.resize((5250, 4578), Image.Resampling.BICUBIC))
+    grain = np.random.default_rng(seed=1995).integers(-24, 25, enlarged.shape[:2], np.int16)
+    grainy = np.clip(enlarged + grain[..., np.newaxis], 0, 255).astype(np.uint8)
+    Image.fromarray(grainy).save(large, quality=90)
     return large
 
 

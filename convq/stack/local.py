@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
+from typing import Any
 
 import httpx
 
@@ -20,10 +22,12 @@ from convq.stack.process import Process, stop
 from convq.stack.redis_server import RedisServer
 from convq.stack.supervisor import Death, Supervisor
 from core.errors import Conflict, InvalidInput, Unavailable
+from core.settings import Settings
 
-# Seconds between the request to end and the kill. A worker finishes its job or hands it back.
-WORKER_DEADLINE = 30.0
-API_DEADLINE = 5.0
+# Seconds between the request to end and the kill. A worker lets its job go on for a while
+# (`Settings.drain`) and hands it back then; this is the time that it gets after that.
+WORKER_DEADLINE = 15.0
+API_DEADLINE = 10.0
 REDIS_DEADLINE = 10.0
 
 
@@ -43,8 +47,9 @@ class LocalStack:
     redis_url : str, optional
         A Redis that runs already, which is then neither started nor stopped. By default one is
         started for the stack alone.
-    environment : mapping of str to str, optional
-        ``CONVQ_*`` settings for API and workers, over those of this process.
+    settings : mapping of str to object, optional
+        Fields of `core.settings.Settings` for API and workers, such as ``{"lease": 2}``; they come
+        before the ``CONVQ_*`` variables of this process.
     on_death : callable, optional
         Called with the :class:`~convq.stack.supervisor.Death` of each process that will be
         restarted.
@@ -70,7 +75,7 @@ class LocalStack:
         host: str = "127.0.0.1",
         workers: int = 1,
         redis_url: str | None = None,
-        environment: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] = MappingProxyType({}),
         on_death: Callable[[Death], None] = lambda death: None,
     ) -> None:
         if workers < 1:
@@ -79,12 +84,15 @@ class LocalStack:
             )
         self.data = data.expanduser().absolute()
         self.host = host
-        self.workers = [f"worker-{number}" for number in range(1, workers + 1)]
+        # A Redis from outside may serve other machines too, whose workers have names as well.
+        machine = f"{socket.gethostname()}-" if redis_url is not None else ""
+        self.workers = [f"{machine}worker-{number}" for number in range(1, workers + 1)]
         self.redis: RedisServer | None = None
         self.port = 0
         self._wanted_port = port
         self._outside_redis_url = redis_url
-        self._environment = dict(environment or {})
+        self._settings = Settings(**settings)
+        self._overrides = {f"CONVQ_{name.upper()}": str(value) for name, value in settings.items()}
         self._on_death = on_death
         self._lock: int | None = None
         self._api: Process | None = None
@@ -109,8 +117,9 @@ class LocalStack:
     @property
     def store_url(self) -> str:
         """Where artifacts are kept."""
-        settings = os.environ | self._environment
-        return settings.get("CONVQ_STORE_URL", str(self.data / "artifacts"))
+        if "store_url" in self._settings.model_fields_set:
+            return self._settings.store_url
+        return str(self.data / "artifacts")
 
     def start(self, timeout: float = 60) -> None:
         """Start everything and wait until the API answers and every worker is up.
@@ -151,7 +160,7 @@ class LocalStack:
         if self._supervisor is not None:
             self._supervisor.stop()
             self._supervisor = None
-        killed = stop(self._workers, deadline=WORKER_DEADLINE, hurry=hurry)
+        killed = stop(self._workers, deadline=self._settings.drain + WORKER_DEADLINE, hurry=hurry)
         if self._api is not None:
             killed += stop([self._api], deadline=API_DEADLINE, hurry=hurry)
         if self.redis is not None:
@@ -251,7 +260,7 @@ class LocalStack:
     def _child_environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            **self._environment,
+            **self._overrides,
             "CONVQ_REDIS_URL": self.redis_url,
             "CONVQ_STORE_URL": self.store_url,
             "CONVQ_API_HOST": self.host,
@@ -281,8 +290,14 @@ class LocalStack:
             answer = client.get("/v1/workers").raise_for_status().json()
         except httpx.HTTPError:
             return "api"
-        up = {worker["name"] for worker in answer["workers"] if worker["state"] == "up"}
-        return next((name for name in self.workers if name not in up), None)
+        # By process, because after a crash the last sign of life of the dead worker is still fresh.
+        here = socket.gethostname()
+        up = {
+            worker["pid"]
+            for worker in answer["workers"]
+            if worker["host"] == here and worker["state"] in ("up", "busy")
+        }
+        return next((worker.name for worker in self._workers if worker.pid not in up), None)
 
 
 _AT_ONCE = threading.Event()

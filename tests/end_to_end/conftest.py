@@ -11,23 +11,24 @@ from convq.stack import LocalStack
 
 # Seconds. A test that waits for a lost lease should not wait long.
 FAST = {
-    "CONVQ_LEASE": "2",
-    "CONVQ_HEARTBEAT_INTERVAL": "0.5",
-    "CONVQ_RECONCILE_INTERVAL": "0.3",
-    "CONVQ_RESEND_AFTER": "1",
-    "CONVQ_CANCEL_GRACE": "0.5",
+    "lease": 2,
+    "heartbeat_interval": 0.5,
+    "reconcile_interval": 0.3,
+    "resend_after": 1,
+    "cancel_grace": 0.5,
+    "drain": 2,
 }
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """Share one running stack; tests must not break it."""
-    with LocalStack(tmp_path_factory.mktemp("stack"), environment=FAST) as running:
+    with LocalStack(tmp_path_factory.mktemp("stack"), settings=FAST) as running:
         yield running
 
 
 @pytest.fixture
 def own_stack(tmp_path: Path) -> Iterator[LocalStack]:
     """Run a stack for one test alone, which may kill its parts, stop it and start it again."""
-    with LocalStack(tmp_path / "data", environment=FAST) as running:
+    with LocalStack(tmp_path / "data", settings=FAST) as running:
         yield running
