@@ -77,6 +77,7 @@ class Runner:
                 memory_cap=self._settings.memory_cap,
                 scratch=Path(scratch),
                 total=job.progress.total,
+                max_pixels=self._settings.max_pixels,
             )
             with Lease(self._jobs, job_id, attempt, run, seconds=lease):
                 ending = self._work(job, run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -48,5 +49,6 @@ class Warden:
             self._overdue = (job.id, time.monotonic())
         elif time.monotonic() - self._overdue[1] > self._grace:
             log.warning("job %s did not stop when cancelled; killing process %d", job.id, job.pid)
-            os.kill(job.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(job.pid, signal.SIGKILL)
             self._overdue = None

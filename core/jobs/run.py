@@ -12,6 +12,8 @@ from typing import Any
 
 from core.conv.device import Device
 from core.errors import Cancelled, ConvqError, LeaseLost
+from core.jobs.inputs import unique
+from core.media import MAX_PIXELS
 from core.store.artifacts import Artifact, ArtifactStore, digest_of_file
 from core.store.jobs import Progress
 
@@ -48,6 +50,8 @@ class Run:
         A folder for temporary files, removed after the attempt.
     total : int
         Number of items that progress counts.
+    max_pixels : int
+        Largest picture to decode.
     """
 
     def __init__(
@@ -58,16 +62,19 @@ class Run:
         memory_cap: int,
         scratch: Path,
         total: int,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.artifacts = artifacts
         self.device = device
         self.memory_cap = memory_cap
+        self.max_pixels = max_pixels
         self.scratch = scratch
         self.progress = Progress(total=total)
         self.timings: dict[str, float] = {}
         self.results: list[dict[str, Any]] = []
         self.failures: list[dict[str, Any]] = []
         self.plan: dict[str, Any] | None = None
+        self._names: set[str] = set()
         self._asked: str | None = None
         self._lock = threading.Lock()
 
@@ -131,7 +138,7 @@ class Run:
         Parameters
         ----------
         name : str
-            File name of the result, unique within the job.
+            File name of the result; it gets a number if there is one of that name already.
         source : str, optional
             Digest of the input that it was made from.
         media_type : str
@@ -147,7 +154,9 @@ class Run:
             with path.open("rb") as file:
                 digest = digest_of_file(file)
             artifact, _ = self.artifacts.commit(path, digest, media_type, shape, dtype)
-        self.results.append({"name": name} | artifact.to_dict() | {"input": source})
+        self.results.append(
+            {"name": unique(name, self._names)} | artifact.to_dict() | {"input": source}
+        )
         return artifact
 
     def fail_item(self, name: str, *, source: str, error: ConvqError) -> None:

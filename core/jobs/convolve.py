@@ -1,0 +1,378 @@
+"""The job kind ``convolve``: filter pictures, sound and arrays with a kernel or a bank."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from core import conv
+from core.conv.boundary import Boundary
+from core.conv.device import Device
+from core.conv.problem import Mode
+from core.errors import Cancelled, ConvqError, LeaseLost, UnsupportedMedia
+from core.jobs import kernels
+from core.jobs.inputs import Digest, Input, describe, digests, names, renamed
+from core.jobs.kernels import Bank, KernelSpec, Loaded
+from core.jobs.kind import Kind, Planning, Spec
+from core.jobs.run import Drained, Run
+from core.kernels import Normalization
+from core.media import (
+    NPY,
+    PICTURES,
+    PNG,
+    WAV,
+    MediaInfo,
+    RangePolicy,
+    decode,
+    merge_alpha,
+    split_alpha,
+    to_range,
+    write,
+)
+from core.store.artifacts import Artifact
+
+# Held exactly by float32, which takes half the time and memory of float64.
+_SINGLE = ("int8", "uint8", "int16", "uint16", "float16", "float32")
+
+
+class ConvolveSpec(Spec):
+    """Convolve every input with a kernel.
+
+    Pictures are filtered per colour channel, sound per channel; transparency is left as it is.
+    """
+
+    kind: Literal["convolve"]
+    inputs: list[Digest | Input] = Field(
+        min_length=1,
+        max_length=10_000,
+        description="Artifacts: pictures, .npy, .npz or WAV; each becomes one item of the job.",
+    )
+    kernel: KernelSpec = Field(
+        description="A preset by name, an array written here, or an artifact. An array with one "
+        "axis more than the input has spatial axes is a bank: one feature map per kernel.",
+        examples=[
+            {"preset": "gaussian", "sigma": 2},
+            {"values": [[0, 1, 0], [1, -4, 1], [0, 1, 0]]},
+        ],
+    )
+    mode: Mode = Field(
+        default="same", description="Size of the output: as SciPy's full, same and valid."
+    )
+    boundary: Boundary = Field(
+        default="reflect", description="What lies outside the input, by SciPy's names."
+    )
+    cval: float = Field(
+        default=0, allow_inf_nan=False, description="Value outside, for boundary constant."
+    )
+    axes: Annotated[list[int], Field(min_length=1, max_length=3)] | None = Field(
+        default=None,
+        description="Axes to convolve along. By default the first ones: rows and columns of a "
+        "picture, time of a sound, as many axes of an array as the kernel has.",
+    )
+    normalize: Normalization = Field(
+        default="none", description="Scaling of each kernel: by its sum, size, L2 norm or softmax."
+    )
+    operation: Literal["convolution", "correlation"] = Field(
+        default="convolution", description="Correlation does not flip the kernel."
+    )
+    method: Literal["auto", *(algorithm.name for algorithm in conv.ALGORITHMS)] = Field(  # type: ignore[valid-type]
+        default="auto", description="The algorithm; auto chooses the fastest by predicted time."
+    )
+    output: Literal["same", "npy", "png"] = Field(
+        default="same",
+        description="The input's format, full precision as .npy, or PNG.",
+    )
+    range: RangePolicy = Field(
+        default="clip",
+        description="How results get into a format with few values: clip to its range, rescale "
+        "from their minimum and maximum, or signed with zero at mid-grey.",
+    )
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a plan depends on; inputs that agree in it share one.
+
+    Attributes
+    ----------
+    media_type : str
+        Pictures and sound are computed in floating point, arrays by NumPy's promotion.
+    shape : tuple of int
+        Without the opacity of a picture.
+    dtype : str
+        As stored.
+    """
+
+    media_type: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is neither a picture nor a sound."""
+        return self.media_type not in PICTURES and self.media_type != WAV
+
+
+def references(spec: ConvolveSpec) -> tuple[str, ...]:
+    """Return the digests of the inputs and of the kernel, each once."""
+    found = digests(spec.inputs)
+    if isinstance(spec.kernel, kernels.ArtifactKernel):
+        found.append(spec.kernel.artifact)
+    return tuple(dict.fromkeys(found))
+
+
+def items(spec: ConvolveSpec) -> int:
+    """Return the number of inputs."""
+    return len(spec.inputs)
+
+
+def plan(spec: ConvolveSpec, planning: Planning) -> dict[str, Any]:
+    """Plan the job from the records of its inputs, without reading them.
+
+    Returns
+    -------
+    dict
+        ``device``, ``seconds`` and ``bytes`` of the whole, and ``groups``: a plan for each sort of
+        input, or the error that such inputs will fail with.
+
+    Raises
+    ------
+    InvalidInput
+        When no input at all can be processed.
+    """
+    loaded = kernels.load(spec.kernel, planning.artifacts)
+    alike: Counter[tuple[str, Subject | None]] = Counter(
+        (_description(artifact), _subject_of_record(artifact))
+        for artifact in map(planning.inputs.__getitem__, digests(spec.inputs))
+    )
+    groups: list[dict[str, Any]] = []
+    errors: list[ConvqError] = []
+    for (description, subject), count in alike.items():
+        group: dict[str, Any] = {"inputs": count, "input": description}
+        try:
+            if subject is None:
+                raise UnsupportedMedia(
+                    "this is no picture, array or sound that convq reads",
+                    field="inputs",
+                    given=description,
+                )
+            work = _Work(spec, loaded, subject, planning.device, planning.memory_cap)
+            group |= work.plan.to_dict()
+        except ConvqError as error:
+            errors.append(error)
+            group["error"] = error.to_dict()
+        groups.append(group)
+    if len(errors) == len(groups):
+        raise errors[0]
+    return _document(planning.device, groups)
+
+
+def run(spec: ConvolveSpec, run: Run) -> None:
+    """Convolve one input after another; one that cannot be processed fails alone."""
+    loaded = kernels.load(spec.kernel, run.artifacts)
+    works: dict[Subject, _Work] = {}
+    for name, digest in zip(names(spec.inputs), digests(spec.inputs), strict=True):
+        try:
+            _convolve(spec, run, loaded, works, name, digest)
+        except (Cancelled, Drained, LeaseLost):
+            raise
+        except ConvqError as error:
+            run.fail_item(name, source=digest, error=error)
+            run.advance(failed=True)
+        else:
+            run.advance()
+    if works:
+        run.plan = _document(run.device, [work.measured() for work in works.values()])
+
+
+def _convolve(
+    spec: ConvolveSpec,
+    run: Run,
+    loaded: Loaded,
+    works: dict[Subject, _Work],
+    name: str,
+    digest: str,
+) -> None:
+    with run.stage("load"):
+        decoded = decode(run.fetch(digest), max_pixels=run.max_pixels)
+        x, alpha = split_alpha(decoded.array, decoded.info)
+        subject = Subject(decoded.info.media_type, x.shape, str(x.dtype))
+    with run.stage("convolve"):
+        if subject not in works:
+            works[subject] = _Work(spec, loaded, subject, run.device, run.memory_cap)
+        y = works[subject].compute(x, run)
+    with run.stage("store"):
+        _deliver(spec, run, y, works[subject].bank.single, alpha, decoded.info, name, digest)
+
+
+class _Work:
+    """One sort of input: its kernels, its plan, and the time that it took."""
+
+    def __init__(
+        self,
+        spec: ConvolveSpec,
+        loaded: Loaded,
+        subject: Subject,
+        device: Device,
+        memory_cap: int,
+    ) -> None:
+        ndim = _spatial_ndim(spec, loaded, subject)
+        self.bank = kernels.bank(loaded, ndim, spec.normalize)
+        self._subject = subject
+        self._x_dtype, w_dtype = _dtypes(subject, self.bank, loaded.has_dtype)
+        self._stack = self.bank.stack.astype(w_dtype)
+        self._inputs = 0
+        self._seconds = 0.0
+        self.plan = conv.plan(
+            subject.shape,
+            self._stack,
+            "convolve" if spec.operation == "convolution" else "correlate",
+            dtype=self._x_dtype,
+            method=spec.method,
+            memory_cap=memory_cap,
+            device=device,
+            bank=True,
+            mode=spec.mode,
+            boundary=spec.boundary,
+            cval=spec.cval,
+            axes=tuple(spec.axes) if spec.axes else tuple(range(ndim)),
+        )
+
+    def compute(self, x: NDArray[Any], run: Run) -> NDArray[Any]:
+        """Return the result: of shape ``(M, *out)`` for a bank, ``out`` for one kernel."""
+        start = time.perf_counter()
+        y: NDArray[Any] = self.plan.run(x.astype(self._x_dtype, copy=False), self._stack, run.check)
+        if self.bank.combine == "magnitude":
+            y = np.sqrt(np.square(y).sum(axis=0))
+        elif self.bank.single:
+            y = y[0]
+        self._inputs += 1
+        self._seconds += time.perf_counter() - start
+        return y
+
+    def measured(self) -> dict[str, Any]:
+        """Return the plan's group with the seconds that an input took on average."""
+        group = {
+            "inputs": self._inputs,
+            "input": describe(self._subject.shape, self._subject.dtype),
+        }
+        mean = self._seconds / self._inputs if self._inputs else None
+        return group | self.plan.to_dict() | {"measured_seconds": mean}
+
+
+def _deliver(
+    spec: ConvolveSpec,
+    run: Run,
+    y: NDArray[Any],
+    single: bool,
+    alpha: NDArray[Any] | None,
+    info: MediaInfo,
+    name: str,
+    digest: str,
+) -> None:
+    media_type = {"same": info.media_type, "npy": NPY, "png": PNG}[spec.output]
+    if media_type in PICTURES and not single:
+        width = len(str(len(y) - 1))
+        maps = [(f"-map{index:0{width}}", feature_map) for index, feature_map in enumerate(y)]
+    else:
+        maps = [("", y)]
+    for suffix, array in maps:
+        array = _in_format(array, media_type, spec, info, alpha)
+
+        def write_file(path: Path, array: NDArray[Any] = array) -> None:
+            with path.open("wb") as file:
+                write(array, file, media_type, extra=info.extra)
+
+        run.deliver(
+            renamed(name, media_type, suffix),
+            source=digest,
+            media_type=media_type,
+            write=write_file,
+            shape=array.shape,
+            dtype=str(array.dtype),
+        )
+
+
+def _in_format(
+    array: NDArray[Any],
+    media_type: str,
+    spec: ConvolveSpec,
+    info: MediaInfo,
+    alpha: NDArray[Any] | None,
+) -> NDArray[Any]:
+    if media_type not in PICTURES and media_type != WAV:
+        return array
+    if media_type == info.media_type:
+        assert info.dtype is not None
+        dtype = info.dtype
+    else:
+        dtype = "uint16" if info.dtype == "uint16" and array.ndim == 2 else "uint8"
+    array = to_range(array, dtype, spec.range)
+    # In the other modes the result has another size than the opacity of the input.
+    if alpha is not None and spec.mode == "same" and alpha.dtype == array.dtype:
+        return merge_alpha(array, alpha)
+    return array
+
+
+def _spatial_ndim(spec: ConvolveSpec, loaded: Loaded, subject: Subject) -> int:
+    if spec.axes:
+        return len(spec.axes)
+    if not subject.is_array:
+        return 1 if subject.media_type == WAV else 2
+    own = 2 if loaded.array is None else loaded.array.ndim
+    return min(own, len(subject.shape))
+
+
+def _dtypes(subject: Subject, bank: Bank, has_dtype: bool) -> tuple[str, np.dtype[Any]]:
+    """Return the dtypes to compute with, of the input and of the kernels."""
+    kernel = bank.stack.dtype
+    if not subject.is_array:
+        x = "float32" if subject.dtype in _SINGLE else "float64"
+        return x, np.result_type(x, np.complex64) if kernel.kind == "c" else np.dtype(x)
+    if has_dtype or (kernel.kind in "iu" and np.dtype(subject.dtype).kind in "iub"):
+        return subject.dtype, kernel
+    # The taps of presets and of values in a job have no precision of their own.
+    return subject.dtype, np.finfo(np.result_type(subject.dtype, 0.0)).dtype
+
+
+def _description(artifact: Artifact) -> str:
+    if artifact.shape is None or artifact.dtype is None:
+        return artifact.media_type
+    return describe(artifact.shape, artifact.dtype)
+
+
+def _subject_of_record(artifact: Artifact) -> Subject | None:
+    shape = artifact.shape
+    if shape is None or artifact.dtype is None:
+        return None
+    if artifact.media_type in PICTURES and len(shape) == 3 and shape[2] in (2, 4):
+        shape = shape[:2] if shape[2] == 2 else (*shape[:2], 3)
+    return Subject(artifact.media_type, shape, artifact.dtype)
+
+
+def _document(device: Device, groups: list[dict[str, Any]]) -> dict[str, Any]:
+    planned = [group for group in groups if "error" not in group]
+    return {
+        "device": {"kind": device.kind, "name": device.name},
+        "seconds": sum(group["seconds"] * group["inputs"] for group in planned),
+        "bytes": max(group["bytes"] for group in planned),
+        "groups": groups,
+    }
+
+
+KIND = Kind(
+    name="convolve",
+    summary="Filter pictures, signals and arrays with a kernel or a bank of kernels.",
+    spec=ConvolveSpec,
+    references=references,
+    items=items,
+    plan=plan,
+    run=run,
+)

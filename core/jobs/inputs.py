@@ -1,0 +1,100 @@
+"""The inputs of a job: artifacts, with names for people."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.media.types import BY_EXTENSION, EXTENSIONS
+
+Digest = Annotated[
+    str,
+    Field(
+        pattern=r"^sha256:[0-9a-f]{64}$",
+        description='Digest of an artifact: "sha256:" and 64 lower-case hexadecimal digits.',
+        examples=["sha256:" + "0" * 64],
+    ),
+]
+
+
+class Input(BaseModel):
+    """An artifact, and the file name that its results are called after."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    artifact: Digest
+    name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+
+
+def names(inputs: list[Digest | Input]) -> list[str]:
+    """Return a file name for each input, unique within the job and safe in a URL.
+
+    Examples
+    --------
+    >>> cat = Input(artifact="sha256:" + "0" * 64, name="pictures/cat.jpg")
+    >>> names([cat, cat, "sha256:" + "1" * 64])
+    ['cat.jpg', 'cat-2.jpg', '111111111111']
+    """
+    taken: set[str] = set()
+    return [unique(_safe(entry), taken) for entry in inputs]
+
+
+def unique(name: str, taken: set[str]) -> str:
+    """Return ``name``, numbered if it is in ``taken``, and add it there.
+
+    Examples
+    --------
+    >>> unique("cat.jpg", {"cat.jpg", "cat-2.jpg"})
+    'cat-3.jpg'
+    """
+    path = PurePosixPath(name)
+    number = 1
+    while name in taken:
+        number += 1
+        name = f"{path.stem}-{number}{path.suffix}"
+    taken.add(name)
+    return name
+
+
+def digests(inputs: list[Digest | Input]) -> list[str]:
+    """Return the digest of each input."""
+    return [entry if isinstance(entry, str) else entry.artifact for entry in inputs]
+
+
+def renamed(name: str, media_type: str, suffix: str = "") -> str:
+    """Return ``name`` with ``suffix`` and the extension of ``media_type``.
+
+    Examples
+    --------
+    >>> renamed("cat.jpg", "application/x-npy", "-map3")
+    'cat-map3.npy'
+    >>> renamed("cat.jpeg", "image/jpeg")
+    'cat.jpeg'
+    """
+    path = PurePosixPath(name)
+    known = BY_EXTENSION.get(path.suffix.lower())
+    extension = path.suffix if known == media_type else EXTENSIONS[media_type]
+    stem = path.stem if known else name
+    return f"{stem}{suffix}{extension}"
+
+
+def _safe(entry: Digest | Input) -> str:
+    if isinstance(entry, str) or entry.name is None:
+        digest = entry if isinstance(entry, str) else entry.artifact
+        return digest.removeprefix("sha256:")[:12]
+    base = entry.name.replace("\\", "/").rsplit("/", 1)[-1]
+    kept = "".join(c if c.isalnum() or c in "-_. ()+" else "_" for c in base).strip(". ")
+    return kept or "input"
+
+
+def describe(shape: tuple[int, ...], dtype: str) -> str:
+    """Return a shape and a dtype for people.
+
+    Examples
+    --------
+    >>> describe((4, 6, 3), "uint8")
+    '4 × 6 × 3 uint8'
+    """
+    return f"{' × '.join(map(str, shape))} {dtype}"

@@ -1,0 +1,117 @@
+"""What crashes leave behind is put right."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import redis
+
+from core.settings import Settings
+from core.store.artifacts import ArtifactStore
+from core.store.jobs import Job, JobStore
+from workers.reconciler import Reconciler
+
+
+@pytest.fixture
+def sent() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def reconciler(client: redis.Redis, settings: Settings, sent: list[str]) -> Reconciler:
+    quick = settings.model_copy(update={"lease": 0.2, "resend_after": 0.1, "retention": 0.1})
+    return Reconciler(client, quick, sent.append)
+
+
+def submit(jobs: JobStore) -> Job:
+    return jobs.submit(kind="convolve", spec="{}", artifacts=[])[0]
+
+
+def lose(jobs: JobStore, job: Job) -> None:
+    jobs.claim(job.id, worker="w1", pid=1, lease=0.001)
+    time.sleep(0.01)
+
+
+def test_a_silent_workers_job_is_queued_and_sent_again(
+    reconciler: Reconciler, jobs: JobStore, sent: list[str]
+) -> None:
+    job = submit(jobs)
+    lose(jobs, job)
+    reconciler.reconcile()
+    time.sleep(0.1)
+    reconciler.reconcile()
+    assert sent == []  # it has not watched for a whole lease yet
+    time.sleep(0.15)
+    reconciler.reconcile()
+    assert sent == [job.id]
+    assert jobs.get(job.id).state == "queued"
+
+
+def test_after_redis_was_away_leases_are_not_judged_at_once(
+    reconciler: Reconciler, jobs: JobStore, sent: list[str]
+) -> None:
+    reconciler.reconcile()
+    time.sleep(0.15)
+    reconciler.reconcile()
+    job = submit(jobs)
+    lose(jobs, job)
+    time.sleep(0.3)  # no look for longer than a lease, as when Redis does not answer
+    reconciler.reconcile()
+    assert jobs.get(job.id).state == "running"
+
+
+def test_a_poison_job_is_failed_and_not_sent(
+    reconciler: Reconciler, jobs: JobStore, sent: list[str]
+) -> None:
+    job = submit(jobs)
+    reconciler.reconcile()
+    for _ in range(3):
+        lose(jobs, job)
+        for _ in range(2):
+            time.sleep(0.12)
+            reconciler.reconcile()
+    assert jobs.get(job.id).state == "failed"
+    assert job.id in sent
+    sent.clear()
+    time.sleep(0.12)
+    reconciler.reconcile()
+    assert sent == []
+
+
+def test_a_lost_message_is_sent_again(
+    reconciler: Reconciler, jobs: JobStore, sent: list[str]
+) -> None:
+    job = submit(jobs)
+    reconciler.reconcile()
+    assert sent == []
+    time.sleep(0.12)
+    reconciler.reconcile()
+    reconciler.reconcile()
+    assert sent == [job.id]
+
+
+def test_a_message_that_is_there_is_not_repeated(
+    reconciler: Reconciler, jobs: JobStore, sent: list[str], client: Any
+) -> None:
+    submit(jobs)
+    client.rpush("convq:celery:convq", "a message")
+    time.sleep(0.12)
+    reconciler.reconcile()
+    assert sent == []
+
+
+def test_what_outlived_its_retention_is_swept(
+    reconciler: Reconciler, jobs: JobStore, artifacts: ArtifactStore, client: Any
+) -> None:
+    used = artifacts.put(b"used", "application/octet-stream")
+    job, _ = jobs.submit(kind="convolve", spec="{}", artifacts=[used.digest])
+    time.sleep(0.12)
+    reconciler.sweep()
+    assert artifacts.read(used.digest) == b"used"
+    jobs.cancel(job.id)
+    for _ in range(3):
+        time.sleep(0.12)
+        reconciler.sweep()
+    assert client.keys("*") == []

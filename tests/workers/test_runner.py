@@ -1,0 +1,187 @@
+"""From claim to commit: every way in which an attempt can end."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convq.stack.redis_server import RedisServer
+from core.errors import InvalidInput, LeaseLost
+from core.jobs.run import Run
+from core.settings import Settings
+from core.store import documents
+from core.store.artifacts import ArtifactStore
+from core.store.connection import connect
+from core.store.jobs import JobStore
+from core.store.workers import WorkerStore
+from workers.runner import Runner
+
+
+@pytest.fixture
+def runner(settings: Settings) -> Runner:
+    return Runner(settings.model_copy(update={"lease": 0.5}), worker="w1", pid=1)
+
+
+def write_text(run: Run, text: str, name: str = "out.bin") -> None:
+    run.deliver(
+        name,
+        source=None,
+        media_type="application/octet-stream",
+        write=lambda path: path.write_text(text) and None,
+    )
+
+
+def test_results_are_committed_with_progress_and_timings(
+    runner: Runner, scripted: Any, jobs: JobStore, artifacts: ArtifactStore
+) -> None:
+    def behave(run: Run) -> None:
+        with run.stage("work"):
+            write_text(run, "result")
+            run.advance()
+
+    scripted.behave = behave
+    job = scripted.submit()
+    assert runner.run(job.id) is False
+    done = jobs.get(job.id)
+    assert (done.state, done.progress.done) == ("succeeded", 1)
+    assert set(done.timings) == {"work"}
+    (result,) = documents.read(artifacts, done.results)["results"]
+    assert artifacts.read(result["digest"]) == b"result"
+
+
+def test_a_job_that_cannot_be_claimed_is_not_run(
+    runner: Runner, scripted: Any, jobs: JobStore
+) -> None:
+    scripted.behave = lambda run: pytest.fail("it ran")
+    job = scripted.submit()
+    jobs.cancel(job.id)
+    assert runner.run(job.id) is False
+    assert runner.run("nothing") is False
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (InvalidInput("too blue", field="kernel"), "invalid_input"),
+        (ZeroDivisionError("defect"), "internal"),
+        (MemoryError(), "out_of_memory"),
+    ],
+)
+def test_what_a_kind_raises_fails_the_job_and_not_the_worker(
+    runner: Runner, scripted: Any, jobs: JobStore, raised: Exception, code: str
+) -> None:
+    def behave(run: Run) -> None:
+        raise raised
+
+    scripted.behave = behave
+    job = scripted.submit()
+    runner.run(job.id)
+    failed = jobs.get(job.id)
+    assert (failed.state, failed.error["code"]) == ("failed", code)
+    assert jobs.running_on("w1") is None
+
+
+def test_a_job_none_of_whose_items_worked_is_failed(
+    runner: Runner, scripted: Any, jobs: JobStore, artifacts: ArtifactStore
+) -> None:
+    def behave(run: Run) -> None:
+        run.fail_item("cat.jpg", source="sha256:…", error=InvalidInput("no picture"))
+        run.advance(failed=True)
+
+    scripted.behave = behave
+    job = scripted.submit()
+    runner.run(job.id)
+    failed = jobs.get(job.id)
+    assert failed.state == "failed"
+    assert "cat.jpg" in failed.error["message"]
+    assert documents.read(artifacts, failed.results)["failures"][0]["name"] == "cat.jpg"
+
+
+def test_a_cancelled_job_stops_within_a_second(
+    runner: Runner, scripted: Any, jobs: JobStore
+) -> None:
+    def behave(run: Run) -> None:
+        jobs.cancel(job.id)
+        while True:
+            run.check()
+            time.sleep(0.005)
+
+    scripted.behave = behave
+    job = scripted.submit()
+    start = time.monotonic()
+    runner.run(job.id)
+    assert jobs.get(job.id).state == "cancelled"
+    assert time.monotonic() - start < 1
+
+
+def test_a_draining_worker_gives_its_job_back(
+    runner: Runner, scripted: Any, jobs: JobStore, client: Any, settings: Settings
+) -> None:
+    def behave(run: Run) -> None:
+        WorkerStore(client, settings).drain("w1")
+        while True:
+            run.check()
+            time.sleep(0.005)
+
+    scripted.behave = behave
+    job = scripted.submit()
+    assert runner.run(job.id) is True
+    assert jobs.get(job.id).state == "queued"
+    assert jobs.attempts(job.id)[0].outcome == "released"
+
+
+def test_an_attempt_that_was_taken_away_stops_and_commits_nothing(
+    runner: Runner, scripted: Any, jobs: JobStore
+) -> None:
+    def behave(run: Run) -> None:
+        jobs.abandon(job.id, worker="w1", reason="taken", max_attempts=3)
+        jobs.claim(job.id, worker="w2", pid=2, lease=60)
+        with contextlib.suppress(LeaseLost):
+            while True:
+                run.check()
+                time.sleep(0.005)
+        write_late(run)
+
+    def write_late(run: Run) -> None:
+        run.results.append({"name": "late", "digest": "sha256:" + "0" * 64})
+
+    scripted.behave = behave
+    job = scripted.submit()
+    assert runner.run(job.id) is False
+    now = jobs.get(job.id)
+    assert (now.state, now.worker, now.results) == ("running", "w2", None)
+
+
+def test_a_long_job_keeps_its_lease(runner: Runner, scripted: Any, jobs: JobStore) -> None:
+    def behave(run: Run) -> None:
+        deadline = time.monotonic() + 1.2  # more than two leases
+        while time.monotonic() < deadline:
+            assert jobs.expire(max_attempts=3) == {}
+            run.check()
+            time.sleep(0.02)
+
+    scripted.behave = behave
+    job = scripted.submit()
+    runner.run(job.id)
+    assert jobs.get(job.id).state == "succeeded"
+
+
+def test_finished_work_waits_for_a_redis_that_is_away(tmp_path: Path, scripted: Any) -> None:
+    with RedisServer(tmp_path / "redis") as server:
+        settings = Settings(redis_url=server.url, store_url=str(tmp_path / "store"))
+        with connect(settings) as client:
+            jobs = JobStore(client)
+            job, _ = jobs.submit(kind="scripted", spec='{"kind":"scripted"}', artifacts=[])
+
+            def behave(run: Run) -> None:
+                server.kill()
+                threading.Timer(1.0, server.start).start()
+
+            scripted.behave = behave
+            Runner(settings, worker="w1", pid=1).run(job.id)
+            assert jobs.get(job.id).state == "succeeded"
