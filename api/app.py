@@ -1,0 +1,102 @@
+"""The application: routes, errors and documentation put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import FastAPI
+
+from api import docs, problems, wire
+from api.metrics import Metrics
+from api.middleware import Surroundings
+from api.routes import artifacts, events, jobs, plans, results, system
+from api.services import Services
+from core.settings import Settings
+
+# Each thread waits for Redis most of its time.
+_THREADS = 64
+
+_DESCRIPTION = """\
+Convolution as a service: upload pictures, signals or arrays, submit a job, follow it, fetch the
+results. The plan of a job says which algorithm runs and why.
+
+Every error is a problem document (RFC 9457, `application/problem+json`) with a stable `code`.
+"""
+
+_TAGS = [
+    {"name": "artifacts", "description": "Files that go in and come out, named by their SHA-256."},
+    {"name": "jobs", "description": "Work to do, and how far it is."},
+    {"name": "results", "description": "What jobs made."},
+    {"name": "plans", "description": "How a job would be computed."},
+    {"name": "system", "description": "What the service can do, and how it fares."},
+]
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the HTTP service as an ASGI application.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Read from the environment by default.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     app = create_app(Settings(store_url=folder))
+    >>> app.title
+    'convq'
+    """
+    services = Services.open(settings or Settings())
+    metrics = Metrics(services.settings, services.redis, services.jobs, services.workers)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = _THREADS
+        yield
+        await services.close()
+
+    app = FastAPI(
+        title="convq",
+        version=_version(),
+        summary="A self-hosted batch service for convolution.",
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    app.state.metrics = metrics
+    for module in (artifacts, jobs, events, results, plans, system):
+        app.include_router(module.router)
+    problems.register(app)
+    docs.register(app)
+    app.add_middleware(Surroundings, metrics=metrics)
+    _describe_problems(app)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Add the model of problems to OpenAPI, which the responses of all routes refer to."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        schemas = document["components"]["schemas"]
+        schemas.setdefault("Problem", wire.Problem.model_json_schema())
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _version() -> str:
+    try:
+        return version("convq")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"

@@ -1,0 +1,81 @@
+"""How the routes describe themselves in OpenAPI: problems, headers and links."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.problems import MEDIA_TYPE
+
+JOB_ID_PATTERN = "^[0-9abcdefghjkmnpqrstvwxyz]{20}$"
+DIGEST_PATTERN = "^sha256:[0-9a-f]{64}$"
+
+_PROBLEMS = {
+    404: "There is no such thing.",
+    406: "Nothing that can be made of the thing matches Accept.",
+    409: "The present state does not allow this.",
+    413: "A stated limit would be exceeded.",
+    415: "The body is not of an accepted media type, or not of the one that it claims.",
+    416: "The range lies outside the bytes.",
+    422: "The request is not acceptable; the problem names the field.",
+    500: "A defect, or damaged data.",
+    503: "Redis or the artifact store does not answer; try again after Retry-After seconds.",
+}
+
+_RETRY_AFTER = {
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+}
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def problems(*statuses: int) -> Responses:
+    """Return the OpenAPI responses of the problems that a route can answer with.
+
+    500 and 503 can always happen and are added.
+
+    Examples
+    --------
+    >>> sorted(problems(404))
+    [404, 500, 503]
+    """
+    described: Responses = {}
+    for status in (*statuses, 500, 503):
+        described[status] = {
+            "description": _PROBLEMS[status],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    described[503]["headers"] = _RETRY_AFTER
+    return described
+
+
+def headers(**descriptions: str) -> dict[str, Any]:
+    """Return OpenAPI's description of response headers; ``_`` stands for ``-``."""
+    return {
+        name.replace("_", "-"): {"description": text, "schema": {"type": "string"}}
+        for name, text in descriptions.items()
+    }
+
+
+JOB_LINKS = {
+    name: {
+        "operationId": operation,
+        "parameters": {"job_id": "$response.body#/id"},
+        "description": text,
+    }
+    for name, operation, text in (
+        ("read", "get_job", "Read the job."),
+        ("events", "get_job_events", "Follow the job."),
+        ("results", "get_job_results", "Fetch what came of the job."),
+        ("cancel", "cancel_job", "Stop the job."),
+        ("retry", "retry_job", "Run the job again after it failed or was cancelled."),
+        ("delete", "delete_job", "Delete the job after it ended."),
+    )
+}
+
+ARTIFACT_LINKS = {
+    "read": {
+        "operationId": "get_artifact",
+        "parameters": {"digest": "$response.body#/digest"},
+        "description": "Fetch the bytes.",
+    }
+}

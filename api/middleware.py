@@ -1,0 +1,90 @@
+"""What happens around every request: headers, metrics, and the last resort for defects."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.metrics import Metrics
+from api.problems import unexpected
+
+log = logging.getLogger(__name__)
+
+_SECURITY_HEADERS = {
+    # Uploaded bytes are never to be taken for a page of this site.
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+}
+
+# As nginx counts them: the client closed the request.
+_CLIENT_LEFT = 499
+
+
+@dataclass
+class _Exchange:
+    status: int = 0
+    received: int = 0
+    answered_at: float = 0.0
+
+
+class Surroundings:
+    """The outermost layer of the application.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What is surrounded.
+    metrics : Metrics
+        Counts the requests.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        exchange = _Exchange()
+
+        async def counting_receive() -> Message:
+            message = await receive()
+            exchange.received += len(message.get("body", b""))
+            return message
+
+        async def dressing_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                exchange.answered_at = time.perf_counter()
+                headers = MutableHeaders(scope=message)
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, counting_receive, dressing_send)
+        except ClientDisconnect:
+            exchange.status = exchange.status or _CLIENT_LEFT
+        except Exception:
+            log.exception("%s %s failed by a defect", scope["method"], scope["path"])
+            if exchange.status:  # too late for a problem; the server cuts the connection
+                raise
+            await unexpected()(scope, receive, dressing_send)
+        finally:
+            self._metrics.observe(
+                method=scope["method"],
+                route=getattr(scope.get("route"), "path", "unmatched"),
+                status=exchange.status or _CLIENT_LEFT,
+                seconds=(exchange.answered_at or time.perf_counter()) - start,
+                received=exchange.received,
+            )

@@ -1,0 +1,214 @@
+"""Every error response is a problem document (RFC 9457) with a stable ``code``."""
+
+from __future__ import annotations
+
+import json
+import math
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from obstore.exceptions import BaseError as StoreError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.errors import HTTPError
+from api.validation import faults
+from core.errors import (
+    AlgorithmRefused,
+    Conflict,
+    ConvqError,
+    IntegrityError,
+    InvalidInput,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+_RETRY_AFTER_SECONDS = 2
+_LONGEST_GIVEN = 200
+
+# The most specific class that an error is an instance of decides.
+_KINDS: dict[type[ConvqError], tuple[int, str]] = {
+    InvalidInput: (422, "The request is not acceptable"),
+    AlgorithmRefused: (422, "The algorithm cannot solve this problem"),
+    NotFound: (404, "Not found"),
+    Conflict: (409, "The present state does not allow this"),
+    TooLarge: (413, "Too large"),
+    Unavailable: (503, "A part of the service does not answer"),
+    IntegrityError: (500, "Stored data is damaged"),
+}
+
+_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+}
+
+
+def problem(
+    status: int,
+    *,
+    code: str,
+    title: str,
+    detail: str,
+    field: str | None = None,
+    given: Any = None,
+    accepted: Any = None,
+    errors: list[dict[str, Any]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Return a problem document as a response.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status, repeated in the document.
+    code : str
+        Stable name of the kind of problem, for programs.
+    title, detail : str
+        What kind of problem it is, and what happened this time, for people.
+    field, given, accepted : optional
+        What was wrong with the request.
+    errors : list of dict, optional
+        All faults of the request, where it has several.
+    headers : dict, optional
+        Further headers.
+    """
+    document = {
+        "type": f"urn:convq:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "field": field,
+        "given": presentable(given),
+        "accepted": accepted_as(accepted),
+        "errors": errors,
+    }
+    # Escaping everything beyond ASCII lets any given text through, lone surrogates too.
+    body = json.dumps({key: value for key, value in document.items() if value is not None})
+    return Response(body, status, headers, media_type=MEDIA_TYPE)
+
+
+def presentable(value: Any) -> Any:
+    """Return a value from a request as short, valid JSON data.
+
+    Examples
+    --------
+    >>> presentable("sam"), presentable(float("nan")), presentable([1, 2])
+    ('sam', 'nan', '[1, 2]')
+    """
+    short = value is None or isinstance(value, bool)
+    short = short or (isinstance(value, int) and abs(value) < 1 << 53)
+    short = short or (isinstance(value, float) and math.isfinite(value))
+    short = short or (isinstance(value, str) and len(value) <= _LONGEST_GIVEN)
+    if short:
+        return value
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _LONGEST_GIVEN else f"{text[: _LONGEST_GIVEN - 1]}…"
+
+
+def accepted_as(value: Any) -> str | list[str] | None:
+    """Return what is accepted as a sentence or a list of names."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple | set | frozenset):
+        return [str(item) for item in value]
+    return str(value)
+
+
+def unexpected() -> Response:
+    """Return the problem of a defect; what it was is for the log only."""
+    return problem(
+        500,
+        code="internal",
+        title="Internal error",
+        detail="a defect in convq stopped the request; the service's log has details",
+    )
+
+
+def register(app: FastAPI) -> None:
+    """Make ``app`` answer every error with a problem document."""
+    app.add_exception_handler(ConvqError, _on_convq_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    for away in (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError):
+        app.add_exception_handler(away, _on_redis_away)
+    app.add_exception_handler(StoreError, _on_store_away)
+
+
+async def _on_convq_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ConvqError)
+    headers = {}
+    if isinstance(error, HTTPError):
+        status, title, headers = error.status, error.title, error.headers
+    else:
+        status, title = next(
+            (_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS),
+            (500, "Internal error"),
+        )
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
+    return problem(
+        status,
+        code=error.code,
+        title=title,
+        detail=error.message,
+        field=error.field,
+        given=error.given,
+        accepted=error.accepted,
+        headers=headers,
+    )
+
+
+async def _on_invalid_request(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = [
+        fault | {key: presentable(fault[key]) for key in ("given",) if key in fault}
+        for fault in faults(error)
+    ]
+    first = found[0]
+    detail = first["message"] if first["field"] is None else f"{first['field']}: {first['message']}"
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return problem(
+        422,
+        code=InvalidInput.code,
+        title=_KINDS[InvalidInput][1],
+        detail=detail + more,
+        field=first["field"],
+        given=first.get("given"),
+        accepted=first.get("accepted"),
+        errors=found,
+    )
+
+
+async def _on_http_exception(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    return problem(
+        error.status_code,
+        code=_CODES.get(error.status_code, "error"),
+        title=phrase,
+        detail=error.detail,
+        headers=dict(error.headers or {}),
+    )
+
+
+async def _on_redis_away(request: Request, _: Exception) -> Response:
+    return await _on_convq_error(
+        request, Unavailable("Redis does not answer; the request may succeed in a moment")
+    )
+
+
+async def _on_store_away(request: Request, _: Exception) -> Response:
+    return await _on_convq_error(
+        request, Unavailable("the artifact store does not answer; try again in a moment")
+    )

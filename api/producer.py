@@ -1,0 +1,45 @@
+"""Sends the message that wakes a worker up."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from core.queue import QUEUE, TASK, celery_config
+from core.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Producer:
+    """The sending side of Celery; it knows the name of the task, not the task.
+
+    Parameters
+    ----------
+    settings : Settings
+        For the broker.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._celery = Celery("convq-api", set_as_current=False)
+        self._celery.conf.update(celery_config(settings))
+        # A worker waits long for a message by design; a request must not wait for the broker.
+        self._celery.conf.broker_transport_options |= {"socket_timeout": settings.redis_timeout}
+
+    def send(self, job_id: str) -> None:
+        """Send the wake-up for a job whose record is written.
+
+        A failure is logged and no more: the job is safe, and the workers' reconciler sends again
+        what has no message.
+        """
+        try:
+            self._celery.send_task(TASK, args=[job_id], queue=QUEUE)
+        except (OperationalError, RedisError) as error:
+            log.warning("job %s: no message sent, the reconciler will: %s", job_id, error)
+
+    def close(self) -> None:
+        """Close the connections to the broker."""
+        self._celery.close()

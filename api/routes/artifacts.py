@@ -1,0 +1,122 @@
+"""Artifacts: bytes go in, and come out in the form that the client accepts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Header, Path, Request, Response
+
+from api import shown, wire
+from api.content import respond
+from api.described import ARTIFACT_LINKS, DIGEST_PATTERN, headers, problems
+from api.services import Using
+from api.upload import receive
+from core.media import DECODABLE, JSON, OCTET_STREAM
+
+router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
+
+Digest = Annotated[
+    str,
+    Path(
+        pattern=DIGEST_PATTERN,
+        description='"sha256:" and 64 lower-case hexadecimal digits.',
+        examples=["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    ),
+]
+DigestHeader = Annotated[
+    str | None,
+    Header(description="RFC 9530; a sha-256 is verified, other algorithms are ignored."),
+]
+IfNoneMatch = Annotated[str | None, Header(description="Entity tags that the client has.")]
+Accept = Annotated[
+    str | None, Header(description="The stored media type, image/png, application/x-npy or JSON.")
+]
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_UPLOADED = {
+    "headers": headers(Location="Where the artifact is."),
+    "links": ARTIFACT_LINKS,
+}
+_REPRESENTATION_HEADERS = headers(
+    ETag="Strong; the digest of the stored bytes and the form.",
+    Cache_Control="The bytes of a digest never change.",
+    Content_Disposition="A file name.",
+)
+REPRESENTATIONS: dict[str, Any] = {
+    "description": "The bytes.",
+    "content": dict.fromkeys((*DECODABLE, OCTET_STREAM), _BINARY) | {JSON: {}},
+    "headers": _REPRESENTATION_HEADERS,
+}
+CONTENT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: REPRESENTATIONS,
+    206: REPRESENTATIONS | {"description": "The part of the bytes that Range asked for."},
+    304: {"description": "The client has the bytes already."},
+}
+
+
+@router.post(
+    "",
+    operation_id="upload_artifact",
+    summary="Upload an artifact",
+    status_code=201,
+    response_model=wire.Artifact,
+    responses={
+        200: {"model": wire.Artifact, "description": "The bytes are stored already."} | _UPLOADED,
+        201: {"description": "The bytes are stored now."} | _UPLOADED,
+    }
+    | problems(413, 415, 422),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "The bytes of a file. The format is found by content.",
+            "content": dict.fromkeys((OCTET_STREAM, *DECODABLE), _BINARY),
+        }
+    },
+)
+async def upload_artifact(
+    request: Request,
+    response: Response,
+    services: Using,
+    content_digest: DigestHeader = None,
+    repr_digest: DigestHeader = None,
+) -> wire.Artifact:
+    """Store the body under its SHA-256. The same bytes are stored once."""
+    artifact, is_new = await receive(services, request)
+    response.status_code = 201 if is_new else 200
+    response.headers["Location"] = f"/v1/artifacts/{artifact.digest}"
+    return shown.artifact(artifact)
+
+
+@router.get(
+    "/{digest}",
+    operation_id="get_artifact",
+    summary="Fetch an artifact",
+    response_class=Response,
+    responses=CONTENT_RESPONSES | problems(404, 406, 413, 416, 422),
+)
+@router.head(
+    "/{digest}",
+    operation_id="head_artifact",
+    summary="Look whether an artifact is stored",
+    response_class=Response,
+    responses={
+        200: {"description": "It is stored.", "headers": _REPRESENTATION_HEADERS},
+        304: CONTENT_RESPONSES[304],
+    }
+    | problems(404, 406, 413, 422),
+)
+async def get_artifact(
+    digest: Digest,
+    request: Request,
+    services: Using,
+    accept: Accept = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Answer with the stored bytes, or with what Accept prefers to them.
+
+    Whatever holds an array can be had as a picture (`image/png`), as `application/x-npy` and as
+    nested lists (`application/json`; NaN and infinities become null).
+    """
+    artifact = await run_sync(services.artifacts.get, digest)
+    return await respond(services, request, artifact, digest.removeprefix("sha256:")[:12])

@@ -1,0 +1,91 @@
+"""The events of a job as they happen (Server-Sent Events)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.sse import EventSourceResponse, format_sse_event
+from redis.exceptions import RedisError
+
+from api.described import problems
+from api.routes.jobs import JobId
+from api.services import Using
+from api.watching import Watching
+from core.store.jobs import TERMINAL, Event
+
+log = logging.getLogger(__name__)
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+# Nineteen digits always fit the 64 bits of a stream id's halves.
+_EVENT_ID = r"^\d{1,19}(-\d{1,19})?$"
+_RECONNECT_MS = 2000
+
+
+@router.get(
+    "/{job_id}/events",
+    operation_id="get_job_events",
+    summary="Follow a job",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Events with id, event (state, progress, attempt, cancel) and JSON "
+            "data: first what has happened, then what happens. The last event has a terminal "
+            "state.",
+            "content": {
+                "text/event-stream": {
+                    "schema": {"type": "string"},
+                    "example": "event: state\n"
+                    'data: {"state": "running", "attempt": 1, "at": "2026-11-22T12:00:00+00:00"}\n'
+                    "id: 1795348800000-0\n\n",
+                }
+            },
+        },
+        204: {"description": "The job has ended, and all its events were seen."},
+    }
+    | problems(404, 422),
+)
+async def get_job_events(
+    job_id: JobId,
+    services: Using,
+    last_event_id: Annotated[
+        str | None, Header(pattern=_EVENT_ID, description="Resume after this event.")
+    ] = None,
+    after: Annotated[
+        str | None,
+        Query(pattern=_EVENT_ID, description="As Last-Event-ID, for who cannot set headers."),
+    ] = None,
+) -> Response:
+    """Stream the events of a job until it has ended; resume with Last-Event-ID."""
+    seen = last_event_id or after or "0"
+    job = await run_sync(services.jobs.get, job_id)
+    if job.state in TERMINAL and not await run_sync(services.jobs.events, job_id, seen):
+        return Response(status_code=204)
+    services.watching.admit()
+    return EventSourceResponse(
+        _encoded(services.watching, job_id, seen),
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _encoded(watching: Watching, job_id: str, after: str) -> AsyncIterator[bytes]:
+    yield format_sse_event(retry=_RECONNECT_MS)
+    try:
+        async for event in watching.events(job_id, after):
+            yield format_sse_event(comment="alive") if event is None else _event(event)
+    except RedisError as error:
+        # The client comes back with Last-Event-ID and misses nothing.
+        log.warning("job %s: an event stream ended early: %s", job_id, error)
+
+
+def _event(event: Event) -> bytes:
+    data: dict[str, Any] = dict(event.data)
+    if "at" in data:
+        data["at"] = datetime.fromtimestamp(data["at"], UTC).isoformat()
+    return format_sse_event(id=event.id, event=event.event, data_str=json.dumps(data))

@@ -1,0 +1,190 @@
+"""Jobs: submit, read, list, cancel, retry, delete."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Body, Header, Path, Query, Response
+
+from api import shown, submission, wire
+from api.body import MAX_BYTES, StrictJSONRoute
+from api.described import JOB_ID_PATTERN, JOB_LINKS, headers, problems
+from api.services import Using
+from core.store.jobs import TERMINAL, State
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJSONRoute)
+
+JobId = Annotated[
+    str,
+    Path(pattern=JOB_ID_PATTERN, description="The job's id.", examples=["06bkmd5s8ymjr0q4v1f2"]),
+]
+Prefer = Annotated[
+    str | None,
+    Header(
+        description="wait=N: answer when the job has ended, or after N seconds (at most 60). "
+        "RFC 7240: what is not understood is ignored; Preference-Applied tells what was used."
+    ),
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The same key with the same body gives the same job, for 24 hours.",
+    ),
+]
+
+_RETRY_AFTER_SECONDS = "1"
+_LONGEST_WAIT_SECONDS = 60.0
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=$|[,;])", re.IGNORECASE)
+
+_SUBMITTED: dict[str, Any] = {
+    "model": wire.Job,
+    "links": JOB_LINKS,
+    "headers": headers(
+        Location="Where the job is.",
+        Preference_Applied="wait, if the Prefer header asked for it.",
+        Idempotent_Replayed="true, if the key was used before and this is the job of then.",
+    ),
+}
+
+
+@router.post(
+    "",
+    operation_id="submit_job",
+    summary="Submit a job",
+    status_code=202,
+    response_model=wire.Job,
+    max_body_size=MAX_BYTES,
+    responses={
+        200: _SUBMITTED | {"description": "The job has ended within the time of Prefer: wait."},
+        202: _SUBMITTED
+        | {
+            "description": "The job is recorded and survives any crash.",
+            "headers": _SUBMITTED["headers"] | headers(Retry_After="When to look again, in s."),
+        },
+    }
+    | problems(413, 415, 422),
+)
+async def submit_job(
+    spec: Annotated[submission.JobSpec, Body()],
+    response: Response,
+    services: Using,
+    prefer: Prefer = None,
+    idempotency_key: IdempotencyKey = None,
+) -> wire.Job:
+    """Check, plan and queue a job."""
+    submitted = await run_sync(submission.submit, services, spec, idempotency_key)
+    job = submitted.job
+    wait = _WAIT.search(prefer or "")
+    if wait:
+        response.headers["Preference-Applied"] = "wait"
+        services.watching.admit()
+        await services.watching.wait(job.id, min(float(wait[1]), _LONGEST_WAIT_SECONDS))
+        job = await run_sync(services.jobs.get, job.id)
+    if not submitted.is_new:
+        response.headers["Idempotent-Replayed"] = "true"
+    response.headers["Location"] = shown.job_path(job.id)
+    if job.state in TERMINAL:
+        response.status_code = 200
+    else:
+        response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    return await run_sync(shown.job, services, job)
+
+
+@router.get(
+    "",
+    operation_id="list_jobs",
+    summary="List jobs, newest first",
+    response_model=wire.JobPage,
+    responses={200: {"headers": headers(Link="The next page (RFC 8288).")}} | problems(422),
+)
+def list_jobs(
+    response: Response,
+    services: Using,
+    state: Annotated[State | None, Query(description="Only jobs in this state.")] = None,
+    kind: Annotated[
+        submission.KindName | None, Query(description="Only jobs of this kind.")
+    ] = None,
+    label: Annotated[
+        str | None,
+        Query(min_length=1, max_length=200, description="Only jobs with exactly this label."),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="Jobs on a page.")] = 50,
+    cursor: Annotated[
+        str | None,
+        Query(pattern=JOB_ID_PATTERN, description="Where to go on: next of the page before."),
+    ] = None,
+) -> wire.JobPage:
+    """List jobs without their plans."""
+    page = services.jobs.page(state=state, kind=kind, label=label, limit=limit, cursor=cursor)
+    if page.cursor:
+        filters = {"state": state, "kind": kind, "label": label}
+        given = {name: value for name, value in filters.items() if value is not None}
+        query = urlencode(given | {"limit": limit, "cursor": page.cursor})
+        response.headers["Link"] = f'</v1/jobs?{query}>; rel="next"'
+    return wire.JobPage(jobs=[shown.summary(job) for job in page.jobs], next=page.cursor)
+
+
+@router.get(
+    "/{job_id}",
+    operation_id="get_job",
+    summary="Read a job",
+    response_model=wire.Job,
+    responses=problems(404, 422),
+)
+def get_job(job_id: JobId, services: Using) -> wire.Job:
+    """Read the state, progress, plan, attempts and timings of a job."""
+    return shown.job(services, services.jobs.get(job_id))
+
+
+@router.post(
+    "/{job_id}/cancel",
+    operation_id="cancel_job",
+    summary="Cancel a job",
+    status_code=202,
+    response_model=wire.Job,
+    responses={
+        200: {"model": wire.Job, "description": "The job is cancelled."},
+        202: {"description": "The worker was asked to stop; the job is cancelled when it has."},
+    }
+    | problems(404, 409, 422),
+)
+def cancel_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
+    """Cancel a queued job at once, ask a running one to stop. Repeating it does no harm."""
+    services.jobs.cancel(job_id)
+    job = services.jobs.get(job_id)
+    response.status_code = 200 if job.state in TERMINAL else 202
+    return shown.job(services, job)
+
+
+@router.post(
+    "/{job_id}/retry",
+    operation_id="retry_job",
+    summary="Try a job again",
+    status_code=202,
+    response_model=wire.Job,
+    responses={202: {"description": "The job is queued again."}} | problems(404, 409, 422),
+)
+def retry_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
+    """Queue a failed or cancelled job again."""
+    services.jobs.retry(job_id)
+    services.producer.send(job_id)
+    response.headers["Location"] = shown.job_path(job_id)
+    return shown.job(services, services.jobs.get(job_id))
+
+
+@router.delete(
+    "/{job_id}",
+    operation_id="delete_job",
+    summary="Delete a job",
+    status_code=204,
+    responses={204: {"description": "The job is gone."}} | problems(404, 409, 422),
+)
+def delete_job(job_id: JobId, services: Using) -> None:
+    """Delete the record of an ended job; its files go when nothing else needs them."""
+    services.jobs.delete(job_id)

@@ -1,0 +1,109 @@
+"""What there is and how it fares: kinds, queue, workers, health, metrics."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+from prometheus_client.exposition import choose_encoder
+
+from api import shown, wire
+from api.described import problems
+from api.services import Using
+from core import queue
+from core.jobs.registry import KINDS
+from core.kernels import PRESETS
+
+router = APIRouter(tags=["system"])
+
+
+@router.get(
+    "/v1/kinds",
+    operation_id="list_kinds",
+    summary="List the kinds of jobs and the kernels that have names",
+    response_model=wire.Kinds,
+    responses=problems(),
+)
+async def list_kinds() -> wire.Kinds:
+    """List each kind with the JSON schema of its body, and each preset with its array."""
+    return wire.Kinds(
+        kinds=[
+            wire.KindInfo(
+                name=kind.name, summary=kind.summary, json_schema=kind.spec.model_json_schema()
+            )
+            for kind in KINDS
+        ],
+        presets=[wire.PresetInfo(**preset.describe()) for preset in PRESETS],
+    )
+
+
+@router.get(
+    "/v1/queue",
+    operation_id="get_queue",
+    summary="See how much there is to do",
+    response_model=wire.Queue,
+    responses=problems(),
+)
+def get_queue(services: Using) -> wire.Queue:
+    """Count the jobs in each state and the messages that wait for a worker."""
+    counts = services.jobs.counts()
+    oldest = services.jobs.oldest_queued()
+    return wire.Queue(
+        depth=wire.Depth(queued=counts["queued"], running=counts["running"]),
+        messages=queue.depth(services.redis, services.settings),
+        oldest_seconds=None if oldest is None else max(0.0, round(time.time() - oldest, 3)),
+        counts=counts,
+    )
+
+
+@router.get(
+    "/v1/workers",
+    operation_id="list_workers",
+    summary="List the workers",
+    response_model=wire.Workers,
+    responses=problems(),
+)
+def list_workers(services: Using) -> wire.Workers:
+    """List the workers that were seen in the last hour, by name."""
+    return wire.Workers(workers=[shown.worker(worker) for worker in services.workers.all()])
+
+
+@router.get(
+    "/healthz",
+    operation_id="get_health",
+    summary="Is the process up?",
+    response_model=wire.Health,
+    responses=problems(),
+)
+async def get_health() -> wire.Health:
+    """Answer, and look at nothing else."""
+    return wire.Health()
+
+
+@router.get(
+    "/readyz",
+    operation_id="get_readiness",
+    summary="Can jobs be submitted?",
+    response_model=wire.Readiness,
+    responses=problems(),
+)
+def get_readiness(services: Using) -> wire.Readiness:
+    """Ask Redis, and write to the artifact store. Workers are told of, but not needed."""
+    states = Counter(worker.state for worker in services.workers.all())
+    services.artifacts.check_writable()
+    return wire.Readiness(workers=dict(states))
+
+
+@router.get(
+    "/metrics",
+    operation_id="get_metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}} | problems(),
+)
+def get_metrics(request: Request, accept: Annotated[str | None, Header()] = None) -> Response:
+    """Write the metrics of this process, and of all jobs and workers, in Prometheus' format."""
+    encode, content_type = choose_encoder(accept or "")
+    return Response(encode(request.app.state.metrics.registry), media_type=content_type)

@@ -1,0 +1,82 @@
+"""What the routes work with, made once per application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import anyio
+import redis
+from fastapi import Depends, Request
+
+from api.producer import Producer
+from api.watching import Watching
+from core.settings import Settings
+from core.store.artifacts import ArtifactStore
+from core.store.connection import connect
+from core.store.jobs import JobStore
+from core.store.workers import WorkerStore
+
+# A picture of 100 megapixels takes about a gigabyte on its way to a preview.
+_CONVERSIONS = 2
+
+
+@dataclass(frozen=True)
+class Services:
+    """The stores and connections of one application.
+
+    Attributes
+    ----------
+    settings : Settings
+        Of this service.
+    redis : redis.Redis
+        The client that the stores share; safe to use from many threads.
+    jobs, artifacts, workers
+        The stores.
+    producer : Producer
+        Wakes workers up.
+    watching : Watching
+        Waits for the events of jobs.
+    conversions : anyio.CapacityLimiter
+        Bounds how many artifacts are decoded at a time, and so the memory for it.
+    """
+
+    settings: Settings
+    redis: redis.Redis
+    jobs: JobStore
+    artifacts: ArtifactStore
+    workers: WorkerStore
+    producer: Producer
+    watching: Watching
+    conversions: anyio.CapacityLimiter
+
+    @classmethod
+    def open(cls, settings: Settings) -> Services:
+        """Make all services; nothing is connected before it is used."""
+        client = connect(settings)
+        jobs = JobStore(client, settings.redis_prefix)
+        return cls(
+            settings=settings,
+            redis=client,
+            jobs=jobs,
+            artifacts=ArtifactStore(settings.store_url, client, settings.redis_prefix),
+            workers=WorkerStore(client, settings),
+            producer=Producer(settings),
+            watching=Watching(settings, jobs),
+            conversions=anyio.CapacityLimiter(_CONVERSIONS),
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self.producer.close()
+        self.redis.close()
+        await self.watching.close()
+
+
+async def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Using = Annotated[Services, Depends(_services)]
+"""The type of a route's parameter that receives the `Services`."""

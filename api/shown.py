@@ -1,0 +1,100 @@
+"""Records of the store as the models that clients see."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from api import wire
+from api.services import Services
+from core.store import documents
+from core.store.artifacts import Artifact
+from core.store.jobs import TERMINAL, Attempt, Job
+from core.store.workers import Worker
+
+
+def artifact(record: Artifact) -> wire.Artifact:
+    """Return an artifact's record as clients see it."""
+    return wire.Artifact(**record.to_dict())
+
+
+def summary(record: Job) -> wire.JobSummary:
+    """Return a job's record as a listing shows it."""
+    return wire.JobSummary(
+        id=record.id,
+        kind=record.kind,
+        state=record.state,
+        label=record.label,
+        progress=wire.Progress(**vars(record.progress)),
+        timings=_timings(record),
+        error=None if record.error is None else wire.Fault(**record.error),
+        created=_when(record.created),
+        started=_maybe_when(record.started),
+        finished=_maybe_when(record.finished),
+        cancel_requested=_maybe_when(record.cancel_requested),
+        links=wire.Links(
+            self=job_path(record.id),
+            events=f"{job_path(record.id)}/events",
+            results=f"{job_path(record.id)}/results",
+            cancel=f"{job_path(record.id)}/cancel",
+        ),
+    )
+
+
+def job(services: Services, record: Job) -> wire.Job:
+    """Return a job's record with its plan and its attempts."""
+    plan = None if record.plan is None else documents.read(services.artifacts, record.plan)
+    attempts = [_attempt(entry) for entry in services.jobs.attempts(record.id)]
+    return wire.Job(**dict(summary(record)), plan=plan, attempts=attempts)
+
+
+def worker(record: Worker) -> wire.Worker:
+    """Return a worker's signs of life as clients see them."""
+    device = record.about.get("device")
+    return wire.Worker(
+        name=record.name,
+        state=record.state,
+        device=None if device is None else wire.WorkerDevice(**device),
+        running=record.running,
+        last_seen=_when(record.last_seen),
+        host=record.about.get("host"),
+        pid=record.about.get("pid"),
+        versions=record.about.get("versions", {}),
+    )
+
+
+def job_path(job_id: str) -> str:
+    """Return the path of a job."""
+    return f"/v1/jobs/{job_id}"
+
+
+def _attempt(entry: Attempt) -> wire.Attempt:
+    return wire.Attempt(
+        number=entry.number,
+        worker=entry.worker,
+        started=_when(entry.started),
+        ended=_maybe_when(entry.ended),
+        outcome=entry.outcome,
+        reason=entry.reason,
+    )
+
+
+def _timings(record: Job) -> wire.Timings:
+    now = time.time()
+    end = record.finished or now
+    # A job that was cancelled in the queue has an end but no start.
+    left_queue = record.started or end
+    # Redis has its own clock, which may be ahead of this machine's.
+    return wire.Timings(
+        queued=max(0.0, round(left_queue - record.queued, 3)),
+        ran=None if record.started is None else max(0.0, round(end - record.started, 3)),
+        stages=record.timings if record.state in TERMINAL else {},
+    )
+
+
+def _when(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _maybe_when(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _when(seconds)

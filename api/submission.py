@@ -1,0 +1,155 @@
+"""From the body of a request to a queued job: references, plan, record, message."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import Field
+
+from api.errors import ArtifactNotFound
+from api.services import Services
+from core.conv import Device
+from core.conv.device import cpu
+from core.errors import NotFound, TooLarge
+from core.jobs.kind import Planning, Spec
+from core.jobs.registry import KINDS, by_name
+from core.store import documents
+from core.store.artifacts import Artifact
+from core.store.jobs import Job
+
+# Built from the registry, so that a new kind appears in the routes and in OpenAPI by itself.
+_SPECS = tuple(kind.spec for kind in KINDS)
+JobSpec: Any = (
+    Annotated[Union[_SPECS], Field(discriminator="kind")]  # noqa: UP007 - made of a tuple
+    if len(_SPECS) > 1  # a union of one is no union
+    else _SPECS[0]
+)
+KindName: Any = Literal[tuple(kind.name for kind in KINDS)]
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A recorded job, and whether it was recorded by this request."""
+
+    job: Job
+    is_new: bool
+
+
+def plan(services: Services, spec: Spec) -> dict[str, Any]:
+    """Return how the job would be computed, without storing anything.
+
+    Raises
+    ------
+    ArtifactNotFound
+        An input or another artifact that the job refers to is not stored.
+    InvalidInput
+        The job would surely fail.
+    TooLarge
+        The job has more inputs than is allowed.
+    """
+    kind = by_name(spec.kind)
+    _check_size(kind.items(spec), services.settings.max_inputs)
+    device, worker = _device(services)
+    planning = Planning(
+        artifacts=services.artifacts,
+        inputs=_inputs(services, spec, kind.references(spec)),
+        device=device,
+        memory_cap=services.settings.memory_cap,
+    )
+    # Which worker will take the job is not known yet; the plan says for which it was made.
+    place = {"kind": device.kind, "name": device.name, "worker": worker}
+    return kind.plan(spec, planning) | {"device": place}
+
+
+def submit(services: Services, spec: Spec, idempotency_key: str | None) -> Submitted:
+    """Plan the job, record it, and wake a worker up.
+
+    Parameters
+    ----------
+    services : Services
+        The stores and the producer.
+    spec : Spec
+        The validated body.
+    idempotency_key : str, optional
+        The same key with the same body gives the job that it gave before.
+
+    Raises
+    ------
+    ArtifactNotFound, InvalidInput, TooLarge
+        As `plan` does; InvalidInput also for a key that was used with another body.
+    """
+    kind = by_name(spec.kind)
+    texts = {
+        "spec": documents.write(services.artifacts, spec.model_dump(mode="json")),
+        "plan": documents.write(services.artifacts, plan(services, spec)),
+    }
+    kept = [text for text in texts.values() if documents.is_artifact(text)]
+    try:
+        job, is_new = services.jobs.submit(
+            kind=spec.kind,
+            label=spec.label,
+            total=kind.items(spec),
+            artifacts=[*kind.references(spec), *kept],
+            idempotency_key=idempotency_key or "",
+            fingerprint=_fingerprint(spec),
+            **texts,
+        )
+    except NotFound as error:  # an input expired between the plan and the record
+        raise _missing(spec, str(error.given)) from error
+    if is_new:
+        services.producer.send(job.id)
+    return Submitted(job, is_new)
+
+
+def _check_size(items: int, most: int) -> None:
+    if items > most:
+        raise TooLarge("too many inputs for one job", field="inputs", given=items, accepted=most)
+
+
+def _inputs(services: Services, spec: Spec, digests: tuple[str, ...]) -> dict[str, Artifact]:
+    try:
+        return dict(zip(digests, services.artifacts.get_many(list(digests)), strict=True))
+    except NotFound as error:
+        raise _missing(spec, str(error.given)) from error
+
+
+def _missing(spec: Spec, digest: str) -> ArtifactNotFound:
+    return ArtifactNotFound(
+        "there is no such artifact; upload it first",
+        field=_place(spec.model_dump(mode="json", exclude_unset=True), digest),
+        given=digest,
+    )
+
+
+def _place(document: Any, digest: str) -> str | None:
+    """Return the path of the first place where ``digest`` stands in a JSON document."""
+    if isinstance(document, dict):
+        pairs = document.items()
+    elif isinstance(document, list):
+        pairs = enumerate(document)  # type: ignore[assignment]
+    else:
+        return None
+    for name, value in pairs:
+        if value == digest:
+            return str(name)
+        below = _place(value, digest)
+        if below is not None:
+            return f"{name}.{below}"
+    return None
+
+
+def _device(services: Services) -> tuple[Device, str | None]:
+    """Return the device of a live worker and that worker's name, else this machine's and None."""
+    for worker in services.workers.all():
+        if worker.state in ("up", "busy") and "device" in worker.about:
+            return Device(**worker.about["device"]), worker.name
+    return cpu(), None
+
+
+def _fingerprint(spec: Spec) -> str:
+    document = spec.model_dump(mode="json", exclude_unset=True)
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,115 @@
+"""Waits for what happens to jobs, without a thread per waiter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from core.errors import Unavailable
+from core.settings import Settings
+from core.store.jobs import TERMINAL, Event, JobStore, parse_event
+
+_HEARTBEAT_SECONDS = 15.0
+_BATCH = 200
+_MOST_WAITERS = 1000
+
+
+class Watching:
+    """Reads the event streams of jobs as they grow.
+
+    The Lua scripts write an event in the same transaction as the state that it tells of, so
+    waiting for an event is waiting for the truth.
+
+    Parameters
+    ----------
+    settings : Settings
+        For the connection. Each waiter holds one connection, so their number is bounded.
+    jobs : JobStore
+        Names the streams.
+    """
+
+    def __init__(self, settings: Settings, jobs: JobStore) -> None:
+        self._jobs = jobs
+        # redis-py types every answer as possibly awaitable.
+        self._redis: Any = redis.asyncio.Redis.from_url(
+            settings.redis_url,
+            decode_responses=True,
+            socket_timeout=_HEARTBEAT_SECONDS + settings.redis_timeout,
+            socket_connect_timeout=settings.redis_timeout,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 1, (redis.exceptions.ConnectionError,)),
+            client_name="convq-watching",
+        )
+        self._waits: set[anyio.CancelScope] = set()
+        self._waiters = 0
+        self._stopping = False
+
+    def admit(self) -> None:
+        """Return at once if one more may wait.
+
+        Raises
+        ------
+        Unavailable
+            Too many wait already, or the service is stopping.
+        """
+        if self._stopping or self._waiters >= _MOST_WAITERS:
+            raise Unavailable("too many clients wait for events now; ask again a little later")
+
+    async def events(self, job_id: str, after: str = "0") -> AsyncIterator[Event | None]:
+        """Yield the job's events after the id ``after``, ending with the terminal one.
+
+        Yields None when nothing has happened for a while, so that the caller can tell its peer
+        that it is still there. A terminal event that is followed by others (the job was retried)
+        does not end the stream. Ends early when the service stops.
+        """
+        self._waiters += 1
+        try:
+            ended = False
+            while not self._stopping:
+                batch = await self._read(job_id, after, None if ended else _HEARTBEAT_SECONDS)
+                if batch is None or (ended and not batch):
+                    return
+                if not batch:
+                    yield None
+                for event in batch:
+                    after = event.id
+                    ended = event.data.get("state") in TERMINAL
+                    yield event
+        finally:
+            self._waiters -= 1
+
+    async def wait(self, job_id: str, seconds: float) -> None:
+        """Return when the job has ended, or after ``seconds``."""
+        with anyio.move_on_after(seconds):
+            async for _ in self.events(job_id):
+                pass
+
+    def stop(self) -> None:
+        """End all waiting now, because the service stops."""
+        self._stopping = True
+        for scope in self._waits:
+            scope.cancel()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def _read(self, job_id: str, after: str, block: float | None) -> list[Event] | None:
+        """Return the next events, none after ``block`` seconds, or None if stopped meanwhile."""
+        key = self._jobs.events_key(job_id)
+        milliseconds = None if block is None else math.ceil(block * 1000)
+        with anyio.CancelScope() as scope:
+            self._waits.add(scope)
+            try:
+                answer = await self._redis.xread({key: after}, count=_BATCH, block=milliseconds)
+            finally:
+                self._waits.discard(scope)
+            # One stream was asked for: [[key, entries]], or nothing.
+            return [parse_event(entry) for _, entries in answer or [] for entry in entries]
+        return None

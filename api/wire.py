@@ -1,0 +1,331 @@
+"""What the service answers, as models: the shapes that clients rely on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.store.jobs import State
+from core.store.workers import WorkerState
+
+_DIGEST = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_JOB = "06bkmd5s8ymjr0q4v1f2"
+_CREATED = "2026-11-22T12:00:00Z"
+
+
+def _example(**document: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [document]})
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457), and how to mend it."""
+
+    model_config = _example(
+        type="urn:convq:problem:invalid_input",
+        title="The request is not acceptable",
+        status=422,
+        detail="mode: Input should be 'full', 'same' or 'valid'",
+        code="invalid_input",
+        field="mode",
+        given="sam",
+        accepted="'full', 'same' or 'valid'",
+    )
+
+    type: str = Field(description="Names the kind of problem, like code.")
+    title: str = Field(description="The kind of problem, for people.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What happened this time, for people.")
+    code: str = Field(description="Stable name of the kind of problem, for programs.")
+    field: str | None = Field(default=None, description="Path in the body, or parameter, at fault.")
+    given: Any = Field(default=None, description="What was given there, shortened.")
+    accepted: str | list[str] | None = Field(default=None, description="What is accepted there.")
+    errors: list[dict[str, Any]] | None = Field(
+        default=None, description="All faults, each with field, message, given and accepted."
+    )
+
+
+class Fault(BaseModel):
+    """Why a job, or one item of it, failed."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    message: str
+    field: str | None = None
+    given: Any = None
+    accepted: Any = None
+
+
+class Artifact(BaseModel):
+    """Stored bytes, named by their SHA-256."""
+
+    model_config = _example(
+        digest=_DIGEST, size=187_432, media_type="image/png", shape=[512, 512, 3], dtype="uint8"
+    )
+
+    digest: str
+    size: int = Field(description="Bytes.")
+    media_type: str = Field(description="By content.")
+    shape: list[int] | None = Field(description="Of the array that the bytes hold, if any.")
+    dtype: str | None
+
+
+class Progress(BaseModel):
+    """How far a job is, in items."""
+
+    done: int = Field(description="Items that are done, failed ones included.")
+    total: int
+    failed: int
+    stage: str = Field(description="What happens now.")
+
+
+class Attempt(BaseModel):
+    """One time that a worker took the job."""
+
+    number: int
+    worker: str
+    started: datetime
+    ended: datetime | None
+    outcome: str | None = Field(
+        description="succeeded, failed, cancelled; or released, expired, lost: queued again."
+    )
+    reason: str | None
+
+
+class Timings(BaseModel):
+    """Where the time went, in seconds; of a job that has not ended, until now."""
+
+    queued: float | None = Field(description="From entering the queue to the first attempt.")
+    ran: float | None = Field(description="From the first attempt to the end.")
+    stages: dict[str, float] = Field(description="Of the attempt that ended the job.")
+
+
+class Links(BaseModel):
+    """Where to go from a job."""
+
+    self: str
+    events: str
+    results: str
+    cancel: str
+
+
+class JobSummary(BaseModel):
+    """A job as it is listed."""
+
+    id: str
+    kind: str
+    state: State
+    label: str | None
+    progress: Progress
+    timings: Timings
+    error: Fault | None = Field(description="Why the job failed.")
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    cancel_requested: datetime | None
+    links: Links
+
+
+class Job(JobSummary):
+    """A job with its plan and its attempts."""
+
+    model_config = _example(
+        id=_JOB,
+        kind="convolve",
+        state="running",
+        label="holiday pictures",
+        progress={"done": 12, "total": 200, "failed": 0, "stage": "convolve"},
+        timings={"queued": 0.021, "ran": 1.43, "stages": {}},
+        error=None,
+        created=_CREATED,
+        started=_CREATED,
+        finished=None,
+        cancel_requested=None,
+        links={
+            "self": f"/v1/jobs/{_JOB}",
+            "events": f"/v1/jobs/{_JOB}/events",
+            "results": f"/v1/jobs/{_JOB}/results",
+            "cancel": f"/v1/jobs/{_JOB}/cancel",
+        },
+        plan={"seconds": 2.1, "bytes": 96_000_000, "groups": []},
+        attempts=[
+            {
+                "number": 1,
+                "worker": "worker-1",
+                "started": _CREATED,
+                "ended": None,
+                "outcome": None,
+                "reason": None,
+            }
+        ],
+    )
+
+    plan: dict[str, Any] | None = Field(
+        description="Device, predicted seconds and bytes, and per group of inputs of one shape "
+        "the algorithm chosen, why, and what the others would have cost."
+    )
+    attempts: list[Attempt]
+
+
+class JobPage(BaseModel):
+    """Some jobs, newest first."""
+
+    jobs: list[JobSummary]
+    next: str | None = Field(description="The cursor of the next page; null on the last.")
+
+
+class Result(BaseModel):
+    """One file that a job made."""
+
+    model_config = _example(
+        name="cat.png",
+        digest=_DIGEST,
+        size=187_432,
+        media_type="image/png",
+        shape=[512, 512, 3],
+        dtype="uint8",
+        input=_DIGEST,
+    )
+
+    name: str
+    digest: str
+    size: int
+    media_type: str
+    shape: list[int] | None
+    dtype: str | None
+    input: str | None = Field(description="Digest of the input that it was made from.")
+
+
+class Failure(Fault):
+    """One item that could not be processed."""
+
+    input: str | None
+    name: str
+
+
+class Results(BaseModel):
+    """What came of a job, in the order of its inputs."""
+
+    results: list[Result]
+    failures: list[Failure]
+
+
+class PlanAnswer(BaseModel):
+    """How a job would be computed."""
+
+    model_config = _example(
+        plan={
+            "device": {"kind": "cpu", "name": "AMD EPYC, 2 cores"},
+            "seconds": 0.012,
+            "bytes": 12_582_912,
+            "groups": [
+                {
+                    "inputs": 1,
+                    "input_shape": [512, 512],
+                    "kernel_shape": [17, 17],
+                    "chosen": "separable",
+                    "why": "fastest of 4",
+                    "seconds": 0.012,
+                    "bytes": 12_582_912,
+                    "candidates": [],
+                }
+            ],
+        }
+    )
+
+    plan: dict[str, Any]
+
+
+class KindInfo(BaseModel):
+    """A kind of job."""
+
+    name: str
+    summary: str
+    # Not called schema: pydantic's models have a method of that name.
+    json_schema: dict[str, Any] = Field(
+        serialization_alias="schema", description="JSON schema of the body of POST /v1/jobs."
+    )
+
+
+class PresetInfo(BaseModel):
+    """A kernel that has a name."""
+
+    name: str
+    summary: str
+    dimensions: list[int]
+    parameters: dict[str, Any] = Field(description="JSON schema.")
+    combine: str | None = Field(description="How the outputs of several arrays become one.")
+    array: list[Any] = Field(description="The arrays for the default parameters in 2-D.")
+
+
+class Kinds(BaseModel):
+    """What jobs can be made of."""
+
+    kinds: list[KindInfo]
+    presets: list[PresetInfo]
+
+
+class Depth(BaseModel):
+    """Jobs that have not ended."""
+
+    queued: int
+    running: int
+
+
+class Queue(BaseModel):
+    """How much there is to do."""
+
+    model_config = _example(
+        depth={"queued": 3, "running": 1},
+        messages=3,
+        oldest_seconds=4.2,
+        counts={"queued": 3, "running": 1, "succeeded": 120, "failed": 2, "cancelled": 0},
+    )
+
+    depth: Depth
+    messages: int = Field(description="Wake-ups that wait in the broker.")
+    oldest_seconds: float | None = Field(description="Age of the job that waits longest.")
+    counts: dict[State, int] = Field(description="Jobs in each state.")
+
+
+class WorkerDevice(BaseModel):
+    """What a worker computes on."""
+
+    kind: str
+    name: str
+
+
+class Worker(BaseModel):
+    """A worker as it last told of itself."""
+
+    name: str
+    state: WorkerState
+    device: WorkerDevice | None
+    running: str | None = Field(description="Id of the job that it runs.")
+    last_seen: datetime
+    host: str | None
+    pid: int | None
+    versions: dict[str, str]
+
+
+class Workers(BaseModel):
+    """All workers that were seen in the last hour."""
+
+    workers: list[Worker]
+
+
+class Health(BaseModel):
+    """The process is up."""
+
+    status: str = "ok"
+
+
+class Readiness(BaseModel):
+    """Jobs can be submitted now."""
+
+    status: str = "ready"
+    workers: dict[WorkerState, int] = Field(
+        description="Workers by state, for information: jobs wait for workers."
+    )
