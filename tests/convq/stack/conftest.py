@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,30 @@ def family(python):
     assert is_alive(child)
     assert os.getpgid(child) == parent.pid
     return parent, child
+
+
+@pytest.fixture
+def stand_ins(monkeypatch):
+    """Let stacks run small programs in the place of the API and the workers."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "programs"))
+    for name in ("CONVQ_REDIS_URL", "CONVQ_STORE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def find_processes(data: Path) -> list[int]:
+    """List the live processes that work for the stack on a data folder."""
+    mark = str(data).encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            about = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+            # Redis writes its title over both, but works in its folder.
+            about += bytes((process / "cwd").readlink())
+            if mark in about and is_alive(int(process.name)):
+                found.append(int(process.name))
+    return found
+
+
+@pytest.fixture
+def processes_of():
+    return find_processes
