@@ -30,7 +30,9 @@ _OPENERS: Final[dict[str, type[ImageFile.ImageFile]]] = {
     WEBP: WebPImageFile,
 }
 
-_CHANNELS: Final = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "I;16": 1, "I": 1, "F": 1}
+_CHANNELS: Final = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "I": 1, "F": 1} | dict.fromkeys(
+    ("I;16", "I;16B", "I;16L"), 1
+)
 
 # Pillow's mode of a file -> the mode it is converted to: 1-bit becomes 0 and 255, palettes and
 # print colours become RGB.
@@ -43,9 +45,10 @@ _TARGETS: Final = {
     "RGBa": "RGBA",
     "CMYK": "RGB",
     "YCbCr": "RGB",
-    "I;16B": "I;16",
-    "I;16L": "I;16",
 }
+# libtiff hands out samples in the machine's byte order, and Pillow takes these for the file's.
+_NATIVE_RAW_MODES: Final = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF"}
+
 _WITH_ALPHA: Final = {"L": "LA", "RGB": "RGBA"}
 # These have left the colour space that the file's profile describes.
 _FOREIGN_COLOURS: Final = ("CMYK", "YCbCr")
@@ -85,7 +88,9 @@ def decode_picture(file: BinaryIO, max_pixels: int, media_type: str) -> Decoded:
     layout = _layout(file, media_type, max_pixels)
     file.seek(0)
     with _pillow():
-        image: Image.Image = _OPENERS[media_type](file)
+        opened = _OPENERS[media_type](file)
+    _mend_byte_order(opened)
+    image: Image.Image = opened
     foreign = image.mode in _FOREIGN_COLOURS
     profile = image.info.get("icc_profile")
     _load(image)
@@ -131,6 +136,14 @@ def _load(image: Image.Image) -> None:
             image.load()
     else:
         image.load()
+
+
+def _mend_byte_order(image: ImageFile.ImageFile) -> None:
+    for index, tile in enumerate(image.tile):
+        if tile.codec_name == "libtiff" and isinstance(tile.args, tuple):
+            raw_mode, *others = tile.args
+            native = _NATIVE_RAW_MODES.get(raw_mode, raw_mode)
+            image.tile[index] = tile._replace(args=(native, *others))
 
 
 def _layout(file: BinaryIO, media_type: str, max_pixels: int) -> _Layout:

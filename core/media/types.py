@@ -49,8 +49,8 @@ _SIGNATURES: Final = (
     # RF64 is WAV past 4 GiB, RIFX is big-endian WAV: known, so that the refusal can say so.
     (WAV, re.compile(rb"(RIFF|RF64|RIFX).{4}WAVE", re.DOTALL)),
     (NPY, re.compile(rb"\x93NUMPY")),
-    # A ZIP archive whose first member ends in .npy: the name starts at byte 30.
-    (NPZ, re.compile(rb"PK\x03\x04.{26}[^\x00-\x1f]*?\.npy", re.DOTALL)),
+    # A ZIP archive, of which the first member decides.
+    (NPZ, re.compile(rb"PK\x03\x04")),
     (JSON, re.compile(rb'[ \t\r\n]*(\{[ \t\r\n]*["}]|\[[ \t\r\n]*(["{\[\]\d-]|true|false|null))')),
 )
 
@@ -78,5 +78,11 @@ def sniff(head: bytes) -> str:
     """
     for media_type, signature in _SIGNATURES:
         if signature.match(head):
-            return media_type
+            is_other_zip = media_type == NPZ and not _first_member(head).endswith(b".npy")
+            return OCTET_STREAM if is_other_zip else media_type
     return OCTET_STREAM
+
+
+def _first_member(archive: bytes) -> bytes:
+    # The length of the name is at byte 26, the name at byte 30.
+    return archive[30 : 30 + int.from_bytes(archive[26:28], "little")]
