@@ -2,6 +2,7 @@
 
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.algorithms import ALGORITHMS, by_name
+from core.conv.calibrate import Calibration, calibrate, plot_crossover
 from core.conv.device import Device
 from core.conv.functions import conv, convolve, convolve_bank, correlate, plan
 from core.conv.plan import Candidate, Plan, make_plan
@@ -10,16 +11,19 @@ from core.conv.problem import ConvProblem
 __all__ = [
     "ALGORITHMS",
     "Algorithm",
+    "Calibration",
     "Candidate",
     "ConvProblem",
     "Cost",
     "Device",
     "Plan",
     "by_name",
+    "calibrate",
     "conv",
     "convolve",
     "convolve_bank",
     "correlate",
     "make_plan",
     "plan",
+    "plot_crossover",
 ]

@@ -20,6 +20,8 @@ Check = Callable[[], None]
 
 # Below this, calls cost more than arithmetic however heavy the arithmetic is.
 _LEAST_ELEMENTS = 16
+# A smaller share of the work than this is not worth another thread.
+_WORTH_A_THREAD = 1 << 15
 
 
 def never() -> None:
@@ -50,7 +52,8 @@ def cut(form: NormalForm, elements: int) -> tuple[Shape, int]:
     """Return the shape of a block of about ``elements`` outputs, and how many images it spans.
 
     Blocks are long in the last axes and short in the first; where whole images are smaller than
-    a block, several go into one.
+    a block, several go into one. Where the work would make fewer blocks than there are cores,
+    blocks are smaller.
 
     Examples
     --------
@@ -58,7 +61,8 @@ def cut(form: NormalForm, elements: int) -> tuple[Shape, int]:
     >>> cut(form, 30), cut(form, 200)
     (((3, 9), 1), ((9, 9), 2))
     """
-    elements = max(elements, _LEAST_ELEMENTS)
+    share = form.batch * math.prod(form.out) // cores()
+    elements = max(min(elements, max(share, _WORTH_A_THREAD)), _LEAST_ELEMENTS)
     size: Shape = ()
     left = elements
     for length in reversed(form.out):

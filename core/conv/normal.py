@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -65,7 +66,7 @@ class NormalForm:
         """Number of convolved axes."""
         return len(self.spatial)
 
-    @property
+    @cached_property
     def taps(self) -> int:
         """Number of values of one kernel."""
         return math.prod(self.kernel)
@@ -75,7 +76,7 @@ class NormalForm:
         """Input channels that one output channel sums."""
         return self.in_channels // self.groups
 
-    @property
+    @cached_property
     def reach(self) -> Shape:
         """How many inputs before the newest one an output needs, per axis."""
         return tuple((k - 1) * d for k, d in zip(self.kernel, self.dilation, strict=True))

@@ -62,18 +62,22 @@ def tiling(form: NormalForm, points: int) -> Tiling | None:
 def cost(form: NormalForm, device: Device, how: Tiling, workers: int) -> Cost:
     """Count transforms, products of spectra, and the calls around them."""
     dtype = transform_dtype(form)
-    points = math.prod(how.tile)
-    tiles = block_count(form, how.size, how.images) * how.images
+    points, item = math.prod(how.tile), np.dtype(dtype).itemsize
+    groups = block_count(form, how.size, how.images)
+    tiles = groups * how.images
     transforms = tiles * (form.in_channels + form.out_channels)
     kernels = form.out_channels * form.group_channels
-    item = np.dtype(dtype).itemsize
-    # A product reads two spectra and writes one; filling and cutting a tile moves it twice more.
-    moved = tiles * kernels * 3 * points * item + transforms * 2 * points * item
-    calls = kernels + tiles / how.images * (3 + form.in_channels + form.out_channels * 3 + kernels)
+    # A product reads two spectra and writes one; a tile is filled, and its outputs are cut out.
+    moved = (tiles * kernels * 3 + transforms * 2) * points * item
+    calls = groups * (4 + form.in_channels + 3 * form.out_channels + kernels) + kernels
+    # With one tile at a time only the transform's many lines keep all cores busy.
+    alone = device.workers if workers == 1 or groups == 1 else 1
     seconds = (
-        (transforms + kernels) * device.fft_seconds(points, dtype)
-        + moved * device.copy
-        + calls * 10 * device.call
+        (transforms + kernels)
+        * device.fft_seconds(how.tile, dtype)
+        * (alone if form.ndim == 1 else 1)
+        + moved * device.copy * alone
+        + calls * 2 * device.call
     )
     held = kernels + workers * how.images * (2 * form.in_channels + 4)
     return Cost(seconds, held * points * item)
@@ -120,7 +124,8 @@ def run(
     axes = tuple(range(-form.ndim, 0))
     forward, inverse = (fft.fftn, fft.ifftn) if form.is_complex else (fft.rfftn, fft.irfftn)
     # A tile alone uses all cores inside the transform; several share them.
-    inner = {} if xp is not np else {"workers": workers_for(x) if workers == 1 else 1}
+    alone = workers == 1 or block_count(form, how.size, how.images) == 1
+    inner = {} if xp is not np else {"workers": workers_for(x) if alone else 1}
     per_group, channels = form.out_channels // form.groups, form.group_channels
 
     dilated = xp.zeros((*w.shape[:2], *(r + 1 for r in form.reach)), dtype)

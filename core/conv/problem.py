@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -312,7 +312,7 @@ def single_channel_problem(
                 field="kernel",
                 given=f"x {problem.spatial}, kernel {problem.kernel}",
             )
-    return problem
+    return interned(problem)
 
 
 def multi_channel_problem(
@@ -381,6 +381,12 @@ def multi_channel_problem(
             given=f"x {x_shape}, w {w_shape}, padding {problem.padding}, "
             f"dilation {problem.dilation}",
         )
+    return interned(problem)
+
+
+@lru_cache(maxsize=4096)
+def interned(problem: ConvProblem) -> ConvProblem:
+    """Return the first problem that was equal to this one: it has derived its properties."""
     return problem
 
 

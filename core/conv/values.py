@@ -9,7 +9,7 @@ import numpy as np
 from core.arrays import Array, to_numpy
 from core.conv.integers import bits_of_dtypes, bits_of_values
 from core.conv.lowrank import terms
-from core.conv.problem import ConvProblem
+from core.conv.problem import ConvProblem, interned
 
 
 def learn(
@@ -40,11 +40,8 @@ def learn(
     >>> known.bits, known.rank
     (0, 1)
     """
-    return replace(
-        problem,
-        bits=_bits(problem, x, w),
-        rank=_rank(problem, w) if want_rank and w is not None else None,
-    )
+    rank = _rank(problem, w) if want_rank and w is not None else None
+    return interned(replace(problem, bits=_bits(problem, x, w), rank=rank))
 
 
 def _bits(problem: ConvProblem, x: Array | None, w: Array | None) -> int | None:

@@ -42,18 +42,23 @@ def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
         calls = count * form.groups * (form.taps + 2)
         seconds = (
             form.multiply_adds * device.gemm[form.dtype]
-            + 2 * gathered * form.itemsize * device.copy
+            + 2 * (gathered + form.outputs) * form.itemsize * device.copy
             + calls * device.call
         )
         return Cost(seconds, 3 * _GATHER_BYTES)
     calls = 2 * count * form.out_channels * form.taps
     seconds = (
-        form.multiply_adds * device.multiply_add[form.dtype]
+        form.multiply_adds * device.multiply_add[form.dtype] * idle_factor(count, device)
         + calls * device.call
         + form.outputs * form.itemsize * device.copy
     )
     halo = math.prod(form.span_of(size)) * images * form.in_channels * form.itemsize
     return Cost(seconds, (halo + 2 * _BLOCK_BYTES) * device.workers)
+
+
+def idle_factor(count: int, device: Device) -> float:
+    """Return how much longer ``count`` blocks take because there are fewer than cores."""
+    return device.workers / min(count, device.workers)
 
 
 def error_bound(form: NormalForm) -> float:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from core.arrays import Array, array_module
 from core.conv.algorithm import Algorithm, Cost
-from core.conv.algorithms.direct import accumulate
+from core.conv.algorithms.direct import accumulate, idle_factor
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each, workers_for
 from core.conv.device import Device
 from core.conv.lowrank import Term, terms, tolerance
@@ -51,7 +51,7 @@ def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     assert form.rank is not None
     repeats = count * form.out_channels * form.rank
     seconds = (
-        repeats * work * device.multiply_add[form.dtype]
+        repeats * work * device.multiply_add[form.dtype] * idle_factor(count, device)
         + repeats * calls * device.call
         + 2 * form.outputs * form.itemsize * device.copy
     )
