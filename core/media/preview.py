@@ -32,7 +32,7 @@ def preview(array: NDArray[Any], *, max_side: int = 1024) -> bytes:
 
     - 1-D, and 2-D of at most 8 columns and 64 times as many rows: waveforms, one below the other.
     - 2-D: grey.
-    - (..., H, W, 3) and (..., H, W, 4): colour.
+    - (..., H, W, 3) and (..., H, W, 4): colour, if H and W exceed 4 (a bank of 3x3 kernels is none).
     - More axes: a mosaic of the first 64 maps over the leading axes, row by row.
 
     uint8 is shown as it is and uint16 by its upper 8 bits; bool is black and white; all other
@@ -77,7 +77,7 @@ def preview(array: NDArray[Any], *, max_side: int = 1024) -> bytes:
         )
     if _is_waveform(array.shape):
         return encode(_waveforms(array.reshape(len(array), -1), max_side), PNG)
-    coloured = array.ndim >= 3 and array.shape[-1] in (3, 4)
+    coloured = array.ndim >= 3 and array.shape[-1] in (3, 4) and min(array.shape[-3:-1]) > 4
     trailing = 3 if coloured else 2
     at_least = array.reshape((1,) * (trailing - array.ndim) + array.shape)
     tiles = at_least.reshape(-1, *at_least.shape[-trailing:])[:MAX_TILES]
