@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from api.problems import MEDIA_TYPE
@@ -28,18 +29,24 @@ _RETRY_AFTER = {
 Responses = dict[int | str, dict[str, Any]]
 
 
-def problems(*statuses: int) -> Responses:
-    """Return the OpenAPI responses of the problems that a route can answer with.
+def answers(own: Mapping[Any, Mapping[str, object]], *problems: int) -> Responses:
+    """Return the OpenAPI responses of a route.
 
-    500 and 503 can always happen and are added.
+    Parameters
+    ----------
+    own : mapping
+        What the route itself answers, by status.
+    *problems : int
+        Statuses of the problems that it can answer with. 500 and 503 can always happen and are
+        added.
 
     Examples
     --------
-    >>> sorted(problems(404))
-    [404, 500, 503]
+    >>> sorted(answers({200: {"description": "The job."}}, 404))
+    [200, 404, 500, 503]
     """
-    described: Responses = {}
-    for status in (*statuses, 500, 503):
+    described: Responses = {status: dict(parts) for status, parts in own.items()}
+    for status in (*problems, 500, 503):
         described[status] = {
             "description": _PROBLEMS[status],
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

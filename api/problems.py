@@ -15,6 +15,7 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from api.errors import HTTPError
 from api.validation import faults
@@ -43,13 +44,6 @@ _KINDS: dict[type[ConvqError], tuple[int, str]] = {
     TooLarge: (413, "Too large"),
     Unavailable: (503, "A part of the service does not answer"),
     IntegrityError: (500, "Stored data is damaged"),
-}
-
-_CODES = {
-    400: "bad_request",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "too_large",
 }
 
 
@@ -190,16 +184,42 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
     )
 
 
-async def _on_http_exception(_: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    phrase = HTTPStatus(error.status_code).phrase
-    return problem(
-        error.status_code,
-        code=_CODES.get(error.status_code, "error"),
-        title=phrase,
-        detail=error.detail,
-        headers=dict(error.headers or {}),
-    )
+    status = error.status_code
+    if status == HTTPStatus.NOT_FOUND:
+        return problem(
+            status,
+            code=NotFound.code,
+            title=_KINDS[NotFound][1],
+            detail="there is nothing at this path; /docs lists all paths",
+            given=request.url.path,
+        )
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = _allowed(request)
+        return problem(
+            status,
+            code="method_not_allowed",
+            title="Method not allowed",
+            detail="this path does not know this method",
+            given=request.method,
+            accepted=allowed,
+            headers={"Allow": ", ".join(allowed)},
+        )
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return await _on_convq_error(request, TooLarge("the body is too large", field="body"))
+    return problem(status, code="bad_request", title=HTTPStatus(status).phrase, detail=error.detail)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return all methods of the path; a route by itself knows only its own."""
+    paths: dict[str, Any] = request.app.openapi()["paths"]
+    found: set[str] = set()
+    for template, operations in paths.items():
+        pattern, *_ = compile_path(template)
+        if pattern.match(request.url.path):
+            found.update(method.upper() for method in operations)
+    return sorted(found)
 
 
 async def _on_redis_away(request: Request, _: Exception) -> Response:

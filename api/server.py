@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.services import Services
@@ -23,6 +24,19 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def make_server(app: FastAPI, host: str, port: int) -> uvicorn.Server:
+    """Return a server of ``app`` that is not running yet."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    return _Server(config)
+
+
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serve the HTTP API until SIGINT or SIGTERM; running requests are finished first.
 
@@ -33,12 +47,4 @@ def serve(settings: Settings, host: str, port: int) -> None:
     host, port : str, int
         Where to listen.
     """
-    config = uvicorn.Config(
-        create_app(settings),
-        host=host,
-        port=port,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
-    _Server(config).run()
+    make_server(create_app(settings), host, port).run()

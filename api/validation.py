@@ -19,46 +19,48 @@ def faults(error: RequestValidationError) -> list[dict[str, Any]]:
         ``field`` (path in the body, or name of the parameter; None for the body as a whole),
         ``message``, and ``given`` and ``accepted`` where there is something to say. At most 20.
     """
-    return [_fault(found, error.body) for found in error.errors()[:_MOST_FAULTS]]
+    found = [_fault(details, error.body) for details in error.errors()[:_MOST_FAULTS]]
+    fields = [fault["field"] or "" for fault in found]
+    # A value that could have been one of several things fails as each of them. The thing that it
+    # was meant to be is the one of which a part is at fault, not the whole.
+    return [
+        fault
+        for fault, field in zip(found, fields, strict=True)
+        if not any(other.startswith(f"{field}.") for other in fields)
+    ]
 
 
-def _fault(found: Any, body: Any) -> dict[str, Any]:
-    place, *path = found["loc"]
-    message = str(found["msg"])
-    fault: dict[str, Any] = {
-        "field": _body_path(path, body, found["type"]) if place == "body" else str(path[-1]),
-        "message": message,
-    }
+def _fault(details: Any, body: Any) -> dict[str, Any]:
+    place, *path = details["loc"]
+    is_missing = details["type"] == "missing"
+    message = str(details["msg"])
+    field = ".".join(_known(path, body, is_missing)) if place == "body" else str(path[-1])
+    fault: dict[str, Any] = {"field": field or None, "message": message}
+    if details["type"] == "extra_forbidden":
+        fault["message"] = "there is no such field"
     wanted = message.removeprefix("Input should be ")
     if wanted != message:
         fault["accepted"] = wanted
-    if found["type"] == "json_invalid":
-        fault["field"] = None
-        fault["message"] = f"the body is not JSON: {found['ctx']['error']}"
-        fault["given"] = f"at character {path[0]}"
-    elif found["type"] == "extra_forbidden":
-        fault["message"] = "there is no such field"
-        fault["given"] = found["input"]
-    elif found["type"] != "missing":
-        fault["given"] = found["input"]
+    if not is_missing:
+        fault["given"] = details["input"]
     return fault
 
 
-def _body_path(path: list[Any], body: Any, kind: str) -> str | None:
-    """Return the path as a client knows it.
+def _known(path: list[Any], here: Any, is_missing: bool) -> list[str]:
+    """Return the parts of a path that a client knows.
 
-    Pydantic's paths also hold the names of the members of unions that it tried, which are not in
-    the document.
+    Pydantic's paths also hold the names of the members of unions that it tried. Those are not in
+    the document, or lead astray in it, so of all ways to leave parts out the one is right that
+    reaches the last part, and leaves out least.
     """
-    names = []
-    here = body
-    for place, part in enumerate(path):
-        is_last = place == len(path) - 1
-        is_key = isinstance(here, Mapping) and part in here
-        is_index = isinstance(here, list) and isinstance(part, int) and part < len(here)
-        if is_key or is_index:
-            here = here[part]
-        elif not (is_last and kind == "missing"):
-            continue
-        names.append(str(part))
-    return ".".join(names) or None
+    if not path:
+        return []
+    part, *rest = path
+    ways = [_known(rest, here, is_missing)]
+    is_key = isinstance(here, Mapping) and part in here
+    is_index = isinstance(here, list) and isinstance(part, int) and part < len(here)
+    if is_key or is_index:
+        ways.append([str(part), *_known(rest, here[part], is_missing)])
+    elif is_missing and not rest:
+        ways.append([str(part)])
+    return max(ways, key=lambda way: (way[-1:] == [str(path[-1])], len(way)))

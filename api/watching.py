@@ -11,7 +11,6 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from core.errors import Unavailable
 from core.settings import Settings
 from core.store.jobs import TERMINAL, Event, JobStore, parse_event
 
@@ -50,16 +49,9 @@ class Watching:
         self._waiters = 0
         self._stopping = False
 
-    def admit(self) -> None:
-        """Return at once if one more may wait.
-
-        Raises
-        ------
-        Unavailable
-            Too many wait already, or the service is stopping.
-        """
-        if self._stopping or self._waiters >= _MOST_WAITERS:
-            raise Unavailable("too many clients wait for events now; ask again a little later")
+    def has_room(self) -> bool:
+        """Tell whether one more may wait."""
+        return not self._stopping and self._waiters < _MOST_WAITERS
 
     async def events(self, job_id: str, after: str = "0") -> AsyncIterator[Event | None]:
         """Yield the job's events after the id ``after``, ending with the terminal one.

@@ -217,16 +217,15 @@ class PlanAnswer(BaseModel):
 
     model_config = _example(
         plan={
-            "device": {"kind": "cpu", "name": "AMD EPYC, 2 cores"},
+            "device": {"kind": "cpu", "name": "AMD EPYC, 2 cores", "worker": "worker-1"},
             "seconds": 0.012,
             "bytes": 12_582_912,
             "groups": [
                 {
                     "inputs": 1,
-                    "input_shape": [512, 512],
-                    "kernel_shape": [17, 17],
+                    "input": "512 × 512 uint8",
                     "chosen": "separable",
-                    "why": "fastest of 4",
+                    "why": "the kernel has rank 1",
                     "seconds": 0.012,
                     "bytes": 12_582_912,
                     "candidates": [],

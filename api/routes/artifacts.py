@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Path, Request, Response
 
 from api import shown, wire
 from api.content import respond
-from api.described import ARTIFACT_LINKS, DIGEST_PATTERN, headers, problems
+from api.described import ARTIFACT_LINKS, DIGEST_PATTERN, answers, headers
 from api.services import Using
 from api.upload import receive
 from core.media import DECODABLE, JSON, OCTET_STREAM
@@ -29,12 +29,9 @@ DigestHeader = Annotated[
     Header(description="RFC 9530; a sha-256 is verified, other algorithms are ignored."),
 ]
 IfNoneMatch = Annotated[str | None, Header(description="Entity tags that the client has.")]
-Accept = Annotated[
-    str | None, Header(description="The stored media type, image/png, application/x-npy or JSON.")
-]
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_UPLOADED = {
+_UPLOADED: dict[str, Any] = {
     "headers": headers(Location="Where the artifact is."),
     "links": ARTIFACT_LINKS,
 }
@@ -61,11 +58,16 @@ CONTENT_RESPONSES: dict[int | str, dict[str, Any]] = {
     summary="Upload an artifact",
     status_code=201,
     response_model=wire.Artifact,
-    responses={
-        200: {"model": wire.Artifact, "description": "The bytes are stored already."} | _UPLOADED,
-        201: {"description": "The bytes are stored now."} | _UPLOADED,
-    }
-    | problems(413, 415, 422),
+    responses=answers(
+        {
+            200: {"model": wire.Artifact, "description": "The bytes are stored already."}
+            | _UPLOADED,
+            201: {"description": "The bytes are stored now."} | _UPLOADED,
+        },
+        413,
+        415,
+        422,
+    ),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -93,24 +95,28 @@ async def upload_artifact(
     operation_id="get_artifact",
     summary="Fetch an artifact",
     response_class=Response,
-    responses=CONTENT_RESPONSES | problems(404, 406, 413, 416, 422),
+    responses=answers(CONTENT_RESPONSES, 404, 406, 413, 416, 422),
 )
 @router.head(
     "/{digest}",
     operation_id="head_artifact",
     summary="Look whether an artifact is stored",
     response_class=Response,
-    responses={
-        200: {"description": "It is stored.", "headers": _REPRESENTATION_HEADERS},
-        304: CONTENT_RESPONSES[304],
-    }
-    | problems(404, 406, 413, 422),
+    responses=answers(
+        {
+            200: {"description": "It is stored.", "headers": _REPRESENTATION_HEADERS},
+            304: CONTENT_RESPONSES[304],
+        },
+        404,
+        406,
+        413,
+        422,
+    ),
 )
 async def get_artifact(
     digest: Digest,
     request: Request,
     services: Using,
-    accept: Accept = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Answer with the stored bytes, or with what Accept prefers to them.

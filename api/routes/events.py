@@ -13,10 +13,11 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
 from redis.exceptions import RedisError
 
-from api.described import problems
+from api.described import answers
 from api.routes.jobs import JobId
 from api.services import Using
 from api.watching import Watching
+from core.errors import Unavailable
 from core.store.jobs import TERMINAL, Event
 
 log = logging.getLogger(__name__)
@@ -33,23 +34,26 @@ _RECONNECT_MS = 2000
     operation_id="get_job_events",
     summary="Follow a job",
     response_class=Response,
-    responses={
-        200: {
-            "description": "Events with id, event (state, progress, attempt, cancel) and JSON "
-            "data: first what has happened, then what happens. The last event has a terminal "
-            "state.",
-            "content": {
-                "text/event-stream": {
-                    "schema": {"type": "string"},
-                    "example": "event: state\n"
-                    'data: {"state": "running", "attempt": 1, "at": "2026-11-22T12:00:00+00:00"}\n'
-                    "id: 1795348800000-0\n\n",
-                }
+    responses=answers(
+        {
+            200: {
+                "description": "Events with id, event (state, progress, attempt, cancel) and JSON "
+                "data: first what has happened, then what happens. The last event has a terminal "
+                "state.",
+                "content": {
+                    "text/event-stream": {
+                        "schema": {"type": "string"},
+                        "example": "event: state\n"
+                        'data: {"state": "running", "at": "2026-11-22T12:00:00+00:00"}\n'
+                        "id: 1795348800000-0\n\n",
+                    }
+                },
             },
+            204: {"description": "The job has ended, and all its events were seen."},
         },
-        204: {"description": "The job has ended, and all its events were seen."},
-    }
-    | problems(404, 422),
+        404,
+        422,
+    ),
 )
 async def get_job_events(
     job_id: JobId,
@@ -67,7 +71,8 @@ async def get_job_events(
     job = await run_sync(services.jobs.get, job_id)
     if job.state in TERMINAL and not await run_sync(services.jobs.events, job_id, seen):
         return Response(status_code=204)
-    services.watching.admit()
+    if not services.watching.has_room():
+        raise Unavailable("too many clients wait for events now; ask again a little later")
     return EventSourceResponse(
         _encoded(services.watching, job_id, seen),
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},

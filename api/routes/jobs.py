@@ -11,7 +11,7 @@ from fastapi import APIRouter, Body, Header, Path, Query, Response
 
 from api import shown, submission, wire
 from api.body import MAX_BYTES, StrictJSONRoute
-from api.described import JOB_ID_PATTERN, JOB_LINKS, headers, problems
+from api.described import JOB_ID_PATTERN, JOB_LINKS, answers, headers
 from api.services import Using
 from core.store.jobs import TERMINAL, State
 
@@ -60,15 +60,19 @@ _SUBMITTED: dict[str, Any] = {
     status_code=202,
     response_model=wire.Job,
     max_body_size=MAX_BYTES,
-    responses={
-        200: _SUBMITTED | {"description": "The job has ended within the time of Prefer: wait."},
-        202: _SUBMITTED
-        | {
-            "description": "The job is recorded and survives any crash.",
-            "headers": _SUBMITTED["headers"] | headers(Retry_After="When to look again, in s."),
+    responses=answers(
+        {
+            200: _SUBMITTED | {"description": "The job has ended within the time of Prefer: wait."},
+            202: _SUBMITTED
+            | {
+                "description": "The job is recorded and survives any crash.",
+                "headers": _SUBMITTED["headers"] | headers(Retry_After="When to look again, in s."),
+            },
         },
-    }
-    | problems(413, 415, 422),
+        413,
+        415,
+        422,
+    ),
 )
 async def submit_job(
     spec: Annotated[submission.JobSpec, Body()],
@@ -81,9 +85,8 @@ async def submit_job(
     submitted = await run_sync(submission.submit, services, spec, idempotency_key)
     job = submitted.job
     wait = _WAIT.search(prefer or "")
-    if wait:
+    if wait and services.watching.has_room():
         response.headers["Preference-Applied"] = "wait"
-        services.watching.admit()
         await services.watching.wait(job.id, min(float(wait[1]), _LONGEST_WAIT_SECONDS))
         job = await run_sync(services.jobs.get, job.id)
     if not submitted.is_new:
@@ -101,7 +104,7 @@ async def submit_job(
     operation_id="list_jobs",
     summary="List jobs, newest first",
     response_model=wire.JobPage,
-    responses={200: {"headers": headers(Link="The next page (RFC 8288).")}} | problems(422),
+    responses=answers({200: {"headers": headers(Link="The next page (RFC 8288).")}}, 422),
 )
 def list_jobs(
     response: Response,
@@ -135,7 +138,7 @@ def list_jobs(
     operation_id="get_job",
     summary="Read a job",
     response_model=wire.Job,
-    responses=problems(404, 422),
+    responses=answers({}, 404, 422),
 )
 def get_job(job_id: JobId, services: Using) -> wire.Job:
     """Read the state, progress, plan, attempts and timings of a job."""
@@ -148,11 +151,15 @@ def get_job(job_id: JobId, services: Using) -> wire.Job:
     summary="Cancel a job",
     status_code=202,
     response_model=wire.Job,
-    responses={
-        200: {"model": wire.Job, "description": "The job is cancelled."},
-        202: {"description": "The worker was asked to stop; the job is cancelled when it has."},
-    }
-    | problems(404, 409, 422),
+    responses=answers(
+        {
+            200: {"model": wire.Job, "description": "The job is cancelled."},
+            202: {"description": "The worker was asked to stop; the job is cancelled when it has."},
+        },
+        404,
+        409,
+        422,
+    ),
 )
 def cancel_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
     """Cancel a queued job at once, ask a running one to stop. Repeating it does no harm."""
@@ -168,7 +175,7 @@ def cancel_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
     summary="Try a job again",
     status_code=202,
     response_model=wire.Job,
-    responses={202: {"description": "The job is queued again."}} | problems(404, 409, 422),
+    responses=answers({202: {"description": "The job is queued again."}}, 404, 409, 422),
 )
 def retry_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
     """Queue a failed or cancelled job again."""
@@ -183,7 +190,7 @@ def retry_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
     operation_id="delete_job",
     summary="Delete a job",
     status_code=204,
-    responses={204: {"description": "The job is gone."}} | problems(404, 409, 422),
+    responses=answers({204: {"description": "The job is gone."}}, 404, 409, 422),
 )
 def delete_job(job_id: JobId, services: Using) -> None:
     """Delete the record of an ended job; its files go when nothing else needs them."""

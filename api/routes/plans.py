@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body
 
 from api import submission, wire
 from api.body import MAX_BYTES, StrictJSONRoute
-from api.described import problems
+from api.described import answers
 from api.services import Using
 
 router = APIRouter(prefix="/v1/plans", tags=["plans"], route_class=StrictJSONRoute)
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/plans", tags=["plans"], route_class=StrictJSONRou
     summary="Plan a job",
     response_model=wire.PlanAnswer,
     max_body_size=MAX_BYTES,
-    responses=problems(413, 415, 422),
+    responses=answers({}, 413, 415, 422),
 )
 def plan_job(spec: Annotated[submission.JobSpec, Body()], services: Using) -> wire.PlanAnswer:
     """Answer which algorithm would run, why, and what it would take; nothing is stored."""

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Path, Request, Response
 
 from api import wire
 from api.content import respond
-from api.described import problems
+from api.described import answers
 from api.errors import NotReady
-from api.routes.artifacts import CONTENT_RESPONSES, Accept, IfNoneMatch
+from api.routes.artifacts import CONTENT_RESPONSES, IfNoneMatch
 from api.routes.jobs import JobId
 from api.services import Services, Using
 from core.errors import NotFound
@@ -28,21 +28,25 @@ _RETRY_AFTER_SECONDS = "1"
     operation_id="get_job_results",
     summary="List the results of a job",
     response_model=wire.Results,
-    responses={
-        200: {
-            "links": {
-                "first": {
-                    "operationId": "get_job_result",
-                    "parameters": {
-                        "job_id": "$request.path.job_id",
-                        "name": "$response.body#/results/0/name",
-                    },
-                    "description": "Fetch the first result.",
+    responses=answers(
+        {
+            200: {
+                "links": {
+                    "first": {
+                        "operationId": "get_job_result",
+                        "parameters": {
+                            "job_id": "$request.path.job_id",
+                            "name": "$response.body#/results/0/name",
+                        },
+                        "description": "Fetch the first result.",
+                    }
                 }
             }
-        }
-    }
-    | problems(404, 409, 422),
+        },
+        404,
+        409,
+        422,
+    ),
 )
 def get_job_results(job_id: JobId, services: Using) -> wire.Results:
     """List what an ended job made, and which of its inputs failed and why.
@@ -57,25 +61,30 @@ def get_job_results(job_id: JobId, services: Using) -> wire.Results:
     operation_id="get_job_result",
     summary="Fetch a result",
     response_class=Response,
-    responses=CONTENT_RESPONSES | problems(404, 406, 409, 413, 416, 422),
+    responses=answers(CONTENT_RESPONSES, 404, 406, 409, 413, 416, 422),
 )
 @router.head(
     "/{job_id}/results/{name}",
     operation_id="head_job_result",
     summary="Look at a result",
     response_class=Response,
-    responses={
-        200: {"description": "It is there.", "headers": CONTENT_RESPONSES[200]["headers"]},
-        304: CONTENT_RESPONSES[304],
-    }
-    | problems(404, 406, 409, 413, 422),
+    responses=answers(
+        {
+            200: {"description": "It is there.", "headers": CONTENT_RESPONSES[200]["headers"]},
+            304: CONTENT_RESPONSES[304],
+        },
+        404,
+        406,
+        409,
+        413,
+        422,
+    ),
 )
 async def get_job_result(
     job_id: JobId,
     name: Annotated[str, Path(max_length=300, description="From the list of results.")],
     request: Request,
     services: Using,
-    accept: Accept = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Answer with one result, as GET /v1/artifacts/{digest} does."""

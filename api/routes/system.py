@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client.exposition import choose_encoder
 
 from api import shown, wire
-from api.described import problems
+from api.described import answers
 from api.services import Using
 from core import queue
 from core.jobs.registry import KINDS
@@ -24,7 +23,7 @@ router = APIRouter(tags=["system"])
     operation_id="list_kinds",
     summary="List the kinds of jobs and the kernels that have names",
     response_model=wire.Kinds,
-    responses=problems(),
+    responses=answers({}),
 )
 async def list_kinds() -> wire.Kinds:
     """List each kind with the JSON schema of its body, and each preset with its array."""
@@ -44,7 +43,7 @@ async def list_kinds() -> wire.Kinds:
     operation_id="get_queue",
     summary="See how much there is to do",
     response_model=wire.Queue,
-    responses=problems(),
+    responses=answers({}),
 )
 def get_queue(services: Using) -> wire.Queue:
     """Count the jobs in each state and the messages that wait for a worker."""
@@ -63,7 +62,7 @@ def get_queue(services: Using) -> wire.Queue:
     operation_id="list_workers",
     summary="List the workers",
     response_model=wire.Workers,
-    responses=problems(),
+    responses=answers({}),
 )
 def list_workers(services: Using) -> wire.Workers:
     """List the workers that were seen in the last hour, by name."""
@@ -75,7 +74,7 @@ def list_workers(services: Using) -> wire.Workers:
     operation_id="get_health",
     summary="Is the process up?",
     response_model=wire.Health,
-    responses=problems(),
+    responses=answers({}),
 )
 async def get_health() -> wire.Health:
     """Answer, and look at nothing else."""
@@ -87,7 +86,7 @@ async def get_health() -> wire.Health:
     operation_id="get_readiness",
     summary="Can jobs be submitted?",
     response_model=wire.Readiness,
-    responses=problems(),
+    responses=answers({}),
 )
 def get_readiness(services: Using) -> wire.Readiness:
     """Ask Redis, and write to the artifact store. Workers are told of, but not needed."""
@@ -101,9 +100,9 @@ def get_readiness(services: Using) -> wire.Readiness:
     operation_id="get_metrics",
     summary="Metrics for Prometheus",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}} | problems(),
+    responses=answers({200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}),
 )
-def get_metrics(request: Request, accept: Annotated[str | None, Header()] = None) -> Response:
+def get_metrics(request: Request) -> Response:
     """Write the metrics of this process, and of all jobs and workers, in Prometheus' format."""
-    encode, content_type = choose_encoder(accept or "")
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(request.app.state.metrics.registry), media_type=content_type)

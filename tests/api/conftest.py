@@ -1,0 +1,133 @@
+"""The application against a real Redis, and jobs that are run by hand."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import redis
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.server import make_server
+from core.settings import Settings
+from core.store import documents
+from core.store.artifacts import ArtifactStore
+from core.store.jobs import JobStore, Progress
+
+
+@pytest.fixture
+def app(settings: Settings, client: redis.Redis) -> FastAPI:
+    assert client.dbsize() == 0
+    return create_app(settings)
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """Serve ``app`` as in production, from a thread; give its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = make_server(app, "127.0.0.1", 0)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.002)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def url(app: FastAPI) -> Iterator[str]:
+    with served(app) as url:
+        yield url
+
+
+@pytest.fixture
+def http(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=30) as http:
+        yield http
+
+
+def npy(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.asarray(array))
+    return file.getvalue()
+
+
+@pytest.fixture
+def upload(http: httpx.Client) -> Callable[[bytes], str]:
+    def send(data: bytes) -> str:
+        response = http.post("/v1/artifacts", content=data)
+        assert response.status_code in (200, 201), response.text
+        return str(response.json()["digest"])
+
+    return send
+
+
+@pytest.fixture
+def picture(upload: Callable[[bytes], str]) -> str:
+    """Return the digest of an uploaded 6 x 5 array."""
+    return upload(npy(np.arange(30, dtype=np.float32).reshape(6, 5)))
+
+
+@pytest.fixture
+def body(picture: str) -> dict[str, Any]:
+    """Return the body of a job that works."""
+    return {"kind": "convolve", "inputs": [picture], "kernel": {"preset": "box", "size": 3}}
+
+
+@pytest.fixture
+def submit(http: httpx.Client, body: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+    def send(**fields: Any) -> dict[str, Any]:
+        response = http.post("/v1/jobs", json=body | fields)
+        assert response.status_code == 202, response.text
+        job: dict[str, Any] = response.json()
+        return job
+
+    return send
+
+
+@pytest.fixture
+def finish(jobs: JobStore, artifacts: ArtifactStore) -> Callable[..., None]:
+    """Return a function that runs a queued job as a worker would, with given results."""
+
+    def run(
+        job_id: str,
+        state: Any = "succeeded",
+        results: dict[str, bytes] | None = None,
+        failures: list[dict[str, Any]] | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        attempt = jobs.claim(job_id, worker="worker-1", pid=1, lease=30)
+        assert attempt is not None
+        entries = []
+        for name, data in (results or {}).items():
+            array = np.load(io.BytesIO(data))
+            made = artifacts.put(data, "application/x-npy", array.shape, str(array.dtype))
+            entries.append({"name": name} | made.to_dict() | {"input": None})
+        text = documents.write(artifacts, {"results": entries, "failures": failures or []})
+        kept = {entry["digest"] for entry in entries}
+        kept |= {text} if documents.is_artifact(text) else set()
+        assert jobs.finish(
+            job_id,
+            attempt,
+            state,
+            progress=Progress(done=1, total=1),
+            timings={"convolve": 0.5},
+            results=text,
+            error=error,
+            artifacts=tuple(kept),
+        )
+
+    return run
