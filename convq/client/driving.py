@@ -33,7 +33,7 @@ def http_options(url: str, timeout: float) -> dict[str, Any]:
     return {
         "base_url": url,
         "timeout": timeout,
-        "headers": {"User-Agent": f"convq/{__version__}", "Accept": "application/json"},
+        "headers": {"User-Agent": f"convq/{__version__}"},
     }
 
 

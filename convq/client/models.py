@@ -43,6 +43,14 @@ class Progress(Model):
     stage: str | None = None
 
 
+class Fault(Model):
+    """Why a job, or a part of it, failed."""
+
+    code: str = "error"
+    message: str = ""
+    field: str | None = None
+
+
 class Candidate(Model):
     """An algorithm that the planner weighed: what it would take, or why it cannot."""
 
@@ -53,16 +61,54 @@ class Candidate(Model):
 
 
 class PlanGroup(Model):
-    """The inputs of one shape, and how they will be computed."""
+    """The inputs of one sort, and how each of them will be computed, or why it will fail.
+
+    Attributes
+    ----------
+    inputs : int
+        How many inputs are of this sort.
+    input : str
+        The sort, for people: shape and dtype.
+    problem : dict
+        The convolution in full: ``x_shape``, ``kernel_shape``, ``mode`` and so on.
+    chosen, why : str or None
+        The algorithm, and the reason in a sentence.
+    seconds, bytes : float, int or None
+        Predicted for one input.
+    measured_seconds : float or None
+        What an input took on average, once the job has run.
+    candidates : list of Candidate
+        All algorithms that were weighed.
+    error : Fault or None
+        What such inputs fail with.
+    """
 
     inputs: int
-    input_shape: tuple[int, ...]
-    kernel_shape: tuple[int, ...]
-    chosen: str
-    why: str
+    input: str = ""
+    problem: dict[str, Any] = Field(default_factory=dict)
+    chosen: str | None = None
+    why: str | None = None
     seconds: float | None = None
     bytes: int | None = None
+    measured_seconds: float | None = None
     candidates: list[Candidate] = Field(default_factory=list)
+    error: Fault | None = None
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        return tuple(self.problem.get("x_shape", ()))
+
+    @property
+    def kernel_shape(self) -> tuple[int, ...]:
+        """Shape of one kernel."""
+        shape = tuple(self.problem.get("kernel_shape", ()))
+        return shape[1:] if self.problem.get("bank") else shape
+
+    @property
+    def kernels(self) -> int:
+        """How many kernels are applied to each input."""
+        return int(self.problem["kernel_shape"][0]) if self.problem.get("bank") else 1
 
 
 class JobPlan(Model):
@@ -91,14 +137,6 @@ class Timings(Model):
     queued: float | None = None
     ran: float | None = None
     stages: dict[str, float] = Field(default_factory=dict)
-
-
-class Fault(Model):
-    """Why a job failed."""
-
-    code: str = "error"
-    message: str = ""
-    field: str | None = None
 
 
 class Job(Model):

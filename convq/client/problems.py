@@ -7,7 +7,15 @@ from typing import Any
 
 import httpx
 
-from core.errors import ConvqError, NotFound, TooLarge, Unavailable
+from core.errors import (
+    Conflict,
+    ConvqError,
+    InvalidInput,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    UnsupportedMedia,
+)
 
 
 def _by_code(base: type[ConvqError]) -> dict[str, type[ConvqError]]:
@@ -18,10 +26,13 @@ def _by_code(base: type[ConvqError]) -> dict[str, type[ConvqError]]:
 
 
 _ERRORS = _by_code(ConvqError)
-# What a proxy, or a framework before its handlers run, may answer without a problem body.
-_ERRORS_BY_STATUS = {
+# For the codes that only the API has, and for proxies, which have none.
+_BY_STATUS: dict[int, type[ConvqError]] = {
     404: NotFound,
+    409: Conflict,
     413: TooLarge,
+    415: UnsupportedMedia,
+    422: InvalidInput,
     502: Unavailable,
     503: Unavailable,
     504: Unavailable,
@@ -48,8 +59,8 @@ def raise_for_problem(response: httpx.Response) -> None:
     Raises
     ------
     ConvqError
-        The subclass whose ``code`` the problem names. A code that this version does not know
-        gives a plain `ConvqError` that states the HTTP status.
+        The subclass whose ``code`` the problem names, or that comes nearest to the HTTP status.
+        With neither, a plain `ConvqError` that states the status.
 
     Examples
     --------
@@ -61,11 +72,12 @@ def raise_for_problem(response: httpx.Response) -> None:
     if response.is_success:
         return
     problem = _problem(response)
-    text = _text(problem) or response.reason_phrase
-    kind = _ERRORS.get(str(problem.get("code")), ConvqError)
-    if kind is ConvqError:
-        kind = _ERRORS_BY_STATUS.get(response.status_code, ConvqError)
+    # Without a problem it is not the service that answers: a proxy, perhaps, in its own words.
+    text = _text(problem) or " ".join(response.text[:200].split()) or response.reason_phrase
+    kind = _ERRORS.get(str(problem.get("code"))) or _BY_STATUS.get(response.status_code)
+    if kind is None or not problem:
         text = f"HTTP {response.status_code}: {text}"
+    kind = kind or ConvqError
     raise kind(
         text,
         field=problem.get("field"),
@@ -78,8 +90,7 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
     try:
         problem = response.json()
     except ValueError:
-        # Not from the service itself: a proxy's page, perhaps. Its first words may help.
-        return {"detail": " ".join(response.text[:200].split())}
+        return {}
     return problem if isinstance(problem, dict) else {}
 
 

@@ -21,8 +21,8 @@ PLAN = {
     "groups": [
         {
             "inputs": 2,
-            "input_shape": [480, 640],
-            "kernel_shape": [13, 13],
+            "input": "640 x 480 uint8",
+            "problem": {"x_shape": [480, 640], "kernel_shape": [1, 13, 13], "bank": True},
             "chosen": "separable",
             "why": "the kernel has rank 1: 26 multiplications per value instead of 169",
             "seconds": 0.012,

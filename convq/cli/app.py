@@ -1,0 +1,62 @@
+"""All commands, in the order and the panels that ``convq --help`` shows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from convq import __version__
+from convq.cli import jobs, kernels, local, plan, service, submit
+from convq.cli.boundary import Commands
+
+JOBS, SERVICE, HERE = "Jobs", "The service", "This machine"
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog="Exit codes: 0 all went well, 1 something failed, 2 the request was not acceptable, "
+    "3 the service is away, 130 interrupted.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"convq {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def convq(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say which version."),
+    ] = False,
+) -> None:
+    """Convolution as a service: submit jobs, follow them, fetch their results.
+
+    Start a service here with [bold]convq serve[/bold].
+    """
+
+
+app.add_typer(submit.app, name="submit", rich_help_panel=JOBS)
+app.add_typer(plan.app, name="plan", rich_help_panel=JOBS)
+app.command("jobs", rich_help_panel=JOBS)(jobs.list_jobs)
+app.command("show", rich_help_panel=JOBS)(jobs.show)
+app.command("watch", rich_help_panel=JOBS)(jobs.watch)
+app.command("results", rich_help_panel=JOBS)(jobs.results)
+app.command("cancel", rich_help_panel=JOBS)(jobs.cancel)
+app.command("retry", rich_help_panel=JOBS)(jobs.retry)
+app.command("delete", rich_help_panel=JOBS)(jobs.delete)
+app.command("queue", rich_help_panel=SERVICE)(service.queue)
+app.command("workers", rich_help_panel=SERVICE)(service.workers)
+app.command("kernels", rich_help_panel=HERE)(kernels.kernels)
+app.command("doctor", rich_help_panel=HERE)(local.doctor)
+app.command("calibrate", rich_help_panel=HERE)(local.calibrate)
+app.command("serve", rich_help_panel=HERE)(local.serve)
+app.command("api", rich_help_panel=HERE)(local.api)
+app.command("worker", rich_help_panel=HERE)(local.worker)
+app.command("demo", rich_help_panel=HERE)(local.demo)

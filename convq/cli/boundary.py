@@ -1,0 +1,69 @@
+"""What the command line makes of errors: a readable block on stderr and an exit code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from core.errors import ConvqError, InvalidInput, NotFound, Unavailable
+
+FAILED, USAGE, AWAY, INTERRUPTED = 1, 2, 3, 130
+
+
+class Commands(TyperGroup):
+    """Runs a command and turns its errors into an exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """List the commands as the application names them, ``submit`` and ``plan`` first."""
+        # Typer lists groups last, whatever the order in which they were added.
+        return sorted(self.commands, key=lambda name: name not in ("submit", "plan"))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ConvqError as error:
+            tell(error)
+            raise typer.Exit(exit_code(error)) from None
+        except TimeoutError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(FAILED) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def exit_code(error: ConvqError) -> int:
+    """Return the exit code that stands for an error.
+
+    Examples
+    --------
+    >>> exit_code(NotFound("no such job"))
+    1
+    """
+    if isinstance(error, InvalidInput):
+        return USAGE
+    return AWAY if isinstance(error, Unavailable) else FAILED
+
+
+def tell(error: ConvqError) -> None:
+    """Write an error to stderr: what is wrong, what was given, what is accepted, what to try."""
+    facts = error.to_dict()
+    field = f"{error.field}: " if error.field else ""
+    lines = [f"error: {field}{error.message}"]
+    lines += [f"  {name}: {facts[name]}" for name in ("given", "accepted") if name in facts]
+    if advice := _advice(error):
+        lines.append(f"  try: {advice}")
+    typer.echo("\n".join(lines), err=True)
+
+
+def _advice(error: ConvqError) -> str | None:
+    if isinstance(error, Unavailable):
+        return "convq doctor"
+    if error.field in ("kernel.preset", "kernel"):
+        return "convq kernels"
+    if isinstance(error, NotFound) and error.field == "id":
+        return "convq jobs"
+    return None

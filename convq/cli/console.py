@@ -1,0 +1,29 @@
+"""Where output goes: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+out = Console(highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def print_json(document: Any) -> None:
+    """Write a document to stdout as JSON."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def text(value: object, style: str = "") -> Text:
+    r"""Return a value as text for the terminal, which no label or file name can take over.
+
+    Examples
+    --------
+    >>> text("a[red]\x1b[2J").plain
+    'a[red]�[2J'
+    """
+    return Text("".join(c if c.isprintable() else "�" for c in str(value)), style=style)

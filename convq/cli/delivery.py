@@ -1,0 +1,49 @@
+"""The end of a job: its results into a folder, a report, an exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from convq.cli.boundary import FAILED
+from convq.cli.console import out, print_json, text
+from convq.cli.tables import facts, failures_table, items, state
+from convq.cli.units import counted, duration
+from convq.client import Client, Job
+
+
+def deliver(client: Client, job: Job, folder: Path | None, as_json: bool) -> None:
+    """Download the results, report, and exit with 1 if anything failed."""
+    files: list[Path] = []
+    found = client.results(job)
+    if folder is not None:
+        files = client.download(job, folder)
+    if as_json:
+        print_json(
+            {
+                "job": job.model_dump(mode="json"),
+                **found.model_dump(mode="json"),
+                "files": [str(path) for path in files],
+            }
+        )
+    else:
+        report(job, len(found.results), files, folder)
+        if found.failures:
+            out.print(failures_table(found.failures))
+    if job.state != "succeeded" or found.failures:
+        raise typer.Exit(FAILED)
+
+
+def report(job: Job, results: int, files: list[Path], folder: Path | None) -> None:
+    """Say in a few lines how a job ended and where its results are."""
+    times = f"ran {duration(job.timings.ran)}, waited {duration(job.timings.queued)}"
+    ended = state(job.state).append_text(text("  ")).append_text(items(job)).append(f"  {times}")
+    pairs = [("job", text(job.id)), ("state", ended)]
+    if job.error is not None:
+        pairs.append(("error", text(f"{job.error.message} ({job.error.code})", "red")))
+    if folder is not None and files:
+        pairs.append(("written", text(f"{counted(len(files), 'file')} to {folder}/")))
+    elif results:
+        pairs.append(("results", text(f"{results}, convq results {job.id} --out FOLDER")))
+    out.print(facts(pairs))

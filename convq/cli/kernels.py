@@ -1,0 +1,110 @@
+"""``convq kernels``: the kernels that have names, and their arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from convq.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from core.kernels import Preset
+
+
+def kernels(
+    kernel: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", show_default=False, help="One of them, as in gaussian:sigma=2."
+        ),
+    ] = None,
+    ndim: Annotated[int, typer.Option(min=1, max=3, help="For inputs with so many axes.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """List the kernels that have names, or show the array of one."""
+    from convq.cli.console import out, print_json, text
+    from convq.cli.tables import table
+    from core.kernels import PRESETS
+
+    if kernel is not None:
+        _show(kernel, ndim, as_json)
+        return
+    if as_json:
+        print_json({"presets": [preset.describe() for preset in PRESETS]})
+        return
+    made = table("NAME", "WHAT IT DOES", wide="WHAT IT DOES")
+    for preset in PRESETS:
+        made.add_row(text(preset.name, "bold"), text(preset.summary))
+    out.print(made)
+
+
+def _show(kernel: str, ndim: int, as_json: bool) -> None:
+    import numpy as np
+
+    from convq.cli.console import out, print_json, text
+    from convq.cli.units import dimensions
+
+    preset, parameters = _chosen(kernel)
+    built = preset.build(parameters, ndim)
+    stack = built.stack
+    if as_json:
+        print_json(
+            {
+                "name": preset.name,
+                "summary": preset.summary,
+                "parameters": parameters.model_dump(mode="json"),
+                "combine": built.combine,
+                "array": stack.tolist(),
+            }
+        )
+        return
+    out.print(text(preset.name, "bold").append(f"  {preset.summary}", "not bold"))
+    out.print(_parameters(preset, parameters))
+    with np.printoptions(precision=4, suppress=True, linewidth=out.width, threshold=1024):
+        for number, array in enumerate(stack, 1):
+            title = f"{number} of {len(stack)}, " if len(stack) > 1 else ""
+            out.print(f"\n{title}{dimensions(array.shape)}, sum {array.sum():.4g}")
+            out.print(np.array2string(array))
+    if built.combine:
+        out.print("\nthe result is the root of the sum of the squares of both")
+
+
+def _chosen(kernel: str) -> tuple[Preset[Any], Any]:
+    from pydantic import ValidationError
+
+    from convq.cli.kernel import parse_kernel
+    from core.errors import InvalidInput
+    from core.kernels import PRESETS
+
+    spec = parse_kernel(kernel)
+    name = spec.get("preset") if isinstance(spec, dict) else None
+    for preset in PRESETS:
+        if preset.name == name:
+            try:
+                return preset, preset.parameters.model_validate(spec)
+            except ValidationError as error:
+                fault = error.errors()[0]
+                raise InvalidInput(
+                    fault["msg"],
+                    field=".".join(["kernel", *map(str, fault["loc"])]),
+                    given=fault["input"],
+                ) from None
+    raise InvalidInput(
+        "there is no such preset",
+        field="kernel.preset",
+        given=name or kernel,
+        accepted=[preset.name for preset in PRESETS],
+    )
+
+
+def _parameters(preset: Preset[Any], parameters: Any) -> Any:
+    from convq.cli.console import text
+    from convq.cli.tables import table
+
+    made = table("PARAMETER", "VALUE", "MEANING", wide="MEANING")
+    for name, field in preset.parameters.model_fields.items():
+        if name != "preset":
+            value = getattr(parameters, name)
+            made.add_row(text(name), text(value), text(field.description or ""))
+    return made if made.row_count else "it has no parameters"

@@ -1,0 +1,86 @@
+"""``convq plan``: what a job would take, without doing it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from convq.cli.options import (
+    AsJson,
+    AxisOption,
+    BoundaryOption,
+    CvalOption,
+    Files,
+    KernelOption,
+    MethodOption,
+    ModeOption,
+    NormalizeOption,
+    OperationOption,
+    OutputOption,
+    RangeOption,
+    Url,
+    convolve_spec,
+)
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def plan() -> None:
+    """Show which algorithm a job would take, and why, without queueing it."""
+
+
+@app.command()
+def convolve(
+    files: Files,
+    kernel: KernelOption,
+    normalize: NormalizeOption = None,
+    mode: ModeOption = None,
+    boundary: BoundaryOption = None,
+    cval: CvalOption = None,
+    axis: AxisOption = None,
+    operation: OperationOption = None,
+    method: MethodOption = None,
+    output: OutputOption = None,
+    range_policy: RangeOption = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="Plan for this machine, without a service.")
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Plan the filtering of files with a kernel.
+
+    [bold]convq plan convolve photo.jpg --kernel gaussian:sigma=8 --local[/bold]
+    """
+    from convq.cli.console import out, print_json
+    from convq.cli.files import expand
+    from convq.cli.following import upload
+    from convq.cli.tables import plan_view
+    from convq.client import Client
+
+    spec = convolve_spec(
+        kernel,
+        normalize=normalize,
+        mode=mode,
+        boundary=boundary,
+        cval=cval,
+        axes=axis,
+        operation=operation,
+        method=method,
+        output=output,
+        range_policy=range_policy,
+    )
+    paths = expand(files)
+    if local:
+        from convq.cli.local_plan import local_plan
+
+        found = local_plan("convolve", paths, spec)
+    else:
+        with Client(url) as client:
+            found = client.plan("convolve", inputs=upload(client, paths), **spec)
+    if as_json:
+        print_json({"plan": found.model_dump(mode="json")})
+    else:
+        out.print(plan_view(found))

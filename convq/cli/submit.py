@@ -1,0 +1,99 @@
+"""``convq submit``: upload, queue, follow, download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convq.cli.options import (
+    AsJson,
+    AxisOption,
+    BoundaryOption,
+    CvalOption,
+    Files,
+    KernelOption,
+    MethodOption,
+    ModeOption,
+    NormalizeOption,
+    OperationOption,
+    OutputOption,
+    RangeOption,
+    Url,
+    convolve_spec,
+)
+
+app = typer.Typer(no_args_is_help=True, help="Submit a job, follow it, fetch its results.")
+
+
+@app.callback()
+def submit() -> None:
+    """Submit a job, follow it, fetch its results."""
+
+
+@app.command()
+def convolve(
+    files: Files,
+    kernel: KernelOption,
+    normalize: NormalizeOption = None,
+    mode: ModeOption = None,
+    boundary: BoundaryOption = None,
+    cval: CvalOption = None,
+    axis: AxisOption = None,
+    operation: OperationOption = None,
+    method: MethodOption = None,
+    output: OutputOption = None,
+    range_policy: RangeOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FOLDER", rich_help_panel="The result", help="Download to here."
+        ),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="A name to find the job by.", show_default=False)
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Print the job's id and do not wait.")
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Filter files with a kernel.
+
+    [bold]convq submit convolve photos/*.jpg --kernel sobel-magnitude --out edges/[/bold]
+    """
+    from convq.cli.console import err, print_json, text
+    from convq.cli.delivery import deliver
+    from convq.cli.files import expand
+    from convq.cli.following import follow, upload
+    from convq.cli.tables import facts, plan_line
+    from convq.client import Client
+
+    if detach and out is not None:
+        raise typer.BadParameter("a detached job has no results to write yet", param_hint="--out")
+    spec = convolve_spec(
+        kernel,
+        normalize=normalize,
+        mode=mode,
+        boundary=boundary,
+        cval=cval,
+        axes=axis,
+        operation=operation,
+        method=method,
+        output=output,
+        range_policy=range_policy,
+    )
+    paths = expand(files)
+    with Client(url) as client:
+        job = client.submit("convolve", inputs=upload(client, paths), label=label, **spec)
+        if detach:
+            if as_json:
+                print_json({"job": job.model_dump(mode="json")})
+            else:
+                typer.echo(job.id)
+            return
+        if job.plan is not None and not as_json:
+            err.print(facts([("job", text(job.id)), ("plan", plan_line(job.plan))]))
+        deliver(client, follow(client, job), out, as_json)

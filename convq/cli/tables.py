@@ -1,0 +1,228 @@
+"""Answers of the service as tables and lines that fit 80 columns, in colour or without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from convq.cli.console import text
+from convq.cli.units import age, counted, dimensions, duration, size
+from convq.client import Failure, Job, JobPlan, PlanGroup, Queue, Result, Worker
+
+_STYLES = {
+    "queued": "yellow",
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "magenta",
+    "up": "green",
+    "busy": "cyan",
+    "draining": "yellow",
+    "unknown": "yellow",
+    "down": "red",
+}
+
+
+def state(name: str) -> Text:
+    """Return a state in its colour."""
+    return text(name, _STYLES.get(name, ""))
+
+
+def table(*columns: str, right: Sequence[str] = (), wide: str | None = None) -> Table:
+    """Return an empty table without lines; the ``wide`` column takes what room is left."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        made.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=column != wide,
+            overflow="ellipsis" if column != wide else "fold",
+        )
+    return made
+
+
+def facts(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
+    """Return names and values, one pair a line."""
+    made = Table.grid(padding=(0, 2, 0, 0))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in pairs:
+        made.add_row(name, value)
+    return made
+
+
+def jobs_table(jobs: Iterable[Job]) -> Table:
+    """Return a line for each job."""
+    made = table(
+        "ID", "STATE", "KIND", "ITEMS", "RAN", "AGE", "LABEL", right=("ITEMS", "RAN", "AGE")
+    )
+    for job in jobs:
+        made.add_row(
+            text(job.id),
+            state(job.state),
+            text(job.kind),
+            items(job),
+            duration(job.timings.ran),
+            age(job.created),
+            text(job.label or ""),
+        )
+    return made
+
+
+def items(job: Job) -> Text:
+    """Return how many items are done, and how many of them failed."""
+    progress = job.progress
+    done = text(progress.done if progress.total is None else f"{progress.done}/{progress.total}")
+    return done.append(f" -{progress.failed}", "red") if progress.failed else done
+
+
+def job_view(job: Job) -> RenderableType:
+    """Return everything about one job."""
+    times = f"waited {duration(job.timings.queued)}, ran {duration(job.timings.ran)}"
+    progress = items(job)
+    if job.progress.stage and not job.ended:
+        progress.append(f"  {job.progress.stage}")
+    pairs: list[tuple[str, RenderableType]] = [
+        ("job", text(job.id, "bold")),
+        ("kind", text(job.kind)),
+        ("state", _state_of(job)),
+        ("items", progress),
+        ("time", text(times)),
+    ]
+    if job.label:
+        pairs.insert(2, ("label", text(job.label)))
+    if job.created is not None:
+        created = job.created.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        pairs.append(("created", text(f"{created} ({age(job.created)} ago)")))
+    if job.timings.stages:
+        stages = (f"{name} {duration(seconds)}" for name, seconds in job.timings.stages.items())
+        pairs.append(("stages", text(", ".join(stages))))
+    if job.error is not None:
+        pairs.append(("error", text(f"{job.error.message} ({job.error.code})", "red")))
+    parts: list[RenderableType] = [facts(pairs)]
+    if job.attempts:
+        parts += ["", _attempts(job)]
+    if job.plan is not None:
+        parts += ["", plan_view(job.plan)]
+    return Group(*parts)
+
+
+def plan_line(plan: JobPlan) -> Text:
+    """Return a plan in one line: which algorithm, on what, how long."""
+    chosen = dict.fromkeys(group.chosen for group in plan.groups if group.chosen)
+    line = text(", ".join(chosen), "bold")
+    line.append(f"  {duration(plan.seconds)} and {size(plan.bytes)} predicted")
+    reasons = list(dict.fromkeys(group.why for group in plan.groups if group.why))
+    if len(reasons) == 1:
+        line.append_text(text(f"\n{reasons[0]}", "dim"))
+    elif reasons:
+        line.append(f"\n{counted(len(plan.groups), 'sort')} of inputs; see convq show", "dim")
+    return line
+
+
+def plan_view(plan: JobPlan) -> RenderableType:
+    """Return a plan: for each sort of input the candidates, with the chosen one marked."""
+    parts: list[RenderableType] = []
+    for group in plan.groups:
+        parts += [_group(group), ""]
+    device = plan.device.get("name", "")
+    total = f"in all {duration(plan.seconds)} and {size(plan.bytes)} predicted"
+    return Group(*parts, text(f"{total}, on {device}" if device else total))
+
+
+def failures_table(failures: Iterable[Failure]) -> Table:
+    """Return a line for each input that failed."""
+    made = table("FAILED", "WHY", wide="WHY")
+    for failure in failures:
+        made.add_row(text(failure.name, "red"), text(f"{failure.message} ({failure.code})"))
+    return made
+
+
+def results_table(results: Iterable[Result]) -> Table:
+    """Return a line for each result."""
+    made = table("NAME", "TYPE", "SHAPE", "DTYPE", "SIZE", right=("SIZE",))
+    for result in results:
+        made.add_row(
+            text(result.name),
+            text(result.media_type),
+            dimensions(result.shape or ()),
+            text(result.dtype or ""),
+            size(result.size),
+        )
+    return made
+
+
+def queue_view(queue: Queue) -> RenderableType:
+    """Return how much there is to do."""
+    pairs: list[tuple[str, RenderableType]] = [
+        (name, text(count, _STYLES[name] if count else "")) for name, count in queue.counts.items()
+    ]
+    pairs.append(("longest wait", text(duration(queue.oldest_seconds))))
+    return facts(pairs)
+
+
+def workers_table(workers: Iterable[Worker]) -> Table:
+    """Return a line for each worker."""
+    made = table("WORKER", "STATE", "RUNNING", "SEEN", "DEVICE", right=("SEEN",), wide="DEVICE")
+    for worker in workers:
+        device = worker.device
+        made.add_row(
+            text(worker.name),
+            state(worker.state),
+            text(worker.running or "-"),
+            age(worker.last_seen),
+            text(f"{device.kind}: {device.name}" if device else "-"),
+        )
+    return made
+
+
+def _state_of(job: Job) -> Text:
+    shown = state(job.state)
+    if job.cancel_requested and not job.ended:
+        shown.append(", asked to stop")
+    return shown
+
+
+def _attempts(job: Job) -> Table:
+    made = table("ATTEMPT", "WORKER", "RAN", "OUTCOME", "REASON", right=("RAN",), wide="REASON")
+    for attempt in job.attempts:
+        ran = None
+        if attempt.started is not None and attempt.ended is not None:
+            ran = (attempt.ended - attempt.started).total_seconds()
+        made.add_row(
+            text(attempt.number),
+            text(attempt.worker or ""),
+            duration(ran),
+            state(attempt.outcome or "running"),
+            text(attempt.reason or ""),
+        )
+    return made
+
+
+def _group(group: PlanGroup) -> RenderableType:
+    head = text(f"{counted(group.inputs, 'input')}, {group.input}", "bold")
+    if group.error is not None:
+        return Group(head, text(f"will fail: {group.error.message} ({group.error.code})", "red"))
+    if group.kernel_shape:
+        bank = f"{group.kernels} kernels" if group.kernels > 1 else "a kernel"
+        head.append_text(text(f" with {bank} of {dimensions(group.kernel_shape)}"))
+    made = table("", "ALGORITHM", "PREDICTED", "MEMORY", "", right=("PREDICTED", "MEMORY"))
+    made.columns[-1].no_wrap = False
+    for candidate in group.candidates:
+        chosen = candidate.algorithm == group.chosen
+        style = "bold green" if chosen else "dim" if candidate.refused else ""
+        made.add_row(
+            "*" if chosen else "",
+            candidate.algorithm,
+            duration(candidate.seconds),
+            size(candidate.bytes),
+            text(f"refused: {candidate.refused}" if candidate.refused else ""),
+            style=style,
+        )
+    why = text(f"{group.chosen}: {group.why}")
+    if group.measured_seconds is not None:
+        why.append(f"\nmeasured: {duration(group.measured_seconds)} for an input on average")
+    return Group(head, made, why)
