@@ -85,8 +85,7 @@ def make_exhibits(folder: Path) -> list[Exhibit]:
         _preset(
             "gaussian",
             "Soft focus",
-            "A Gaussian blur. Its kernel is an outer product, so two short passes do the work of "
-            "one large one.",
+            "A Gaussian blur with a standard deviation of two pixels.",
             photograph("coffee.png"),
             sigma=2.0,
         ),

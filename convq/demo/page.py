@@ -44,7 +44,8 @@ class Shown:
     @property
     def algorithms(self) -> str:
         """Names of the chosen algorithms."""
-        return ", ".join(dict.fromkeys(group.chosen for group in self.groups)) or "–"
+        chosen = dict.fromkeys(group.chosen for group in self.groups if group.chosen)
+        return ", ".join(chosen) or "–"
 
     @property
     def predicted(self) -> float | None:
@@ -53,8 +54,13 @@ class Shown:
 
     @property
     def computed(self) -> float | None:
-        """Seconds that the computing took, without reading and writing."""
-        return self.job.timings.stages.get("convolve")
+        """Seconds that the computing took, without reading, decoding, encoding and writing."""
+        taken = [
+            group.inputs * group.measured_seconds
+            for group in self.groups
+            if group.measured_seconds is not None
+        ]
+        return sum(taken) if taken else None
 
 
 def write_page(folder: Path, shown: Sequence[Shown], facts: str) -> Path:
@@ -179,15 +185,17 @@ def _kernel(exhibit: Exhibit) -> str:
 def _plan(one: Shown) -> str:
     if len(one.groups) == 1:
         (group,) = one.groups
-        return _candidates(group) + f'<p class="why">{escape(group.why)}</p>'
+        return _candidates(group) + f'<p class="why">{escape(group.why or "")}</p>'
     rows = "".join(
         f'<tr><td class="number">{group.inputs}</td><td>{shape(group.input_shape)}</td>'
-        f'<td>{escape(group.chosen)}</td><td class="number">{duration(group.seconds)}</td></tr>\n'
+        f'<td>{escape(group.chosen or "–")}</td><td class="number">{duration(group.seconds)}</td>'
+        f'<td class="number">{duration(group.measured_seconds)}</td></tr>\n'
         for group in one.groups
     )
     return (
         '<div class="scroll"><table><thead><tr><th class="number">inputs</th><th>shape</th>'
-        f'<th>algorithm</th><th class="number">predicted</th></tr></thead>'
+        '<th>algorithm</th><th class="number">predicted, each</th>'
+        '<th class="number">measured, each</th></tr></thead>'
         f"<tbody>\n{rows}</tbody></table></div>"
     )
 
@@ -200,7 +208,7 @@ def _candidates(group: PlanGroup) -> str:
     )
 
 
-def _candidate(candidate: Candidate, chosen: str) -> str:
+def _candidate(candidate: Candidate, chosen: str | None) -> str:
     name = escape(candidate.algorithm)
     if candidate.refused is not None:
         reason = escape(candidate.refused)

@@ -101,8 +101,6 @@ def run_exhibits(
             bars.update(bar, completed=now.progress.done, state=stage or now.state)
 
         ended = client.wait(job, on_progress=follow)
-        # Events are hints; the record has the last word, and the plan.
-        ended = client.job(job.id)
         one = _fetch(client, exhibit, ended, results / exhibit.slug)
         bars.remove_task(bar)
         bars.console.print(_line(one), soft_wrap=True)
@@ -113,17 +111,15 @@ def run_exhibits(
 def _fetch(client: Client, exhibit: Exhibit, job: Job, folder: Path) -> Shown:
     if job.state != "succeeded":
         return Shown(exhibit, job, (), ())
-    listed = client.results(job)
-    folder.mkdir()
-    outputs = tuple(client.result(job, one.name, as_=folder / one.name) for one in listed.results)
-    return Shown(exhibit, job, outputs, tuple(listed.failures))
+    outputs = tuple(client.download(job, folder))
+    return Shown(exhibit, job, outputs, tuple(client.results(job).failures))
 
 
 def _line(one: Shown) -> Text:
     good = one.job.state == "succeeded"
     line = Text()
     line.append("✓ " if good else "✗ ", style="green" if good else "red")
-    line.append(f"{one.exhibit.title:<24}", style="bold")
+    line.append(f"{one.exhibit.title:<26}", style="bold")
     if one.job.error is not None:
         return line.append(one.job.error.message)
     line.append(f"{one.algorithms:<22}", style="cyan")
@@ -152,8 +148,8 @@ def _stack(console: Console) -> Iterator[LocalStack]:
 
 def _bars(console: Console) -> Progress:
     return Progress(
-        TextColumn("  {task.description:<24}"),
-        BarColumn(bar_width=24),
+        TextColumn("  {task.description:<26}"),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TextColumn("[dim]{task.fields[state]}"),
         console=console,
