@@ -27,6 +27,12 @@ magnitude: the square root of the sum of the squared outputs. In 3-D it has one 
 
 A kernel has at most 4096 taps a side and 16777216 in all.
 
+`"normalize"` scales every kernel of a bank by itself: `none` leaves it as it is; `sum` divides by
+the sum of the taps, which keeps the brightness, and refuses a sum of zero (as derivatives have);
+`size` divides by the number of taps (by 9 for 3x3); `l2` divides by the Euclidean norm; `softmax`
+replaces each tap by its share of the exponentials. `box`, `gaussian`, `disk` and `motion-blur`
+have sum 1 already.
+
 This page is written by `python -m core.kernels.document docs/kernels.md`.
 """
 

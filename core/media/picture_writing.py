@@ -30,8 +30,9 @@ _FORMATS: Final = {
         {"uint8": (0, 2, 3, 4), "uint16": (0,)},
         "uint8 (H, W) or (H, W, 2|3|4), or uint16 (H, W)",
         (1 << 31) - 1,
-        # 24 megapixels in a third of the time of Pillow's level 6, for a few percent more bytes.
-        {"compress_level": 3},
+        # A photograph of 24 megapixels: 2.6 s and 47 MB, against 4.6 s and 43 MB at Pillow's own
+        # level 6 (one core of an AMD EPYC).
+        {"compress_level": 1},
     ),
     JPEG: _Format(
         "JPEG",
@@ -56,6 +57,9 @@ _FORMATS: Final = {
     ),
 }
 
+# TIFF states offsets in 32 bits; in the other formats nobody could open such a picture.
+_MAX_BYTES: Final = (1 << 32) - (1 << 20)
+
 _PROFILE_SPACES: Final = {b"GRAY": (0, 2), b"RGB ": (3, 4)}
 
 
@@ -67,6 +71,7 @@ def encode_picture(array: NDArray[Any], file: BinaryIO, extra: Extra, media_type
         array.ndim not in (2, 3)
         or channels not in kind.holds.get(array.dtype.name, ())
         or not 1 <= min(array.shape[:2]) <= max(array.shape[:2]) <= kind.max_side
+        or array.nbytes > _MAX_BYTES
     ):
         raise InvalidInput(
             f"a {kind.name} cannot hold this array; use npy",

@@ -32,7 +32,8 @@ def preview(array: NDArray[Any], *, max_side: int = 1024) -> bytes:
 
     - 1-D, and 2-D of at most 8 columns and 64 times as many rows: waveforms, one below the other.
     - 2-D: grey.
-    - (..., H, W, 3) and (..., H, W, 4): colour, if H and W exceed 4 (a bank of 3x3 kernels is none).
+    - (..., H, W, 3) and (..., H, W, 4): colour, if H and W exceed 4; else a bank of 3x3 kernels
+      would be a picture.
     - More axes: a mosaic of the first 64 maps over the leading axes, row by row.
 
     uint8 is shown as it is and uint16 by its upper 8 bits; bool is black and white; all other
@@ -95,8 +96,8 @@ def _is_waveform(shape: tuple[int, ...]) -> bool:
 
 
 def _step(length: int, side: int) -> int:
-    # Leaves up to four values a pixel for the average.
-    return max(1, length // (4 * side))
+    # Leaves at least two values a pixel to average, along each axis.
+    return max(1, length // (2 * side))
 
 
 def _colours(tiles: NDArray[Any]) -> NDArray[np.uint8]:

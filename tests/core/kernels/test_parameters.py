@@ -37,6 +37,14 @@ class Spec(BaseModel):
     kernel: PresetKernel
 
 
+class Values(BaseModel, extra="forbid"):
+    values: list[list[float]]
+
+
+class WiderSpec(BaseModel):
+    kernel: PresetKernel | Values
+
+
 def test_all_names_are_there_once() -> None:
     assert sorted(preset.name for preset in PRESETS) == sorted(NAMES)
 
@@ -52,6 +60,13 @@ def test_the_json_is_flat() -> None:
     assert spec.model_dump(mode="json") == {
         "kernel": {"preset": "gaussian", "sigma": 2.0, "truncate": 4.0}
     }
+
+
+def test_the_union_stands_beside_other_kernels() -> None:
+    assert WiderSpec.model_validate({"kernel": {"preset": "edge"}}).kernel.preset == "edge"
+    assert WiderSpec.model_validate({"kernel": {"values": [[1.0]]}}).kernel == Values(
+        values=[[1.0]]
+    )
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,8 @@ def test_a_jpeg_stays_close_and_keeps_its_chroma() -> None:
         (PNG, np.zeros(4, np.uint8)),
         (TIFF, np.zeros((2, 2), np.float64)),
         (TIFF, np.zeros((3, 2, 2, 3), np.uint8)),
+        # 4 GiB on paper, one value in memory.
+        (TIFF, np.broadcast_to(np.float32(0), (1 << 15, 1 << 15))),
     ],
 )
 def test_what_a_format_cannot_hold_is_refused(media_type: str, array: np.ndarray) -> None:
@@ -287,6 +289,14 @@ def test_a_colour_profile_goes_from_input_to_output() -> None:
         assert again.info.extra == {"icc_profile": profile}
     # It says nothing about a grey result.
     assert decode(encode(GREY, PNG, extra={"icc_profile": profile})).info.extra == {}
+
+
+def test_the_first_picture_of_an_mpo_is_the_one_that_viewers_show() -> None:
+    first, second = Image.fromarray(COLOUR), Image.fromarray(255 - COLOUR)
+    encoded = saved(first, "MPO", save_all=True, append_images=[second])
+    decoded = decode(encoded, JPEG)
+    np.testing.assert_array_equal(decoded.array, np.asarray(Image.open(io.BytesIO(encoded))))
+    assert inspect(encoded) == decoded.info
 
 
 def test_files_paths_and_bytes_are_one(tmp_path: Path) -> None:
