@@ -39,7 +39,7 @@ def refusing_damaged(media_type: str) -> Iterator[None]:
         raise
     except Exception as error:  # Broken files raise a dozen types, IndexError too.
         reason = str(error) or type(error).__name__
-        raise UnsupportedMedia(f"damaged {media_type}: {reason}") from error
+        raise UnsupportedMedia(f"this {media_type} cannot be read: {reason}") from error
 
 
 def check_values(shape: tuple[int, ...], max_pixels: int, *, what: str) -> None:
