@@ -66,12 +66,13 @@ end
 -- What becomes of a running job whose worker is gone: cancelled if that was asked for, failed as
 -- poison if it was lost too often, else queued again.
 local function lose(id, now, outcome, reason, max_attempts)
-  end_attempt(id, now, outcome, reason)
   local key = job_key(id)
   if redis.call('HGET', key, 'cancel_requested') then
+    end_attempt(id, now, 'cancelled', reason)
     enter(id, 'cancelled', now)
     return 'cancelled'
   end
+  end_attempt(id, now, outcome, reason)
   local lost = redis.call('HINCRBY', key, 'lost', 1)
   if lost >= max_attempts then
     redis.call('HSET', key, 'error', cjson.encode({
