@@ -71,25 +71,25 @@ _LONG_LINE = 1 << 18
 
 # Measured with NumPy 2.4 and SciPy 1.17 on two cores of an AMD EPYC (Zen 5, 2.6 GHz).
 _CPU = {
-    "call": 3e-6,
-    "copy": 1.0e-10,
+    "call": 1.2e-6,
+    "copy": 5e-11,
     "multiply_add": {
-        "float32": 1.6e-10,
-        "float64": 2.6e-10,
-        "complex64": 4e-10,
-        "complex128": 8e-10,
-        "int64": 2.6e-10,
+        "float32": 1.7e-10,
+        "float64": 2.7e-10,
+        "complex64": 3e-10,
+        "complex128": 5.5e-10,
+        "int64": 2.9e-10,
         "object": 6e-8,
     },
     "gemm": {
-        "float32": 1e-11,
-        "float64": 2e-11,
-        "complex64": 4e-11,
-        "complex128": 8e-11,
-        "int64": 1e-9,
+        "float32": 5e-12,
+        "float64": 1e-11,
+        "complex64": 2.5e-11,
+        "complex128": 5e-11,
+        "int64": 8e-10,
         "object": 6e-8,
     },
-    "fft": {"float32": 1.0e-10, "float64": 1.3e-10},
+    "fft": {"float32": 9e-11, "float64": 1.5e-10},
 }
 
 # Not measured: rough figures of a data-centre GPU, so that plans have the right order.

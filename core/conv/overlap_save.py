@@ -20,6 +20,10 @@ from core.conv.device import Device
 from core.conv.normal import NormalForm, Shape, read
 
 
+# Setting up one transform costs as much as this many plain array operations.
+_TRANSFORM_CALLS = 15
+
+
 @dataclass(frozen=True)
 class Tiling:
     """How the work is cut: transforms of shape ``tile`` give ``size`` outputs of ``images``."""
@@ -69,7 +73,10 @@ def cost(form: NormalForm, device: Device, how: Tiling, workers: int) -> Cost:
     kernels = form.out_channels * form.group_channels
     # A product reads two spectra and writes one; a tile is filled, and its outputs are cut out.
     moved = (tiles * kernels * 3 + transforms * 2) * points * item
-    calls = groups * (4 + form.in_channels + 3 * form.out_channels + kernels) + kernels
+    calls = (
+        groups * (4 + 2 * form.out_channels + kernels)
+        + (groups * (1 + form.out_channels) + 1) * _TRANSFORM_CALLS
+    )
     # With one tile at a time only the transform's many lines keep all cores busy.
     alone = device.workers if workers == 1 or groups == 1 else 1
     seconds = (
@@ -77,7 +84,7 @@ def cost(form: NormalForm, device: Device, how: Tiling, workers: int) -> Cost:
         * device.fft_seconds(how.tile, dtype)
         * (alone if form.ndim == 1 else 1)
         + moved * device.copy * alone
-        + calls * 2 * device.call
+        + calls * device.call
     )
     held = kernels + workers * how.images * (2 * form.in_channels + 4)
     return Cost(seconds, held * points * item)
