@@ -31,6 +31,11 @@ class Watching:
         For the connection. Each waiter holds one connection, so their number is bounded.
     jobs : JobStore
         Names the streams.
+
+    Attributes
+    ----------
+    waiting : int
+        How many wait now.
     """
 
     def __init__(self, settings: Settings, jobs: JobStore) -> None:
@@ -46,12 +51,12 @@ class Watching:
             client_name="convq-watching",
         )
         self._waits: set[anyio.CancelScope] = set()
-        self._waiters = 0
+        self.waiting = 0
         self._stopping = False
 
     def has_room(self) -> bool:
         """Tell whether one more may wait."""
-        return not self._stopping and self._waiters < _MOST_WAITERS
+        return not self._stopping and self.waiting < _MOST_WAITERS
 
     async def events(self, job_id: str, after: str = "0") -> AsyncIterator[Event | None]:
         """Yield the job's events after the id ``after``, ending with the terminal one.
@@ -60,7 +65,7 @@ class Watching:
         that it is still there. A terminal event that is followed by others (the job was retried)
         does not end the stream. Ends early when the service stops.
         """
-        self._waiters += 1
+        self.waiting += 1
         try:
             ended = False
             while not self._stopping:
@@ -74,7 +79,7 @@ class Watching:
                     ended = event.data.get("state") in TERMINAL
                     yield event
         finally:
-            self._waiters -= 1
+            self.waiting -= 1
 
     async def wait(self, job_id: str, seconds: float) -> None:
         """Return when the job has ended, or after ``seconds``."""

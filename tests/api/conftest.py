@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -18,22 +18,37 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.server import make_server
+from api.services import Services
+from convq.stack.redis_server import RedisServer
 from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
 from core.store.jobs import JobStore, Progress
 
 
-@pytest.fixture
-def app(settings: Settings, client: redis.Redis) -> FastAPI:
-    assert client.dbsize() == 0
+@pytest.fixture(scope="session")
+def settings(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Share one store: `client` empties Redis before each test, and files without records hide."""
+    store = tmp_path_factory.mktemp("api") / "artifacts"
+    return Settings(redis_url=redis_server.url, store_url=str(store))
+
+
+@pytest.fixture(scope="session")
+def app(settings: Settings) -> FastAPI:
     return create_app(settings)
+
+
+@pytest.fixture
+def services(app: FastAPI) -> Services:
+    return app.state.services
 
 
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
     """Serve ``app`` as in production, from a thread; give its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    # asyncio turns Nagle's algorithm off only where the protocol is named.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
         server = make_server(app, "127.0.0.1", 0)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -47,16 +62,31 @@ def served(app: FastAPI) -> Iterator[str]:
             thread.join()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def url(app: FastAPI) -> Iterator[str]:
     with served(app) as url:
         yield url
 
 
 @pytest.fixture
-def http(url: str) -> Iterator[httpx.Client]:
+def http(url: str, client: redis.Redis) -> Iterator[httpx.Client]:
+    assert client.dbsize() == 0
     with httpx.Client(base_url=url, timeout=30) as http:
         yield http
+
+
+@pytest.fixture
+def http_with(settings: Settings, client: redis.Redis) -> Iterator[Callable[..., httpx.Client]]:
+    """Return a function that serves the application with other settings."""
+    client.ping()
+    with ExitStack() as stack:
+
+        def serve(**changed: Any) -> httpx.Client:
+            other = create_app(settings.model_copy(update=changed))
+            url = stack.enter_context(served(other))
+            return stack.enter_context(httpx.Client(base_url=url, timeout=30))
+
+        yield serve
 
 
 def npy(array: Any) -> bytes:

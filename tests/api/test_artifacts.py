@@ -13,11 +13,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-import redis
-from fastapi import FastAPI
 from PIL import Image
 
-from api.app import create_app
 from core.settings import Settings
 
 UNKNOWN = "sha256:" + "0" * 64
@@ -114,19 +111,12 @@ def test_digests_are_verified(http: httpx.Client, settings: Settings, header: st
     assert left_behind(settings) == []
 
 
-@pytest.fixture
-def app(request: pytest.FixtureRequest, settings: Settings, client: redis.Redis) -> FastAPI:
-    """Replace the usual application where a test states other settings."""
-    assert client.dbsize() == 0
-    return create_app(settings.model_copy(update=getattr(request, "param", {})))
-
-
-@pytest.mark.parametrize("app", [{"max_upload": 1000}], indirect=True)
-def test_too_large_uploads(http: httpx.Client, settings: Settings) -> None:
+def test_too_large_uploads(http_with: Callable[..., httpx.Client], settings: Settings) -> None:
     def pieces() -> Iterator[bytes]:
         for _ in range(11):
             yield bytes(100)
 
+    http = http_with(max_upload=1000)
     for content in (bytes(1001), pieces()):
         response = http.post("/v1/artifacts", content=content)
         assert response.status_code == 413
@@ -136,9 +126,8 @@ def test_too_large_uploads(http: httpx.Client, settings: Settings) -> None:
     assert left_behind(settings) == []
 
 
-@pytest.mark.parametrize("app", [{"max_pixels": 100}], indirect=True)
-def test_pictures_with_too_many_pixels(http: httpx.Client) -> None:
-    response = http.post("/v1/artifacts", content=png(np.zeros((10, 11))))
+def test_pictures_with_too_many_pixels(http_with: Callable[..., httpx.Client]) -> None:
+    response = http_with(max_pixels=100).post("/v1/artifacts", content=png(np.zeros((10, 11))))
     assert (response.status_code, response.json()["code"]) == (413, "too_large")
 
 
@@ -210,9 +199,7 @@ class TestReading:
         assert response.content == b"0123456789"[first:end]
         assert response.headers["Content-Range"] == f"bytes {first}-{end - 1}/10"
 
-    def test_unsatisfiable_range(
-        self, http: httpx.Client, upload: Callable[[bytes], str]
-    ) -> None:
+    def test_unsatisfiable_range(self, http: httpx.Client, upload: Callable[[bytes], str]) -> None:
         digest = upload(b"0123456789")
         for asked in ("bytes=10-", "bytes=-0"):
             response = http.get(f"/v1/artifacts/{digest}", headers={"Range": asked})
