@@ -135,7 +135,8 @@ def _line(one: Shown) -> Text:
 @contextmanager
 def _stack(console: Console) -> Iterator[LocalStack]:
     with tempfile.TemporaryDirectory(prefix="convq-demo-") as folder:
-        stack = LocalStack(Path(folder))
+        # Nobody needs the jobs of an interrupted demo: no worker shall wait for its job to end.
+        stack = LocalStack(Path(folder), settings={"drain": 0.5})
         with console.status("starting Redis, the API and a worker"):
             stack.start()
         try:
