@@ -19,7 +19,6 @@ from core.conv.blocks import Block, Check, block_count, blocks, for_each, worker
 from core.conv.device import Device
 from core.conv.normal import NormalForm, Shape, read
 
-
 # Setting up one transform costs as much as this many plain array operations.
 _TRANSFORM_CALLS = 15
 
@@ -86,7 +85,8 @@ def cost(form: NormalForm, device: Device, how: Tiling, workers: int) -> Cost:
         + moved * device.copy * alone
         + calls * device.call
     )
-    held = kernels + workers * how.images * (2 * form.in_channels + 4)
+    # The transform of an input holds its padded copy, its spectrum and a scratch beside it.
+    held = 3 * kernels + workers * how.images * (4 * form.in_channels + 2)
     return Cost(seconds, held * points * item)
 
 
