@@ -21,7 +21,7 @@ PLAN = {
     "groups": [
         {
             "inputs": 2,
-            "input": "640 x 480 uint8",
+            "input": "480 × 640 uint8",
             "problem": {"x_shape": [480, 640], "kernel_shape": [1, 13, 13], "bank": True},
             "chosen": "separable",
             "why": "the kernel has rank 1: 26 multiplications per value instead of 169",
@@ -112,6 +112,9 @@ class FakeService:
             (("GET",), "/queue", self._queue),
             (("GET",), "/workers", self._workers),
         ]
+
+    def problem(self, status: int, code: str, detail: str, **more: Any) -> httpx.Response:
+        return problem(status, code, detail, **more)
 
     def paths(self) -> list[str]:
         return [f"{request.method} {request.url.path}" for request in self.requests]
