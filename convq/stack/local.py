@@ -263,8 +263,6 @@ class LocalStack:
             **self._overrides,
             "CONVQ_REDIS_URL": self.redis_url,
             "CONVQ_STORE_URL": self.store_url,
-            "CONVQ_API_HOST": self.host,
-            "CONVQ_API_PORT": str(self.port),
             # A folder named `api` or `workers` where the user happens to stand is not ours.
             "PYTHONSAFEPATH": "1",
             "PYTHONUNBUFFERED": "1",
