@@ -1,0 +1,3 @@
+"""The OpenAPI document against the service: schemathesis with all its checks."""
+
+from __future__ import annotations
