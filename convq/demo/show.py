@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from convq.cli.units import dimensions, duration
 from convq.client import Client
 from convq.client.models import Job
 from convq.demo.exhibits import Exhibit, make_exhibits
 from convq.demo.page import Shown, write_page
-from convq.demo.words import duration, shape
 from convq.stack import LocalStack
 
 
@@ -123,9 +123,11 @@ def _line(one: Shown) -> Text:
     if one.job.error is not None:
         return line.append(one.job.error.message)
     line.append(f"{one.algorithms:<22}", style="cyan")
-    line.append(f"predicted {duration(one.predicted):>7}  measured {duration(one.computed):>7}")
+    line.append(f"predicted {duration(one.predicted):>8}  measured {duration(one.computed):>8}")
     for group in one.groups[:1]:
-        line.append(f"\n  {shape(group.kernel_shape)} on {shape(group.input_shape)}", style="dim")
+        line.append(
+            f"\n  {dimensions(group.kernel_shape)} on {dimensions(group.input_shape)}", style="dim"
+        )
         line.append(f": {group.why}", style="dim")
     for failure in one.failures:
         line.append(f"\n  {failure.name}: {failure.message}", style="yellow")
