@@ -148,6 +148,8 @@ def run(
             for r, m, s in zip(form.reach, block.size, form.stride, strict=True)
         )
         for o in range(form.out_channels):
+            if workers == 1:
+                check()
             first = o // per_group * channels
             total = spectra[:, first] * kernels[o, 0]
             for c in range(1, channels):
