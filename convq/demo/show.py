@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from convq.client.models import Job
 from convq.demo.exhibits import Exhibit, make_exhibits
 from convq.demo.page import Shown, write_page
 from convq.stack import LocalStack
+from convq.stack.folders import make_folder
 
 
 def run(out: Path) -> int:
@@ -28,7 +28,8 @@ def run(out: Path) -> int:
     Parameters
     ----------
     out : Path
-        Folder for ``index.html``, ``inputs/`` and ``results/``, made anew.
+        Folder for ``index.html``, ``inputs/`` and ``results/``, made when missing; what a former
+        demo left there is replaced.
 
     Returns
     -------
@@ -37,6 +38,8 @@ def run(out: Path) -> int:
 
     Raises
     ------
+    InvalidInput
+        When `out` cannot be made or written to.
     NotFound
         When scikit-image, where the photographs come from, is not installed.
     Unavailable
@@ -44,12 +47,10 @@ def run(out: Path) -> int:
     """
     console = Console(highlight=False)
     began = time.monotonic()
-    out = out.expanduser().absolute()
-    for folder in ("inputs", "results"):
-        shutil.rmtree(out / folder, ignore_errors=True)
-        (out / folder).mkdir(parents=True)
+    out = make_folder(out, "out")
+    inputs = make_folder(out / "inputs", "out")
     with console.status("collecting photographs"):
-        exhibits = make_exhibits(out / "inputs")
+        exhibits = make_exhibits(inputs)
     with _stack(console) as stack, Client(stack.url) as client, _bars(console) as bars:
         shown = run_exhibits(client, exhibits, out / "results", bars)
     with console.status("writing the page"):
