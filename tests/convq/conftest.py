@@ -151,7 +151,11 @@ class FakeService:
         data, about = self.artifacts[digest]["data"], self.artifacts[digest]["about"]
         headers = {"Content-Type": about["media_type"], "ETag": f'"{digest}"'}
         if request.method == "HEAD":
-            return httpx.Response(200, headers=headers | {"Content-Length": str(len(data))})
+            headers["Content-Length"] = str(len(data))
+            if about["shape"] is not None:
+                headers["Convq-Shape"] = ",".join(map(str, about["shape"]))
+                headers["Convq-Dtype"] = about["dtype"]
+            return httpx.Response(200, headers=headers)
         if request.headers["Accept"] == "application/x-npy" != about["media_type"]:
             converted = io.BytesIO()
             np.save(converted, np.frombuffer(data, np.uint8))

@@ -57,6 +57,14 @@ def test_an_uploaded_array_has_shape_and_dtype(convq_client: Any) -> None:
     assert (artifact.shape, artifact.dtype) == ((2, 3), "int16")
 
 
+@pytest.mark.parametrize("shape", [(100, 200), (20_000,), ()])
+def test_a_known_array_is_described_as_a_new_one(convq_client: Any, shape: tuple[int, ...]) -> None:
+    array = np.zeros(shape, np.float64)
+    first, second = convq_client.upload(array), convq_client.upload(array)
+    assert first == second
+    assert (second.shape, second.dtype) == (shape, "float64")
+
+
 def test_a_file_that_changes_under_way_is_noticed(
     convq_client: Any, service: Any, tmp_path: Path
 ) -> None:
