@@ -14,6 +14,9 @@ import pytest
 
 from convq.stack.process import Process
 
+# Programs of their own; to import them would be to run them.
+collect_ignore = ["programs"]
+
 FAMILY = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
