@@ -42,3 +42,46 @@ def own_stack(tmp_path: Path) -> Iterator[LocalStack]:
     """Run a stack for one test alone, which may kill its parts, stop it and start it again."""
     with make_stack(tmp_path / "data") as running:
         yield running
+
+
+class Driver:
+    """What the tests do with jobs again and again."""
+
+    def __init__(self, client: convq.Client) -> None:
+        self.client = client
+
+    def submit_slow(self, size: int = 41, **fields: Any) -> Job:
+        """Submit a job that runs for many seconds (for 41 taps a side) unless it is ended."""
+        x = np.zeros((4000, 4000), np.float32)
+        kernel = np.random.default_rng(1).normal(size=(size, size)).tolist()
+        return self.client.submit(inputs=[x], kernel={"values": kernel}, method="direct", **fields)
+
+    def wait_for(self, job: Job, state: str, timeout: float = 30) -> Job:
+        """Return the job once it is in ``state``."""
+        deadline = time.monotonic() + timeout
+        while (now := self.client.job(job.id)).state != state:
+            assert time.monotonic() < deadline, f"{now.state}, not {state}: {now.error}"
+            time.sleep(0.02)
+        return now
+
+
+@pytest.fixture
+def client(stack: LocalStack) -> Iterator[convq.Client]:
+    with convq.Client(stack.url) as client:
+        yield client
+
+
+@pytest.fixture
+def jobs_at(client: convq.Client) -> Driver:
+    return Driver(client)
+
+
+@pytest.fixture
+def own_client(own_stack: LocalStack) -> Iterator[convq.Client]:
+    with convq.Client(own_stack.url) as client:
+        yield client
+
+
+@pytest.fixture
+def own_jobs(own_client: convq.Client) -> Driver:
+    return Driver(own_client)
