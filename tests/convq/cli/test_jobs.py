@@ -103,7 +103,7 @@ def test_queue_and_workers(convq: Convq) -> None:
 
 
 def test_a_service_that_is_away(convq: Convq, service: Any, naps: list[float]) -> None:
-    service.faults += [httpx.ConnectError("refused")] * 5
+    service.faults += [httpx.ConnectError("refused")] * 4
     result = convq("jobs")
     assert result.exit_code == 3
     assert result.stdout == ""

@@ -182,7 +182,7 @@ def checks(result: Any) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("plain")
 def test_doctor_on_a_plain_machine(convq: Convq, service: Any, naps: Any, tmp_path: Path) -> None:
-    service.faults += [httpx.ConnectError("refused")] * 5
+    service.faults += [httpx.ConnectError("refused")] * 4
     result = convq("doctor", "--json")
     found = checks(result)
     assert result.exit_code == 0
@@ -204,7 +204,7 @@ def test_doctor_reads_well(convq: Convq, service: Any) -> None:
 
 @pytest.mark.usefixtures("plain")
 def test_doctor_wants_the_service_that_is_named(convq: Convq, service: Any, naps: Any) -> None:
-    service.faults += [httpx.ConnectError("refused")] * 5
+    service.faults += [httpx.ConnectError("refused")] * 4
     assert convq("doctor", "--url", "http://convq.test").exit_code == 1
 
 

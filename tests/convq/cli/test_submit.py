@@ -159,6 +159,12 @@ def test_a_refused_job(convq: Convq, service: Any) -> None:
     )
 
 
+def test_a_folder_that_cannot_be_made(convq: Convq) -> None:
+    result = convq("submit", "convolve", "a.bin", "-k", "box", "--out", "a.bin/out")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("error: a.bin/out: Not a directory\n")
+
+
 def test_no_such_file(convq: Convq) -> None:
     result = convq("submit", "convolve", "nope.jpg", "-k", "box")
     assert result.exit_code == 2

@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from convq.cli.taps import taps
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     hnp.arrays(
         np.float64,
