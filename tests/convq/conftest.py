@@ -197,7 +197,7 @@ class FakeService:
             "spec": body,
         }
         self.events[job_id] = []
-        self._emit(job_id, "state", state="queued")
+        self.emit(job_id, "state", state="queued")
         if self.runs:
             self.run(job_id)
         return self._accepted(job_id)
@@ -247,7 +247,7 @@ class FakeService:
                 about = {k: v for k, v in self.artifacts[digest]["about"].items() if k != "size"}
                 results.append({"name": name, "input": digest, **about})
             job["progress"] |= {"done": index + 1, "failed": len(failures), "stage": "convolve"}
-            self._emit(job_id, "progress", **job["progress"])
+            self.emit(job_id, "progress", **job["progress"])
         self.results[job_id] = {"results": results, "failures": failures}
         job["timings"] |= {"ran": 0.02, "stages": {"decode": 0.005, "convolve": 0.015}}
         self._enter(job_id, "succeeded" if results else "failed")
@@ -256,9 +256,9 @@ class FakeService:
 
     def _enter(self, job_id: str, state: str) -> None:
         self.jobs[job_id]["state"] = state
-        self._emit(job_id, "state", state=state)
+        self.emit(job_id, "state", state=state)
 
-    def _emit(self, job_id: str, event: str, **data: Any) -> None:
+    def emit(self, job_id: str, event: str, **data: Any) -> None:
         self.events[job_id].append({"event": event, "data": data})
 
     def _events(self, request: httpx.Request, job_id: str) -> httpx.Response:
