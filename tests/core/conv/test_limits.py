@@ -54,6 +54,21 @@ def test_a_cap_shrinks_the_tiles_and_the_result_is_the_same(picture) -> None:
     np.testing.assert_allclose(tight.run(picture, w), free.run(picture, w), atol=1e-3)
 
 
+def test_a_run_stays_below_the_cap_with_all_that_is_not_the_algorithms(picture) -> None:
+    w = np.random.default_rng(1).standard_normal((31, 31)).astype(np.float32)
+    # The extended input and the result leave a million bytes for tiles.
+    cap = 2 * picture.nbytes + 1_200_000
+    options = {"mode": "same", "boundary": "wrap", "method": "fft-tiled"}
+    planned = plan(picture, w, memory_cap=cap, **options)
+    tracemalloc.start()
+    planned.run(picture, w)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most <= cap
+    # Without the cap it takes more than that, so the cap is what holds it.
+    assert plan(picture, w, **options).candidate.bytes > cap + 1_000_000
+
+
 def test_a_cap_refuses_what_does_not_fit(picture) -> None:
     w = np.ones((31, 31), np.float32)
     cap = picture.nbytes + 2_000_000

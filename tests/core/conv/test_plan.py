@@ -7,7 +7,7 @@ import pytest
 
 from core.conv import ALGORITHMS, by_name, convolve, make_plan, plan
 from core.conv.device import cpu, save
-from core.errors import AlgorithmRefused, InvalidInput
+from core.errors import AlgorithmRefused, IntegrityError, InvalidInput
 
 
 def test_the_choice_follows_the_kernel_size() -> None:
@@ -123,6 +123,16 @@ def test_stored_constants_change_the_plan() -> None:
     assert path.exists()
     assert cpu().multiply_add == slow
     assert plan((4000, 6000), (3, 3), dtype="float32").chosen.startswith("fft")
+
+
+def test_a_damaged_file_of_constants_is_named() -> None:
+    path = save(cpu())
+    for damage in ("{", "[]", '{"kind": "cpu"}'):
+        path.write_text(damage)
+        cpu.cache_clear()
+        with pytest.raises(IntegrityError, match="delete it") as caught:
+            plan((3,), (3,))
+        assert str(path) in str(caught.value)
 
 
 def test_make_plan_takes_a_problem() -> None:
