@@ -26,13 +26,17 @@ def store(stack: LocalStack) -> JobStore:
     return JobStore(connect(Settings(redis_url=stack.redis_url)))
 
 
-def assert_done_once(client: convq.Client, job: Any, outcomes: list[str]) -> None:
+def assert_done_once(client: convq.Client, job: Any, attempts: int = 2) -> list[str]:
+    """Wait for the job, and return how its attempts ended: the last one alone succeeded."""
     done = client.wait(job, timeout=60)
     assert (done.state, done.error) == ("succeeded", None)
-    assert [attempt.outcome for attempt in done.attempts] == outcomes
+    outcomes = [attempt.outcome for attempt in done.attempts]
+    assert len(outcomes) == attempts
+    assert outcomes.index("succeeded") == attempts - 1
     assert len(client.results(done).results) == 1
     states = [event.data["state"] for event in client.events(done) if event.name == "state"]
     assert states.count("succeeded") == 1
+    return outcomes
 
 
 @pytest.mark.parametrize("victim", ["child", "worker"])
@@ -46,8 +50,9 @@ def test_a_killed_worker_loses_nothing(
         os.kill(store(own_stack).get(job.id).pid, signal.SIGKILL)
     else:
         own_stack.kill_worker()
-    outcome = "lost" if victim == "child" else "expired"
-    assert_done_once(own_client, job, [outcome, "succeeded"])
+    # Whether the parent's notice or the end of the lease comes first, the job is queued again once.
+    outcome = assert_done_once(own_client, job)[0]
+    assert outcome in (("lost", "expired") if victim == "child" else ("expired",))
     assert time.monotonic() - start < 30
 
 
@@ -81,7 +86,7 @@ def test_a_frozen_worker_is_fenced_off(
         own_jobs.wait_for(job, "queued", timeout=15)
     finally:
         os.kill(child, signal.SIGCONT)
-    assert_done_once(own_client, job, ["expired", "succeeded"])
+    assert assert_done_once(own_client, job) == ["expired", "succeeded"]
 
 
 @pytest.mark.parametrize("crash", [False, True])
@@ -104,7 +109,7 @@ def test_a_lost_message_is_sent_again(
     job = own_client.submit(inputs=[SMALL], kernel=BOX)
     redis = connect(Settings(redis_url=own_stack.redis_url))
     assert redis.delete("convq:celery:convq") == 1
-    assert_done_once(own_client, job, ["succeeded"])
+    assert_done_once(own_client, job, attempts=1)
 
 
 def test_a_message_that_was_popped_and_never_seen_is_sent_again(
@@ -117,7 +122,7 @@ def test_a_message_that_was_popped_and_never_seen_is_sent_again(
     while redis.llen("convq:celery:convq"):
         time.sleep(0.01)
     own_stack.kill_worker()
-    assert_done_once(own_client, job, ["succeeded"])
+    assert_done_once(own_client, job, attempts=1)
 
 
 def test_a_message_delivered_twice_runs_once(
@@ -128,7 +133,7 @@ def test_a_message_delivered_twice_runs_once(
     redis = connect(Settings(redis_url=own_stack.redis_url))
     (message,) = redis.lrange("convq:celery:convq", 0, -1)
     redis.rpush("convq:celery:convq", message, message)
-    assert_done_once(own_client, job, ["succeeded"])
+    assert_done_once(own_client, job, attempts=1)
     while redis.llen("convq:celery:convq"):
         time.sleep(0.01)
     assert [attempt.outcome for attempt in own_client.job(job.id).attempts] == ["succeeded"]
