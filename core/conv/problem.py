@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -12,6 +11,16 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from core.arrays import Array
+from core.conv.arguments import (
+    check_kernel_axes,
+    check_one_of,
+    checked_axes,
+    checked_cval,
+    checked_dtype,
+    checked_shape,
+    per_axis,
+    whole_number,
+)
 from core.conv.boundary import BOUNDARIES, Boundary, extend
 from core.conv.integers import accumulator
 from core.conv.normal import NormalForm, Shape
@@ -280,13 +289,13 @@ def single_channel_problem(
     >>> single_channel_problem((5, 100), (8, 7), "f4", "f4", axes=1, bank=True).out_shape
     (8, 5, 106)
     """
-    x_dtype, w_dtype = _dtype("x", x_dtype), _dtype("kernel", w_dtype)
-    x_shape, w_shape = _shape("x", x_shape), _shape("kernel", w_shape)
-    _one_of("operation", operation, ("convolve", "correlate"))
-    _one_of("mode", mode, MODES)
-    _one_of("boundary", boundary, BOUNDARIES)
-    chosen = _axes(axes, len(x_shape))
-    _check_kernel(x_shape, w_shape[1:] if bank else w_shape, chosen)
+    x_dtype, w_dtype = checked_dtype("x", x_dtype), checked_dtype("kernel", w_dtype)
+    x_shape, w_shape = checked_shape("x", x_shape), checked_shape("kernel", w_shape)
+    check_one_of("operation", operation, ("convolve", "correlate"))
+    check_one_of("mode", mode, MODES)
+    check_one_of("boundary", boundary, BOUNDARIES)
+    chosen = checked_axes(axes, len(x_shape))
+    check_kernel_axes(x_shape, w_shape[1:] if bank else w_shape, chosen)
     ones = (1,) * len(chosen)
     problem = ConvProblem(
         operation=operation,
@@ -296,7 +305,7 @@ def single_channel_problem(
         w_dtype=w_dtype,
         mode=mode,  # type: ignore[arg-type]
         boundary=boundary,  # type: ignore[arg-type]
-        cval=_cval(cval, x_dtype),
+        cval=checked_cval(cval, x_dtype),
         axes=chosen,
         bank=bank,
         stride=ones,
@@ -338,8 +347,8 @@ def multi_channel_problem(
     >>> multi_channel_problem((2, 3, 8, 8), (4, 3, 3, 3), "f4", "f4", padding=1).out_shape
     (2, 4, 8, 8)
     """
-    x_dtype, w_dtype = _dtype("x", x_dtype), _dtype("w", w_dtype)
-    x_shape, w_shape = _shape("x", x_shape), _shape("w", w_shape)
+    x_dtype, w_dtype = checked_dtype("x", x_dtype), checked_dtype("w", w_dtype)
+    x_shape, w_shape = checked_shape("x", x_shape), checked_shape("w", w_shape)
     if len(x_shape) < 3:
         raise InvalidInput("x has too few axes", field="x", given=x_shape, accepted="(N, C, *S)")
     if len(w_shape) != len(x_shape):
@@ -350,7 +359,7 @@ def multi_channel_problem(
             accepted="x (N, C, *S) with w (O, C/groups, *K)",
         )
     ndim = len(x_shape) - 2
-    groups = _whole("groups", groups, 1)
+    groups = whole_number("groups", groups, 1)
     if x_shape[1] % groups or w_shape[0] % groups or w_shape[1] * groups != x_shape[1]:
         raise InvalidInput(
             "channels and groups do not fit",
@@ -369,9 +378,9 @@ def multi_channel_problem(
         cval=0,
         axes=tuple(range(2, 2 + ndim)),
         bank=False,
-        stride=_per_axis("stride", stride, ndim, 1),
-        padding=_per_axis("padding", padding, ndim, 0),
-        dilation=_per_axis("dilation", dilation, ndim, 1),
+        stride=per_axis("stride", stride, ndim, 1),
+        padding=per_axis("padding", padding, ndim, 0),
+        dilation=per_axis("dilation", dilation, ndim, 1),
         groups=groups,
     )
     if min(problem.normal.out) < 1:
@@ -397,116 +406,3 @@ def _moveaxis(x: Array, source: Shape, destination: Shape) -> Array:
     ):
         moved.insert(to, axis)
     return x.transpose(moved)
-
-
-def _dtype(name: str, dtype: Any) -> str:
-    try:
-        given = np.dtype(dtype)
-    except TypeError:
-        raise InvalidInput("no dtype", field="dtype", given=dtype) from None
-    if given.kind == "b":
-        raise InvalidInput(
-            "is Boolean, and sums of truth values have no one meaning",
-            field=name,
-            given="bool",
-            accepted="numbers, for example astype(np.uint8)",
-        )
-    if given.kind not in "iufc" or given.itemsize > (16 if given.kind == "c" else 8):
-        raise InvalidInput(
-            "cannot be convolved",
-            field=name,
-            given=str(given),
-            accepted="integers, float16, float32, float64, complex64 and complex128",
-        )
-    return str(given.name)
-
-
-def _shape(name: str, shape: Sequence[int]) -> Shape:
-    if not shape:
-        raise InvalidInput("is a single number", field=name, accepted="at least one axis")
-    sizes = tuple(int(n) for n in shape)
-    if min(sizes) < 1:
-        raise InvalidInput("is empty", field=name, given=sizes, accepted="at least one element")
-    return sizes
-
-
-def _one_of(name: str, given: object, accepted: Sequence[str]) -> None:
-    if given not in accepted:
-        raise InvalidInput(f"no such {name}", field=name, given=given, accepted=list(accepted))
-
-
-def _axes(axes: int | Sequence[int] | None, ndim: int) -> Shape:
-    if axes is None:
-        return tuple(range(ndim))
-    listed = [axes] if isinstance(axes, int | np.integer) else list(axes)
-    known = range(-ndim, ndim)
-    chosen = tuple(sorted({operator.index(axis) % ndim for axis in listed if axis in known}))
-    if not listed or len(chosen) != len(listed):
-        raise InvalidInput(
-            "is empty, repeats an axis or names one that x does not have",
-            field="axes",
-            given=axes,
-            accepted=f"different axes from {-ndim} to {ndim - 1}",
-        )
-    return chosen
-
-
-def _check_kernel(x_shape: Shape, kernel: Shape, axes: Shape) -> None:
-    if len(kernel) == len(axes):
-        return
-    if len(kernel) == len(x_shape) and all(
-        n == 1 for axis, n in enumerate(kernel) if axis not in axes
-    ):
-        return
-    accepted = f"{len(axes)} axes"
-    if len(axes) < len(x_shape):
-        accepted += f", or {len(x_shape)} with length 1 on those that are not convolved"
-    raise InvalidInput(
-        "the kernel's axes do not fit x",
-        field="kernel",
-        given=f"x {x_shape}, kernel {kernel}, axes {axes}",
-        accepted=accepted,
-    )
-
-
-def _cval(cval: Any, x_dtype: str) -> complex:
-    dtype = np.dtype(x_dtype)
-    if dtype.kind in "iu":
-        info = np.iinfo(dtype)
-        if cval != cval.real or cval.real % 1 or not info.min <= cval.real <= info.max:
-            raise InvalidInput(
-                f"does not fit x, which is {x_dtype}",
-                field="cval",
-                given=cval,
-                accepted=f"whole numbers from {info.min} to {info.max}",
-            )
-        return int(cval.real)
-    if dtype.kind == "f" and isinstance(cval, complex | np.complexfloating):
-        raise InvalidInput(
-            f"does not fit x, which is {x_dtype}", field="cval", given=cval, accepted="real numbers"
-        )
-    return complex(cval) if dtype.kind == "c" else float(cval)
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    try:
-        given = operator.index(value)
-    except TypeError:
-        given = least - 1
-    if given < least:
-        raise InvalidInput(
-            "is no whole number in range", field=name, given=value, accepted=f"{least} or more"
-        )
-    return given
-
-
-def _per_axis(name: str, value: int | Sequence[int], ndim: int, least: int) -> Shape:
-    values = list(value) if isinstance(value, Sequence) else [value] * ndim
-    if len(values) != ndim:
-        raise InvalidInput(
-            "must be one number, or one per convolved axis",
-            field=name,
-            given=value,
-            accepted=f"{ndim} numbers",
-        )
-    return tuple(_whole(name, v, least) for v in values)
