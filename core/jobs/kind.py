@@ -16,7 +16,8 @@ from core.store.artifacts import Artifact, ArtifactStore
 class Spec(BaseModel):
     """Base of the body of every job."""
 
-    model_config = ConfigDict(extra="forbid")
+    # Strict, so that what is accepted is what the JSON schema says: no true for 1, no "1" for 1.
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     kind: str
     label: str | None = Field(
