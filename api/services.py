@@ -25,6 +25,8 @@ _LOST = (redis.exceptions.ConnectionError,)
 
 # A picture of 100 megapixels takes about a gigabyte on its way to a preview.
 _CONVERSIONS = 2
+# Planning a huge kernel takes long; it must not take the threads of everything else.
+_PLANS = 8
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Services:
         Waits for the events of jobs.
     conversions : anyio.CapacityLimiter
         Bounds how many artifacts are decoded at a time, and so the memory for it.
+    plans : anyio.CapacityLimiter
+        Bounds how many jobs are planned at a time.
     """
 
     settings: Settings
@@ -55,6 +59,7 @@ class Services:
     producer: Producer
     watching: Watching
     conversions: anyio.CapacityLimiter
+    plans: anyio.CapacityLimiter
 
     @classmethod
     def open(cls, settings: Settings) -> Services:
@@ -70,6 +75,7 @@ class Services:
             producer=Producer(settings),
             watching=Watching(settings, jobs),
             conversions=anyio.CapacityLimiter(_CONVERSIONS),
+            plans=anyio.CapacityLimiter(_PLANS),
         )
 
     async def close(self) -> None:

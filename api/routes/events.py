@@ -28,6 +28,17 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 _EVENT_ID = r"^\d{1,19}(-\d{1,19})?$"
 _RECONNECT_MS = 2000
 
+# Of each event, as OpenAPI 3.2 describes streams.
+_EVENT_SCHEMA = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+
 
 @router.get(
     "/{job_id}/events",
@@ -42,7 +53,7 @@ _RECONNECT_MS = 2000
                 "state.",
                 "content": {
                     "text/event-stream": {
-                        "schema": {"type": "string"},
+                        "schema": _EVENT_SCHEMA,
                         "example": "event: state\n"
                         'data: {"state": "running", "at": "2026-11-22T12:00:00+00:00"}\n'
                         "id: 1795348800000-0\n\n",

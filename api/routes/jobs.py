@@ -81,7 +81,9 @@ async def submit_job(
     idempotency_key: IdempotencyKey = None,
 ) -> wire.Job:
     """Check, plan and queue a job."""
-    submitted = await run_sync(submission.submit, services, spec, idempotency_key)
+    submitted = await run_sync(
+        submission.submit, services, spec, idempotency_key, limiter=services.plans
+    )
     job = submitted.job
     wait = _WAIT.search(prefer or "")
     if wait and services.watching.has_room():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body
 
 from api import submission, wire
@@ -21,6 +22,7 @@ router = APIRouter(prefix="/v1/plans", tags=["plans"], route_class=StrictJSONRou
     response_model=wire.PlanAnswer,
     responses=answers({}, 413, 415, 422),
 )
-def plan_job(spec: Annotated[submission.JobSpec, Body()], services: Using) -> wire.PlanAnswer:
+async def plan_job(spec: Annotated[submission.JobSpec, Body()], services: Using) -> wire.PlanAnswer:
     """Answer which algorithm would run, why, and what it would take; nothing is stored."""
-    return wire.PlanAnswer(plan=submission.plan(services, spec))
+    plan = await run_sync(submission.plan, services, spec, limiter=services.plans)
+    return wire.PlanAnswer(plan=plan)

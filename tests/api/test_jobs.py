@@ -94,6 +94,8 @@ class TestBadBodies:
             ({"kernel": {"preset": "gaussian", "sigmas": 1}}, "kernel.sigmas"),
             ({"kernel": {"values": [[1, 2], [3]]}}, "kernel.values"),
             ({"kernel": 7}, "kernel"),
+            ({"axes": [False]}, "axes.0"),
+            ({"cval": "1"}, "cval"),
             ({"label": "x" * 201}, "label"),
         ],
     )
