@@ -34,6 +34,9 @@ _ALIASES = {
     "application/x-zip-compressed": "application/x-npz",
 }
 
+# The last one is what curl sends with --data-binary when it is told nothing.
+_SAYS_NOTHING = ("", OCTET_STREAM, "application/x-www-form-urlencoded")
+
 _SHA256 = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]*):\s*(?:,|;|$)")
 _DIGEST_HEADERS = ("Content-Digest", "Repr-Digest")
 
@@ -117,7 +120,7 @@ def _check_length(length: str | None, most: int) -> None:
 def _check_media_type(content_type: str | None, found: str) -> None:
     given = (content_type or "").partition(";")[0].strip().lower()
     given = _ALIASES.get(given, given)
-    if given in ("", OCTET_STREAM, found):
+    if given in (*_SAYS_NOTHING, found):
         return
     # A type that convq does not know says nothing against bytes that it does not know either.
     if given in (*DECODABLE, JSON) or found in DECODABLE:

@@ -85,6 +85,12 @@ def test_an_alias_of_the_right_type(http: httpx.Client) -> None:
     assert http.post("/v1/artifacts", content=data, headers=headers).status_code == 201
 
 
+def test_what_curl_says_of_a_file_by_itself_counts_for_nothing(http: httpx.Client) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    response = http.post("/v1/artifacts", content=png([[1]]), headers=headers)
+    assert (response.status_code, response.json()["media_type"]) == (201, "image/png")
+
+
 def test_a_damaged_file(http: httpx.Client, settings: Settings) -> None:
     response = http.post("/v1/artifacts", content=png(np.zeros((9, 9)))[:20])
     assert (response.status_code, response.json()["code"]) == (422, "unsupported_media")
