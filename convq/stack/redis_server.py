@@ -21,8 +21,8 @@ from convq.stack.ports import free_port
 from convq.stack.process import Process, stop
 from core.errors import Unavailable
 
-# What is answered with 202 must survive a crash of Redis: every write is in the kernel before the
-# client hears of it, and on the disk within a second. Snapshots would only repeat the log. With
+# What is answered with 202 must survive a crash, of Redis or of the machine: every write is on the
+# disk before the client hears of it (docs/adr/0005). Snapshots would only repeat the log. With
 # `noeviction` a full memory is an error to the client, not a job that silently vanishes.
 _CONFIG = """\
 bind 127.0.0.1
@@ -32,7 +32,7 @@ requirepass {password}
 dir "{folder}"
 daemonize no
 appendonly yes
-appendfsync everysec
+appendfsync always
 save ""
 maxmemory-policy noeviction
 """

@@ -25,7 +25,7 @@ def test_it_is_durable_and_never_evicts(server):
     with client_of(server) as client:
         found = client.config_get("append*") | client.config_get("maxmemory-policy")
     assert found["appendonly"] == "yes"
-    assert found["appendfsync"] == "everysec"
+    assert found["appendfsync"] == "always"
     assert found["maxmemory-policy"] == "noeviction"
 
 
