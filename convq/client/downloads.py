@@ -111,7 +111,7 @@ def receive(digest: str, file: IO[bytes], accept: str | None = None) -> Flow[Non
     IntegrityError
         If the stored bytes do not arrive as they were stored.
     """
-    sha256, received, pauses = hashlib.sha256(), 0, iter(PAUSES)
+    sha256, received, furthest, pauses = hashlib.sha256(), 0, 0, iter(PAUSES)
     while True:
         headers = {"Accept-Encoding": "identity"}
         if accept is not None:
@@ -131,7 +131,9 @@ def receive(digest: str, file: IO[bytes], accept: str | None = None) -> Flow[Non
                     yield from work(partial(file.write, chunk))
                     sha256.update(chunk)
                     received += len(chunk)
-                    pauses = iter(PAUSES)
+                    # Only what has never arrived before is progress.
+                    if received > furthest:
+                        furthest, pauses = received, iter(PAUSES)
             finally:
                 yield from close(stream)
             break

@@ -349,6 +349,16 @@ def test_a_service_without_ranges_sends_it_all_again(
     assert convq_client.result(job, as_="bytes") == b"0123456789"
 
 
+def test_a_download_that_never_gets_further_is_given_up(
+    convq_client: Any, service: Any, naps: list[float], broken: Any
+) -> None:
+    job = convq_client.submit(inputs=b"0123456789", kernel="box")
+    service.faults += [None, *[broken(b"01234")] * 100]
+    with pytest.raises(Unavailable, match="broke off"):
+        convq_client.result(job, as_="bytes")
+    assert len(naps) == 3
+
+
 def test_damaged_bytes_are_noticed(convq_client: Any, service: Any, tmp_path: Path) -> None:
     job = convq_client.submit(inputs=b"0123456789", kernel="box")
     service.faults += [None, lambda _: httpx.Response(200, content=b"012345678?")]
@@ -429,6 +439,26 @@ def test_a_base_path_is_kept(service: Any) -> None:
         pytest.raises(ValueError, match=r"http://convq\.test/base/v1/workers"),
     ):
         client.workers()
+
+
+def test_an_interrupt_closes_its_stream(service: Any) -> None:
+    closed = []
+
+    class Interrupted(httpx.SyncByteStream):
+        def __iter__(self) -> Any:
+            yield b": hello\n\n"
+            raise KeyboardInterrupt
+
+        def close(self) -> None:
+            closed.append(True)
+
+    service.runs = False
+    with Client("http://a", transport=httpx.MockTransport(service)) as client:
+        job = client.submit(inputs=b"x", kernel="box")
+        service.faults += [None, lambda _: httpx.Response(200, stream=Interrupted())]
+        with pytest.raises(KeyboardInterrupt):
+            client.wait(job)
+        assert closed
 
 
 def test_cancelling_a_task_closes_its_stream(service: Any) -> None:

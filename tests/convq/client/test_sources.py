@@ -56,6 +56,12 @@ def test_arrays_are_what_numpy_saves(array: np.ndarray[Any, Any], view: str) -> 
     assert loaded.tobytes() == np.load(io.BytesIO(saved.getvalue())).tobytes()
 
 
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_the_order_in_memory_does_not_matter(axes: tuple[int, ...]) -> None:
+    array = np.arange(24).reshape(2, 3, 4).transpose(axes)
+    np.testing.assert_array_equal(np.load(io.BytesIO(content(array))), array)
+
+
 def test_a_large_array_comes_in_pieces() -> None:
     array = np.arange(CHUNK, dtype=np.float64)
     assert max(map(len, source(array).chunks())) <= CHUNK

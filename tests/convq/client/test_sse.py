@@ -61,6 +61,13 @@ def test_where_the_bytes_are_cut_never_matters(stream: bytes, cuts: list[int]) -
     assert parse(stream, cuts) == parse(stream)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_cut_at_every_place(end: str) -> None:
+    stream = f"id: 1{end}data: a{end}data: ä{end}{end}data: c{end}{end}".encode()
+    expected = [Message("message", "a\nä", "1"), Message("message", "c", "1")]
+    assert all(parse(stream, [cut]) == expected for cut in range(len(stream)))
+
+
 @pytest.mark.parametrize(
     ("stream", "expected"),
     [

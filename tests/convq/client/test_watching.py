@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from convq.client.watching import SILENCE
 from core.errors import NotFound, Unavailable
 
 
@@ -144,11 +145,14 @@ def test_wait_for_a_service_that_stays_away(
 
 @pytest.mark.parametrize("timeout", [0, 0.5, 7, 40])
 def test_wait_stops_in_time(
-    convq_client: Any, queued: Any, naps: list[float], timeout: float
+    convq_client: Any, service: Any, queued: Any, naps: list[float], timeout: float
 ) -> None:
     with pytest.raises(TimeoutError, match=f"is still queued after {timeout:g} s"):
         convq_client.wait(queued, timeout=timeout)
     assert sum(naps) == pytest.approx(timeout)
+    # A silent stream cannot be left in time.
+    followed = any(path.endswith("/events") for path in service.paths())
+    assert followed == (timeout > SILENCE)
 
 
 def test_wait_for_what_has_ended_asks_once(convq_client: Any, service: Any, queued: Any) -> None:
