@@ -104,5 +104,7 @@ def _parameters(preset: Preset[Any], parameters: Any) -> Any:
     for name, field in preset.parameters.model_fields.items():
         if name != "preset":
             value = getattr(parameters, name)
-            made.add_row(text(name), text(value), text(field.description or ""))
+            made.add_row(
+                text(name), text("-" if value is None else value), text(field.description or "")
+            )
     return made if made.row_count else text("without parameters", "dim")
