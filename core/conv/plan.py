@@ -17,6 +17,10 @@ from core.conv.values import learn
 from core.errors import AlgorithmRefused, InvalidInput, TooLarge
 
 
+# Predictions are not more exact than this, so a smaller advantage is not worth a number.
+_CLEARLY = 1.05
+
+
 @dataclass(frozen=True)
 class Candidate:
     """An algorithm's answer to a problem: its predicted cost, or why it refuses.
@@ -210,7 +214,12 @@ def make_plan(
     why = "the only one that can"
     if others and others[0].seconds is not None and best.seconds:
         ratio = others[0].seconds / best.seconds
-        why = f"predicted {ratio:.3g} times as fast as {others[0].algorithm}"
+        other = others[0].algorithm
+        why = (
+            f"predicted {ratio:.3g} times as fast as {other}"
+            if ratio >= _CLEARLY
+            else f"predicted about as fast as {other}"
+        )
     return Plan(problem, device, candidates, best.algorithm, why, memory_cap)
 
 

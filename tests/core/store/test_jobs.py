@@ -164,13 +164,16 @@ def test_an_ended_job_cannot_be_cancelled(jobs: JobStore, state: str) -> None:
 
 
 def test_retry_queues_a_failed_job_afresh(jobs: JobStore) -> None:
-    job = submit(jobs)
+    job = submit(jobs, total=3)
     attempt = claim(jobs, job)
-    jobs.finish(job.id, attempt, "failed", progress=Progress(), timings={}, error={"message": "no"})
+    jobs.finish(
+        job.id, attempt, "failed", progress=Progress(2, 3), timings={}, error={"message": "no"}
+    )
     assert jobs.get(job.id).error == {"message": "no"}
     jobs.retry(job.id)
     again = jobs.get(job.id)
     assert (again.state, again.error, again.finished) == ("queued", None, None)
+    assert (again.progress.done, again.progress.total) == (0, 3)
     assert claim(jobs, job) == 2
     with pytest.raises(Conflict, match="running"):
         jobs.retry(job.id)
