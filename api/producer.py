@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 
+import anyio
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from core.queue import QUEUE, TASK, celery_config
 from core.settings import Settings
+
+# The broker's client tries for several seconds to reach a Redis that is away.
+_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -26,15 +30,19 @@ class Producer:
     def __init__(self, settings: Settings) -> None:
         self._celery = Celery("convq-api", set_as_current=False)
         self._celery.conf.update(celery_config(settings))
-        # A worker waits long for a message by design; a request must not wait for the broker.
+        # A worker waits long for a message by design; here nobody waits for one.
         self._celery.conf.broker_transport_options |= {"socket_timeout": settings.redis_timeout}
 
-    def send(self, job_id: str) -> None:
-        """Send the wake-up for a job whose record is written.
+    async def send(self, job_id: str) -> None:
+        """Send the wake-up for a job whose record is written, in a second at most.
 
         A failure is logged and no more: the job is safe, and the workers' reconciler sends again
         what has no message.
         """
+        with anyio.move_on_after(_SECONDS):
+            await anyio.to_thread.run_sync(self._send, job_id, abandon_on_cancel=True)
+
+    def _send(self, job_id: str) -> None:
         try:
             self._celery.send_task(TASK, args=[job_id], queue=QUEUE)
         except (OperationalError, RedisError) as error:

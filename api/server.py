@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 
 import uvicorn
@@ -11,8 +12,12 @@ from api.app import create_app
 from api.services import Services
 from core.settings import Settings
 
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
 # Uploads and downloads that are under way when the service stops may take this long.
 _GRACE_SECONDS = 10
+# Longer than clients keep idle connections, so that none is closed under a request.
+_KEEP_ALIVE_SECONDS = 75
 
 
 class _Server(uvicorn.Server):
@@ -31,7 +36,9 @@ def make_server(app: FastAPI, host: str, port: int) -> uvicorn.Server:
         host=host,
         port=port,
         access_log=False,
+        log_config=None,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     return _Server(config)
@@ -47,4 +54,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     host, port : str, int
         Where to listen.
     """
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     make_server(create_app(settings), host, port).run()

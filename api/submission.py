@@ -1,4 +1,4 @@
-"""From the body of a request to a queued job: references, plan, record, message."""
+"""From the body of a request to a queued job: references, plan, record."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def plan(services: Services, spec: Spec) -> dict[str, Any]:
 
 
 def submit(services: Services, spec: Spec, idempotency_key: str | None) -> Submitted:
-    """Plan the job, record it, and wake a worker up.
+    """Plan the job and record it; what is new needs a message.
 
     Parameters
     ----------
     services : Services
-        The stores and the producer.
+        The stores.
     spec : Spec
         The validated body.
     idempotency_key : str, optional
@@ -99,8 +99,6 @@ def submit(services: Services, spec: Spec, idempotency_key: str | None) -> Submi
         )
     except NotFound as error:  # an input expired between the plan and the record
         raise _missing(spec, str(error.given)) from error
-    if is_new:
-        services.producer.send(job.id)
     return Submitted(job, is_new)
 
 

@@ -85,13 +85,15 @@ async def submit_job(
         submission.submit, services, spec, idempotency_key, limiter=services.plans
     )
     job = submitted.job
+    if submitted.is_new:
+        await services.producer.send(job.id)
+    else:
+        response.headers["Idempotent-Replayed"] = "true"
     wait = _WAIT.search(prefer or "")
     if wait and services.watching.has_room():
         response.headers["Preference-Applied"] = "wait"
         await services.watching.wait(job.id, min(float(wait[1]), _LONGEST_WAIT_SECONDS))
         job = await run_sync(services.jobs.get, job.id)
-    if not submitted.is_new:
-        response.headers["Idempotent-Replayed"] = "true"
     response.headers["Location"] = shown.job_path(job.id)
     if job.state in TERMINAL:
         response.status_code = 200
@@ -178,12 +180,12 @@ def cancel_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
     response_model=wire.Job,
     responses=answers({202: {"description": "The job is queued again."}}, 404, 409, 422),
 )
-def retry_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
+async def retry_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
     """Queue a failed or cancelled job again."""
-    services.jobs.retry(job_id)
-    services.producer.send(job_id)
+    await run_sync(services.jobs.retry, job_id)
+    await services.producer.send(job_id)
     response.headers["Location"] = shown.job_path(job_id)
-    return shown.job(services, services.jobs.get(job_id))
+    return await run_sync(shown.job, services, await run_sync(services.jobs.get, job_id))
 
 
 @router.delete(

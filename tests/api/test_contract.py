@@ -76,7 +76,7 @@ def test_every_answer_is_the_one_that_was_promised(
             *("run", str(narrowed), "--url", str(http.base_url)),
             *("--checks", "all", "--mode", "all", "--max-examples", "10"),
             *("--seed", "1", "--generation-deterministic"),
-            *("--request-timeout", "10", "--max-time", "40", "--no-color", "--warnings", "off"),
+            *("--request-timeout", "10", "--max-time", "30", "--no-color", "--warnings", "off"),
             "--continue-on-failure",
         ],
         cwd=tmp_path,

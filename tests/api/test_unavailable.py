@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from celery import Celery
+from kombu.exceptions import OperationalError
 
 from convq.stack.redis_server import RedisServer
 
@@ -113,14 +115,10 @@ def test_waiting_for_a_job_when_redis_goes(
 
 def test_a_message_that_cannot_be_sent_is_no_error(
     http: httpx.Client,
-    own_redis: RedisServer,
     job: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from celery import Celery
-    from kombu.exceptions import OperationalError
-
     def refuse(*_: Any, **__: Any) -> None:
         raise OperationalError("the broker is away")
 
@@ -129,3 +127,15 @@ def test_a_message_that_cannot_be_sent_is_no_error(
     response = http.post(f"{job['links']['self']}/retry")
     assert (response.status_code, response.json()["state"]) == (202, "queued")
     assert job["id"] in caplog.text
+
+
+def test_a_broker_that_is_silent_holds_nobody_up(
+    http: httpx.Client, job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = threading.Event()
+    http.post(job["links"]["cancel"])
+    monkeypatch.setattr(Celery, "send_task", lambda *_, **__: sent.wait(10))
+    start = time.monotonic()
+    assert http.post(f"{job['links']['self']}/retry").status_code == 202
+    assert time.monotonic() - start < 2
+    sent.set()
