@@ -16,7 +16,6 @@ from core.conv.problem import ConvProblem
 from core.conv.values import learn
 from core.errors import AlgorithmRefused, InvalidInput, TooLarge
 
-
 # Predictions are not more exact than this, so a smaller advantage is not worth a number.
 _CLEARLY = 1.05
 
