@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 
 _MOST_FAULTS = 20
+_SHOULD_BE = "Input should be "
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 def faults(error: RequestValidationError) -> list[dict[str, Any]]:
@@ -32,18 +35,26 @@ def faults(error: RequestValidationError) -> list[dict[str, Any]]:
 
 def _fault(details: Any, body: Any) -> dict[str, Any]:
     place, *path = details["loc"]
-    is_missing = details["type"] == "missing"
+    kind, context = details["type"], details.get("ctx", {})
     message = str(details["msg"])
-    field = ".".join(_known(path, body, is_missing)) if place == "body" else str(path[-1])
-    fault: dict[str, Any] = {"field": field or None, "message": message}
-    if details["type"] == "extra_forbidden":
-        fault["message"] = "there is no such field"
-    wanted = message.removeprefix("Input should be ")
-    if wanted != message:
-        fault["accepted"] = wanted
-    if not is_missing:
+    names = _known(path, body, kind == "missing") if place == "body" else [str(path[-1])]
+    fault: dict[str, Any] = {"message": message}
+    if kind != "missing":
         fault["given"] = details["input"]
-    return fault
+    if kind == "extra_forbidden":
+        fault["message"] = "there is no such field"
+    elif kind == "literal_error":
+        fault["accepted"] = _QUOTED.findall(context["expected"])
+    elif kind == "union_tag_invalid":
+        name = context["discriminator"].strip("'")
+        # The tag of an outer union may have led there already.
+        names += [name] if names[-1:] != [name] else []
+        fault["message"] = f"there is no such {name}"
+        fault["given"] = context["tag"]
+        fault["accepted"] = _QUOTED.findall(context["expected_tags"])
+    elif message.startswith(_SHOULD_BE):
+        fault["accepted"] = message.removeprefix(_SHOULD_BE)
+    return {"field": ".".join(names) or None} | fault
 
 
 def _known(path: list[Any], here: Any, is_missing: bool) -> list[str]:

@@ -30,7 +30,7 @@ class Problem(BaseModel):
         code="invalid_input",
         field="mode",
         given="sam",
-        accepted="'full', 'same' or 'valid'",
+        accepted=["full", "same", "valid"],
     )
 
     type: str = Field(description="Names the kind of problem, like code.")

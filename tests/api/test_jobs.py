@@ -115,7 +115,13 @@ class TestBadBodies:
     ) -> None:
         problem = http.post("/v1/jobs", json=body | {"mode": "sam"}).json()
         assert problem["given"] == "sam"
-        assert all(name in problem["accepted"] for name in ("full", "same", "valid"))
+        assert sorted(problem["accepted"]) == ["full", "same", "valid"]
+        preset = http.post("/v1/jobs", json=body | {"kernel": {"preset": "blur"}}).json()
+        assert (preset["field"], preset["given"]) == ("kernel.preset", "blur")
+        assert "gaussian" in preset["accepted"]
+        sigma = {"kernel": {"preset": "gaussian", "sigma": -1}}
+        problem = http.post("/v1/jobs", json=body | sigma).json()
+        assert (problem["given"], problem["accepted"]) == (-1, "greater than or equal to 0.01")
 
     def test_a_missing_field(self, http: httpx.Client, body: dict[str, Any]) -> None:
         del body["kernel"]
