@@ -240,15 +240,15 @@ class _Work:
         ndim = _spatial_ndim(spec, loaded, subject)
         self.bank = kernels.bank(loaded, ndim, spec.normalize)
         self._subject = subject
-        self._x_dtype, w_dtype = _dtypes(subject, self.bank, loaded.has_dtype)
-        self._stack = _fitting(self.bank.stack, w_dtype)
+        taps_dtype = _taps_dtype(subject, self.bank, loaded.has_dtype)
+        self._stack = _fitting(self.bank.stack, taps_dtype)
         self._inputs = 0
         self._seconds = 0.0
         self.plan = conv.plan(
             subject.shape,
             self._stack,
             "convolve" if spec.operation == "convolution" else "correlate",
-            dtype=self._x_dtype,
+            dtype=subject.dtype,
             method=spec.method,
             memory_cap=memory_cap,
             device=device,
@@ -262,7 +262,7 @@ class _Work:
     def compute(self, x: NDArray[Any], run: Run) -> NDArray[Any]:
         """Return the result: of shape ``(M, *out)`` for a bank, ``out`` for one kernel."""
         start = time.perf_counter()
-        y: NDArray[Any] = self.plan.run(x.astype(self._x_dtype, copy=False), self._stack, run.check)
+        y: NDArray[Any] = self.plan.run(x, self._stack, run.check)
         if self.bank.combine == "magnitude":
             y = np.sqrt(np.square(y).sum(axis=0))
         elif self.bank.single:
@@ -344,16 +344,16 @@ def _spatial_ndim(spec: ConvolveSpec, loaded: Loaded, subject: Subject) -> int:
     return min(own, len(subject.shape))
 
 
-def _dtypes(subject: Subject, bank: Bank, has_dtype: bool) -> tuple[str, np.dtype[Any]]:
-    """Return the dtypes to compute with, of the input and of the kernels."""
-    kernel = bank.stack.dtype
-    if not subject.is_array:
-        x = "float32" if subject.dtype in _SINGLE else "float64"
-        return x, np.result_type(x, np.complex64) if kernel.kind == "c" else np.dtype(x)
-    if has_dtype or (kernel.kind in "iu" and np.dtype(subject.dtype).kind in "iub"):
-        return subject.dtype, kernel
-    # The taps of presets and of values in a job have no precision of their own.
-    return subject.dtype, np.finfo(np.result_type(subject.dtype, 0.0)).dtype
+def _taps_dtype(subject: Subject, bank: Bank, has_dtype: bool) -> np.dtype[Any]:
+    """Return the dtype of the taps, which decides, by NumPy's promotion, that of the result."""
+    taps = bank.stack.dtype
+    if subject.is_array:
+        if has_dtype or (taps.kind in "iu" and np.dtype(subject.dtype).kind in "iub"):
+            return taps
+        # The taps of presets, and of values in a job, have no precision of their own.
+        return np.finfo(np.result_type(subject.dtype, 0.0)).dtype
+    precision = np.dtype(np.float32 if subject.dtype in _SINGLE else np.float64)
+    return np.result_type(precision, np.complex64) if taps.kind == "c" else precision
 
 
 def _description(artifact: Artifact) -> str:
