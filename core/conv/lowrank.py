@@ -15,6 +15,9 @@ import numpy as np
 
 from core.arrays import Array, to_numpy
 
+# From this side on, and for no more terms than this, a kernel is decomposed by a sketch.
+_LARGE, _MOST_TERMS = 64, 16
+
 Vector = np.ndarray[Any, Any]
 Term = tuple[Vector, ...]
 """One vector per axis; their outer product is a part of the kernel."""
@@ -33,7 +36,8 @@ def terms(kernel: Array) -> tuple[Term, ...] | None:
     -------
     tuple of terms or None
         Vectors of the kernel's dtype, whose outer products sum to the kernel: exactly for
-        integers, to `tolerance` for floating point. ``None`` for integers of higher rank.
+        integers, to `tolerance` for floating point. ``None`` for integers of higher rank, and
+        for large kernels of so high a rank that passes would never pay.
 
     Examples
     --------
@@ -60,22 +64,48 @@ def _cached(data: bytes, shape: tuple[int, ...], dtype: str) -> tuple[Term, ...]
     found = _float_terms(
         kernel.astype(np.result_type(dtype, "float64")), float(np.finfo(dtype).eps) / 2
     )
+    if found is None:
+        return None
     return tuple(tuple(vector.astype(dtype) for vector in term) for term in found)
 
 
-def _float_terms(kernel: Vector, unit_roundoff: float) -> tuple[Term, ...]:
+def _float_terms(kernel: Vector, unit_roundoff: float) -> tuple[Term, ...] | None:
     if kernel.ndim == 1:
         return ((kernel,),)
-    u, s, v = np.linalg.svd(kernel.reshape(len(kernel), -1), full_matrices=False)
     # The tail that is dropped is no larger than the rounding of the kernel's own values.
     limit = 8 * unit_roundoff * math.sqrt(max(kernel.shape))
+    matrix = kernel.reshape(len(kernel), -1)
+    found = _sketched(matrix, limit) if min(matrix.shape) > _LARGE else _decomposed(matrix)
+    if found is None:
+        return None
+    u, s, v = found
     tails = np.sqrt(np.cumsum((s[::-1] / (s[0] or 1)) ** 2))[::-1]
-    rank = max(1, int(np.sum(tails > limit)))
-    return tuple(
-        (u[:, i] * s[i], *rest)
-        for i in range(rank)
-        for rest in _float_terms(v[i].reshape(kernel.shape[1:]), unit_roundoff)
-    )
+    split: list[Term] = []
+    for i in range(max(1, int(np.sum(tails > limit)))):
+        rest = _float_terms(v[i].reshape(kernel.shape[1:]), unit_roundoff)
+        if rest is None:
+            return None
+        split += [(u[:, i] * s[i], *vectors) for vectors in rest]
+    return tuple(split)
+
+
+def _decomposed(matrix: Vector) -> tuple[Vector, Vector, Vector]:
+    u, s, v = np.linalg.svd(matrix, full_matrices=False)
+    return u, s, v
+
+
+def _sketched(matrix: Vector, limit: float) -> tuple[Vector, Vector, Vector] | None:
+    # A full decomposition of a kernel of thousands of taps a side takes minutes. Its range is
+    # found from few random combinations of its columns, and checked (N. Halko et al., "Finding
+    # structure with randomness", 2011, algorithms 4.4 and 5.1).
+    random = np.random.default_rng(0)
+    basis = np.linalg.qr(matrix @ random.standard_normal((matrix.shape[1], _MOST_TERMS)))[0]
+    basis = np.linalg.qr(matrix @ (matrix.conj().T @ basis))[0]
+    inside = basis.conj().T @ matrix
+    u, s, v = _decomposed(inside)
+    if np.linalg.norm(matrix - basis @ inside) > limit * (s[0] or 1):
+        return None
+    return basis @ u, s, v
 
 
 def _integer_terms(kernel: Vector) -> tuple[Term, ...] | None:

@@ -19,7 +19,8 @@ def connect(settings: Settings, **options: Any) -> redis.Redis:
     """Return a thread-safe client that answers or fails within ``settings.redis_timeout``.
 
     A lost connection is tried again once, at once: a restarted server is noticed without an
-    error, and an absent one is reported quickly instead of being waited for.
+    error, and an absent one is reported quickly instead of being waited for. A command that
+    got no answer in time is not repeated, since it may have been carried out.
     """
     return redis.Redis.from_url(
         settings.redis_url,
@@ -29,7 +30,7 @@ def connect(settings: Settings, **options: Any) -> redis.Redis:
             "socket_connect_timeout": settings.redis_timeout,
             "socket_keepalive": True,
             "health_check_interval": 30,
-            "retry": Retry(NoBackoff(), 1),
+            "retry": Retry(NoBackoff(), 1, (redis.exceptions.ConnectionError,)),
             "client_name": "convq",
         }
         | options,

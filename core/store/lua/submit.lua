@@ -1,6 +1,8 @@
 -- id, idempotency key ('' for none), fingerprint of the request, its lifetime in ms, record as
 -- JSON, then the digests that the job refers to.
 local id, idem, fingerprint, lifetime, fields = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+-- The same script comes a second time when its answer was lost with the connection.
+if redis.call('EXISTS', job_key(id)) == 1 then return { 'created', id } end
 local now = now_ms()
 local idem_key = P .. ':idempotency:' .. idem
 if idem ~= '' then

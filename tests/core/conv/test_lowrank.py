@@ -1,5 +1,6 @@
 """Kernels are the sums of their terms."""
 
+import time
 from functools import reduce
 
 import numpy as np
@@ -65,3 +66,23 @@ def test_a_part_that_matters_is_kept(noise: float) -> None:
     kernel = np.outer(np.ones(4), np.ones(4)).astype(np.float32)
     kernel[1, 2] += noise
     assert len(terms(kernel)) == 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
+def test_large_kernels_are_split_in_no_time(dtype) -> None:
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((3, 2, 1500)).astype(dtype)
+    made = sum(np.multiply.outer(*pair) for pair in vectors)
+    start = time.perf_counter()
+    found = terms(made)
+    assert time.perf_counter() - start < 5
+    assert len(found) == 3
+    error = np.abs(total(found) - made).sum()
+    assert error <= tolerance(made.shape, np.finfo(dtype).eps / 2) * np.abs(made).sum()
+
+
+def test_large_kernels_of_high_rank_are_not_split() -> None:
+    assert terms(np.random.default_rng(0).standard_normal((300, 200))) is None
+    y, x = np.mgrid[-500:501, -500:501]
+    assert terms((x * x + y * y < 500**2).astype(float)) is None
+    assert len(terms(np.zeros((200, 200)))) == 1

@@ -200,6 +200,17 @@ def test_deleting_leaves_no_key_behind(
     assert client.hget(f"convq:artifact:{kept.digest}", "refs") == "0"
 
 
+def test_a_submission_that_is_repeated_changes_nothing(
+    jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer may be lost with the connection; then the client library sends it again."""
+    job = submit(jobs)
+    assert claim(jobs, job) == 1
+    monkeypatch.setattr("core.store.jobs.new_id", lambda: job.id)
+    assert submit(jobs).state == "running"
+    assert states(jobs, job) == ["queued", "running"]
+
+
 class TestIdempotency:
     def test_the_same_request_gives_the_same_job(self, jobs: JobStore) -> None:
         with ThreadPoolExecutor(16) as pool:
