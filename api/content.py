@@ -102,6 +102,9 @@ async def respond(services: Services, request: Request, artifact: Artifact, name
         "Vary": "Accept",
         "Cache-Control": _FOREVER if media_type == artifact.media_type else _A_DAY,
     }
+    if media_type == artifact.media_type and artifact.shape is not None:
+        headers["Convq-Shape"] = ",".join(map(str, artifact.shape))
+        headers["Convq-Dtype"] = str(artifact.dtype)
     if conditional.matches(_joined(request, "if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     sent = await _represent(services, artifact, media_type, etag)

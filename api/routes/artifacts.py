@@ -39,6 +39,8 @@ _REPRESENTATION_HEADERS = headers(
     ETag="Strong; the digest of the stored bytes and the form.",
     Cache_Control="The bytes of a digest never change.",
     Content_Disposition="A file name.",
+    Convq_Shape="Of the array in the stored form: lengths, separated by commas.",
+    Convq_Dtype="Of the array in the stored form.",
 )
 REPRESENTATIONS: dict[str, Any] = {
     "description": "The bytes.",

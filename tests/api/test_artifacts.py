@@ -165,6 +165,10 @@ class TestReading:
         assert "immutable" in response.headers["Cache-Control"]
         assert response.headers["Vary"] == "Accept"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert (response.headers["Convq-Shape"], response.headers["Convq-Dtype"]) == (
+            "4,6",
+            "uint8",
+        )
         assert f'inline; filename="{digest[7:19]}.png"' == response.headers["Content-Disposition"]
         head = http.head(f"/v1/artifacts/{digest}", headers={"Range": "bytes=1-2"})
         assert head.status_code == 200
