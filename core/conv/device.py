@@ -8,6 +8,7 @@ import platform
 import re
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -143,8 +144,7 @@ def save(device: Device) -> Path:
     Returns
     -------
     Path
-        A JSON file in ``Settings().cache_dir``, named for the device and the versions of NumPy
-        and SciPy, since another version has other speeds.
+        A JSON file in ``Settings().cache_dir``, named by `key`.
     """
     path = _path(device)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -172,10 +172,23 @@ def _calibrated(device: Device) -> Device:
         ) from None
 
 
-def _path(device: Device) -> Path:
-    versions = f"numpy-{np.__version__}-scipy-{scipy.__version__}"
+def key(device: Device) -> str:
+    """Return the name under which what is measured on ``device`` is stored.
+
+    It changes with the versions of convq, NumPy and SciPy, since each has other speeds.
+
+    Examples
+    --------
+    >>> key(cpu()).startswith("cpu-")
+    True
+    """
     slug = re.sub(r"[^a-z0-9]+", "-", device.name.lower()).strip("-")
-    return Settings().cache_dir / "devices" / f"{device.kind}-{slug}-{versions}.json"
+    versions = f"convq-{version('convq')}-numpy-{np.__version__}-scipy-{scipy.__version__}"
+    return f"{device.kind}-{slug}-{versions}"
+
+
+def _path(device: Device) -> Path:
+    return Settings().cache_dir / "devices" / f"{key(device)}.json"
 
 
 def _processor() -> str:

@@ -10,8 +10,14 @@ import numpy as np
 from core.arrays import Array, is_on_gpu
 from core.conv.blocks import Check, never
 from core.conv.device import Device, cpu, device_of
+from core.conv.measure import MEASURE, measure
 from core.conv.plan import Plan, compute, make_plan
-from core.conv.problem import Operation, multi_channel_problem, single_channel_problem
+from core.conv.problem import (
+    ConvProblem,
+    Operation,
+    multi_channel_problem,
+    single_channel_problem,
+)
 from core.conv.values import learn
 
 
@@ -57,7 +63,8 @@ def convolve(
         A kernel of even length ``k`` is centred at ``(k - 1) // 2`` with zero (as
         `scipy.signal`) and at ``k // 2`` with the others (as `scipy.ndimage`).
     method : str
-        ``auto``, or the name of an algorithm.
+        ``auto`` takes the fastest by what was measured or else is predicted; ``measure`` times
+        the candidates first and remembers, in `Settings().cache_dir`; or the name of an algorithm.
     cval : number
         The value outside for boundary constant.
     axes : int or sequence of int, optional
@@ -96,7 +103,7 @@ def convolve(
     problem = single_channel_problem(
         x.shape, w.shape, x.dtype, w.dtype, mode=mode, boundary=boundary, cval=cval, axes=axes
     )
-    return compute(problem, x, w, method, memory_cap, check)
+    return _compute(problem, x, w, method, memory_cap, check)
 
 
 def correlate(
@@ -135,7 +142,7 @@ def correlate(
         cval=cval,
         axes=axes,
     )
-    return compute(problem, x, w, method, memory_cap, check)
+    return _compute(problem, x, w, method, memory_cap, check)
 
 
 def convolve_bank(
@@ -186,7 +193,7 @@ def convolve_bank(
         axes=axes,
         bank=True,
     )
-    return compute(problem, x, w, method, memory_cap, check)
+    return _compute(problem, x, w, method, memory_cap, check)
 
 
 def conv(
@@ -244,7 +251,7 @@ def conv(
         dilation=dilation,
         groups=groups,
     )
-    return compute(problem, x, w, method, memory_cap, check)
+    return _compute(problem, x, w, method, memory_cap, check)
 
 
 def plan(
@@ -304,7 +311,27 @@ def plan(
         problem, None if isinstance(xs, tuple) else xs, None if isinstance(ws, tuple) else ws
     )
     where = device or (cpu() if isinstance(xs, tuple) else device_of(xs))
+    if method == MEASURE:
+        x_like = _like(xs, problem.x_shape, problem.x_dtype)
+        w_like = _like(ws, problem.w_shape, problem.w_dtype)
+        measure(problem, where, x_like, w_like, memory_cap=memory_cap)
+        method = "auto"
     return make_plan(problem, where, method, memory_cap)
+
+
+def _compute(
+    problem: ConvProblem, x: Array, w: Array, method: str, memory_cap: int | None, check: Check
+) -> Array:
+    if method == MEASURE:
+        known = learn(problem, x, w)
+        measure(known, device_of(x), x, w, memory_cap=memory_cap, check=check)
+        method = "auto"
+    return compute(problem, x, w, method, memory_cap, check)
+
+
+def _like(operand: Any, shape: tuple[int, ...], dtype: str) -> Array:
+    # No algorithm's time depends on the values.
+    return np.ones(shape, dtype) if isinstance(operand, tuple) else operand
 
 
 def _operand(given: Any) -> Any:

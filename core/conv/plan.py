@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from core.arrays import Array, is_on_gpu
+from core.conv import wisdom
 from core.conv.algorithm import Algorithm
 from core.conv.algorithms import ALGORITHMS, by_name
 from core.conv.blocks import Check, never
@@ -34,12 +35,22 @@ class Candidate:
         Predicted memory: the result, the extended input and the algorithm's own.
     refused : str or None
         Why it is not eligible.
+    measured : float or None
+        Seconds that it took when the problem was measured.
     """
 
     algorithm: str
     seconds: float | None
     bytes: int | None
     refused: str | None
+    measured: float | None = None
+
+    @property
+    def expected(self) -> float:
+        """Measured seconds where there are some, else the predicted ones."""
+        if self.measured is not None:
+            return self.measured
+        return float("inf") if self.seconds is None else self.seconds
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,8 @@ class Plan:
             time = "-" if c.seconds is None else f"{c.seconds * 1e3:.3f} ms"
             memory = "-" if c.bytes is None else f"{c.bytes / 1e6:.1f} MB"
             note = f"  refused: {c.refused}" if c.refused else ""
+            if c.measured is not None:
+                note = f"  measured {c.measured * 1e3:.3f} ms{note}"
             lines.append(f"{mark} {c.algorithm:<10} {time:>12} {memory:>10}{note}")
         return "\n".join([*lines, "", f"{self.chosen}: {self.why}"])
 
@@ -115,6 +128,7 @@ class Plan:
                     "seconds": c.seconds,
                     "bytes": c.bytes,
                     "refused": c.refused,
+                    "measured": c.measured,
                 }
                 for c in self.candidates
             ],
@@ -190,7 +204,11 @@ def make_plan(
         No algorithm stays below ``memory_cap``.
     """
     named = None if method == "auto" else by_name(method)
-    candidates = tuple(_candidate(a, problem, device, memory_cap) for a in ALGORITHMS)
+    known = wisdom.recall(problem, device) or {}
+    candidates = tuple(
+        replace(_candidate(a, problem, device, memory_cap), measured=known.get(a.name))
+        for a in ALGORITHMS
+    )
     eligible = [c for c in candidates if c.refused is None]
     if named is not None:
         candidate = next(c for c in candidates if c.algorithm == named.name)
@@ -209,17 +227,20 @@ def make_plan(
             given=memory_cap,
             accepted=f"{min(c.bytes for c in candidates if c.bytes is not None)} bytes or more",
         )
-    best, *others = sorted(eligible, key=lambda c: c.seconds or 0.0)
-    why = "the only one that can"
-    if others and others[0].seconds is not None and best.seconds:
-        ratio = others[0].seconds / best.seconds
-        other = others[0].algorithm
-        why = (
-            f"predicted {ratio:.3g} times as fast as {other}"
-            if ratio >= _CLEARLY
-            else f"predicted about as fast as {other}"
-        )
-    return Plan(problem, device, candidates, best.algorithm, why, memory_cap)
+    # What was measured goes before what is predicted: only hopeless candidates are not measured.
+    measured = [c for c in eligible if c.measured is not None]
+    best, *others = sorted(measured or eligible, key=lambda c: c.expected)
+    return Plan(problem, device, candidates, best.algorithm, _why(best, others), memory_cap)
+
+
+def _why(best: Candidate, others: list[Candidate]) -> str:
+    known = "predicted" if best.measured is None else "measured"
+    if not others or best.expected == 0:
+        return "the only one that can" if best.measured is None else "the fastest when measured"
+    ratio, other = others[0].expected / best.expected, others[0].algorithm
+    if ratio < _CLEARLY:
+        return f"{known} about as fast as {other}"
+    return f"{known} {ratio:.3g} times as fast as {other}"
 
 
 def _candidate(

@@ -1,0 +1,75 @@
+"""Planning by measurement: time the candidates once, and remember."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from core.arrays import Array
+from core.conv import wisdom
+from core.conv.algorithms import by_name
+from core.conv.blocks import Check, never
+from core.conv.device import Device
+from core.conv.execute import execute
+from core.conv.plan import make_plan
+from core.conv.problem import ConvProblem
+
+MEASURE = "measure"
+"""The method that measures first; not the name of an algorithm."""
+
+# A candidate that is predicted to take longer than this many times the best is not timed.
+_HOPELESS = 6
+# Each is run until this much time has passed, twice at least: the first run fills caches.
+_SECONDS = 0.2
+_LEAST_RUNS = 2
+
+
+def measure(
+    problem: ConvProblem,
+    device: Device,
+    x: Array,
+    w: Array,
+    *,
+    memory_cap: int | None = None,
+    check: Check = never,
+) -> None:
+    """Time the candidates for ``problem`` and remember the times; planning uses them from now on.
+
+    Nothing is done if the problem was measured before.
+
+    Parameters
+    ----------
+    problem : ConvProblem
+        With what is known of the values of ``x`` and ``w``.
+    device : Device
+        Where the arrays live.
+    x, w : array
+        As ``problem`` describes them.
+    memory_cap : int, optional
+        Candidates that take more bytes are not timed.
+    check : callable
+        See `core.conv.convolve`.
+
+    Raises
+    ------
+    TooLarge
+        No algorithm stays below ``memory_cap``.
+    """
+    if wisdom.recall(problem, device) is not None:
+        return
+    plan = make_plan(problem, device, "auto", memory_cap)
+    limit = _HOPELESS * (plan.candidate.seconds or 0.0)
+    near = [c for c in plan.candidates if c.refused is None and (c.seconds or 0.0) <= limit]
+    seconds = {}
+    for candidate in near:
+        algorithm = by_name(candidate.algorithm)
+        best, runs, spent = np.inf, 0, 0.0
+        while runs < _LEAST_RUNS or spent < _SECONDS:
+            start = time.perf_counter()
+            execute(plan.problem, algorithm, x, w, check=check, memory_cap=memory_cap)
+            took = time.perf_counter() - start
+            best, runs, spent = min(best, took), runs + 1, spent + took
+        seconds[candidate.algorithm] = float(best)
+    wisdom.remember(problem, device, seconds)
+    make_plan.cache_clear()
