@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from core.settings import Settings
 from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
 from core.store.jobs import JobStore
+
+
+# A shell starts its background commands with SIGINT ignored, and children inherit that; tests that
+# press Ctrl-C would wait forever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
