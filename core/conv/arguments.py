@@ -12,18 +12,26 @@ from core.conv.normal import Shape
 from core.errors import InvalidInput
 
 
+def known_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return the dtype that is meant; refuse what means none."""
+    try:
+        known: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        raise InvalidInput(
+            "no dtype", field="dtype", given=dtype, accepted="NumPy's dtypes and their names"
+        ) from None
+    return known
+
+
 def checked_dtype(name: str, dtype: Any) -> str:
     """Return the dtype's name; refuse what cannot be convolved."""
-    try:
-        given = np.dtype(dtype)
-    except TypeError:
-        raise InvalidInput("no dtype", field="dtype", given=dtype) from None
+    given = known_dtype(dtype)
     if given.kind == "b":
         raise InvalidInput(
-            "is Boolean, and sums of truth values have no one meaning",
+            "is Boolean on both sides, and sums of truth values have no one meaning",
             field=name,
             given="bool",
-            accepted="numbers, for example astype(np.uint8)",
+            accepted="numbers on one side at least, for example astype(np.uint8)",
         )
     if given.kind not in "iufc" or given.itemsize > (16 if given.kind == "c" else 8):
         raise InvalidInput(
@@ -90,6 +98,8 @@ def check_kernel_axes(x_shape: Shape, kernel: Shape, axes: Shape) -> None:
 def checked_cval(cval: Any, x_dtype: str) -> complex:
     """Return the value outside as a number that ``x`` can hold."""
     dtype = np.dtype(x_dtype)
+    if not _is_number(cval):
+        raise InvalidInput("is no number", field="cval", given=cval, accepted="a number")
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
         if cval != cval.real or cval.real % 1 or not info.min <= cval.real <= info.max:
@@ -105,6 +115,10 @@ def checked_cval(cval: Any, x_dtype: str) -> complex:
             f"does not fit x, which is {x_dtype}", field="cval", given=cval, accepted="real numbers"
         )
     return complex(cval) if dtype.kind == "c" else float(cval)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | complex | np.number)
 
 
 def whole_number(name: str, value: Any, least: int) -> int:

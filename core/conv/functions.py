@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Array, is_on_gpu
+from core.conv.arguments import check_one_of, known_dtype
 from core.conv.blocks import Check, never
 from core.conv.device import Device, cpu, device_of
 from core.conv.measure import MEASURE, measure
@@ -19,6 +20,13 @@ from core.conv.problem import (
     single_channel_problem,
 )
 from core.conv.values import learn
+from core.errors import InvalidInput
+
+_OPTIONS = {
+    "convolve": ("mode", "boundary", "cval", "axes", "bank"),
+    "correlate": ("mode", "boundary", "cval", "axes", "bank"),
+    "conv": ("stride", "padding", "dilation", "groups"),
+}
 
 
 def convolve(
@@ -38,7 +46,8 @@ def convolve(
     Parameters
     ----------
     x : array of any number of axes
-        Integers of any width, float16, float32, float64, complex64 or complex128. A
+        Integers of any width, float16, float32, float64, complex64 or complex128; truth values
+        count as 0 and 1 beside a kernel of numbers, and the other way round. A
         memory-mapped array is read piece by piece where the boundary is zero.
     kernel : array
         As many axes as ``x``; or as many as ``axes``; or as many as ``x`` with length 1 on the
@@ -99,7 +108,7 @@ def convolve(
     >>> convolve(np.array([1, 2, 3]), np.array([1, 1, 1]), mode="same", boundary="nearest")
     array([4, 6, 8])
     """
-    x, w = _array(x), _array(kernel)
+    x, w = _pair(x, kernel)
     problem = single_channel_problem(
         x.shape, w.shape, x.dtype, w.dtype, mode=mode, boundary=boundary, cval=cval, axes=axes
     )
@@ -130,7 +139,7 @@ def correlate(
     >>> correlate([1.0, 2.0, 3.0], [0.0, 1.0], mode="valid")
     array([2., 3.])
     """
-    x, w = _array(x), _array(kernel)
+    x, w = _pair(x, kernel)
     problem = single_channel_problem(
         x.shape,
         w.shape,
@@ -180,7 +189,7 @@ def convolve_bank(
     array([[1, 2, 3],
            [0, 1, 2]])
     """
-    x, w = _array(x), _array(bank)
+    x, w = _pair(x, bank)
     problem = single_channel_problem(
         x.shape,
         w.shape,
@@ -240,7 +249,7 @@ def conv(
     >>> conv(np.ones((1, 2, 4, 4)), np.ones((3, 2, 3, 3)), padding=1)[0, 0, 0]
     array([ 8., 12., 12.,  8.])
     """
-    x, w = _array(x), _array(w)
+    x, w = _pair(x, w)
     problem = multi_channel_problem(
         x.shape,
         w.shape,
@@ -297,9 +306,20 @@ def plan(
     >>> plan((4000, 6000), (63, 63), dtype="float32", mode="same").chosen
     'fft-tiled'
     """
+    check_one_of("operation", operation, tuple(_OPTIONS))
+    for name, given in options.items():
+        if name not in _OPTIONS[operation]:
+            raise InvalidInput(
+                f"is no option of {operation}",
+                field=name,
+                given=given,
+                accepted=_OPTIONS[operation],
+            )
     xs, ws = _operand(x), _operand(kernel)
-    x_dtype = dtype if isinstance(xs, tuple) else xs.dtype
-    w_dtype = (kernel_dtype or dtype) if isinstance(ws, tuple) else ws.dtype
+    x_dtype, w_dtype = _without_bool(
+        known_dtype(dtype) if isinstance(xs, tuple) else xs.dtype,
+        known_dtype(kernel_dtype or dtype) if isinstance(ws, tuple) else ws.dtype,
+    )
     x_shape, w_shape = (o if isinstance(o, tuple) else o.shape for o in (xs, ws))
     if operation == "conv":
         problem = multi_channel_problem(x_shape, w_shape, x_dtype, w_dtype, **options)
@@ -334,6 +354,17 @@ def _like(operand: Any, shape: tuple[int, ...], dtype: str) -> Array:
     return np.ones(shape, dtype) if isinstance(operand, tuple) else operand
 
 
+def _pair(x: Any, w: Any) -> tuple[Array, Array]:
+    x, w = _array(x), _array(w)
+    x_dtype, w_dtype = _without_bool(x.dtype, w.dtype)
+    return x.astype(x_dtype, copy=False), w.astype(w_dtype, copy=False)
+
+
+def _without_bool(x: np.dtype[Any], w: np.dtype[Any]) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    # Beside numbers, truth values count as 0 and 1, as they do in NumPy's arithmetic.
+    return (w if x.kind == "b" else x), (x if w.kind == "b" else w)
+
+
 def _operand(given: Any) -> Any:
     # A tuple of whole numbers is a shape; everything else is an array.
     if isinstance(given, tuple) and all(isinstance(n, int | np.integer) for n in given):
@@ -342,4 +373,13 @@ def _operand(given: Any) -> Any:
 
 
 def _array(given: Any) -> Array:
-    return given if is_on_gpu(given) or isinstance(given, np.ndarray) else np.asarray(given)
+    if is_on_gpu(given):
+        return given
+    if isinstance(given, np.ma.MaskedArray):
+        raise InvalidInput(
+            "masked arrays are not convolved: what is masked has no value",
+            field="x",
+            given="a masked array",
+            accepted="an ndarray, for example x.filled(0)",
+        )
+    return np.asarray(given)

@@ -73,8 +73,9 @@ def to_dtype(values: Array, dtype: str, bits: int) -> Array:
             raise IntegerOverflow(
                 f"outputs range from {low} to {high}, {dtype} holds {info.min} to {info.max}",
                 field="dtype",
-                given=dtype,
-                accepted="a wider type, for example x.astype(np.int64) or x.astype(np.float64)",
+                given=np.dtype(dtype),
+                accepted="inputs of a wider type: float64 holds them rounded"
+                + ("" if info.bits == 64 else ", int64 exactly"),
             )
     return array_module(values).asarray(values).astype(dtype, copy=False)
 

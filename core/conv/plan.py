@@ -17,6 +17,8 @@ from core.conv.problem import ConvProblem
 from core.conv.values import learn
 from core.errors import AlgorithmRefused, InvalidInput, TooLarge
 
+# It is there to test the others, and takes minutes where they take milliseconds.
+_ORACLE = "reference"
 # Predictions are not more exact than this, so a smaller advantage is not worth a number.
 _CLEARLY = 1.05
 
@@ -209,7 +211,7 @@ def make_plan(
         replace(_candidate(a, problem, device, memory_cap), measured=known.get(a.name))
         for a in ALGORITHMS
     )
-    eligible = [c for c in candidates if c.refused is None]
+    able = [c for c in candidates if c.refused is None]
     if named is not None:
         candidate = next(c for c in candidates if c.algorithm == named.name)
         if candidate.refused is not None:
@@ -217,20 +219,25 @@ def make_plan(
                 f"{named.name} refuses: {candidate.refused}",
                 field="method",
                 given=named.name,
-                accepted=["auto", *(c.algorithm for c in eligible)],
+                accepted=["auto", *(c.algorithm for c in able)],
             )
         return Plan(problem, device, candidates, named.name, "named by the caller", memory_cap)
+    eligible = [c for c in able if c.algorithm != _ORACLE]
     if not eligible:
         raise TooLarge(
             "no algorithm stays below the memory cap",
             field="memory_cap",
             given=memory_cap,
-            accepted=f"{min(c.bytes for c in candidates if c.bytes is not None)} bytes or more",
+            accepted=f"{min(_needs(candidates))} bytes or more",
         )
     # What was measured goes before what is predicted: only hopeless candidates are not measured.
     measured = [c for c in eligible if c.measured is not None]
     best, *others = sorted(measured or eligible, key=lambda c: c.expected)
     return Plan(problem, device, candidates, best.algorithm, _why(best, others), memory_cap)
+
+
+def _needs(candidates: tuple[Candidate, ...]) -> list[int]:
+    return [c.bytes for c in candidates if c.bytes is not None and c.algorithm != _ORACLE]
 
 
 def _why(best: Candidate, others: list[Candidate]) -> str:

@@ -320,6 +320,7 @@ def single_channel_problem(
                 "with mode valid one input must be at least as long as the other on every axis",
                 field="kernel",
                 given=f"x {problem.spatial}, kernel {problem.kernel}",
+                accepted="a kernel no longer than x on every axis, or no shorter on every axis",
             )
     return interned(problem)
 

@@ -258,11 +258,15 @@ class _Work:
             cval=spec.cval,
             axes=tuple(spec.axes) if spec.axes else tuple(range(ndim)),
         )
+        _check_size(spec, self.plan)
+        _check_output(spec, subject, self.plan)
 
     def compute(self, x: NDArray[Any], run: Run) -> NDArray[Any]:
         """Return the result: of shape ``(M, *out)`` for a bank, ``out`` for one kernel."""
         start = time.perf_counter()
-        y: NDArray[Any] = self.plan.run(x, self._stack, run.check)
+        y: NDArray[Any] = self.plan.run(
+            x.astype(self.plan.problem.x_dtype, copy=False), self._stack, run.check
+        )
         if self.bank.combine == "magnitude":
             y = np.sqrt(np.square(y).sum(axis=0))
         elif self.bank.single:
@@ -333,6 +337,40 @@ def _in_format(
     if alpha is not None and spec.mode == "same" and alpha.dtype == array.dtype:
         return merge_alpha(array, alpha)
     return array
+
+
+def _check_size(spec: ConvolveSpec, plan: conv.Plan) -> None:
+    # SciPy swaps the two then; for a picture that gives one that nobody meant.
+    spatial, kernel = plan.problem.spatial, plan.problem.kernel
+    if spec.mode == "valid" and any(k > n for n, k in zip(spatial, kernel, strict=True)):
+        raise InvalidInput(
+            "with mode valid the kernel must fit into the input",
+            field="kernel",
+            given=f"{_by(kernel)} on {_by(spatial)}",
+            accepted="a smaller kernel, or mode same or full",
+        )
+
+
+def _check_output(spec: ConvolveSpec, subject: Subject, plan: conv.Plan) -> None:
+    """Refuse what the wanted format cannot hold, before it is computed."""
+    if spec.output == "npy" or (spec.output == "same" and subject.is_array):
+        return
+    wanted = "PNG" if spec.output == "png" else subject.media_type
+    shape = plan.problem.out_shape[1:]
+    pictured = len(shape) == 2 or (len(shape) == 3 and shape[2] <= 4)
+    if np.dtype(plan.problem.dtype).kind == "c":
+        reason = "complex results"
+    elif spec.output == "png" and (subject.media_type == WAV or not pictured):
+        reason = f"results of shape {_by(shape)}"
+    else:
+        return
+    raise InvalidInput(
+        f"a {wanted} holds no {reason}", field="output", given=spec.output, accepted="npy"
+    )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
 
 
 def _spatial_ndim(spec: ConvolveSpec, loaded: Loaded, subject: Subject) -> int:

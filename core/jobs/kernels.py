@@ -21,7 +21,7 @@ from core.kernels import (
     build,
     normalize,
 )
-from core.media import decode
+from core.media import PICTURES, decode
 from core.store.artifacts import ArtifactStore
 
 _MAX_INLINE = 65_536
@@ -138,6 +138,13 @@ def load(spec: PresetKernel | ValuesKernel | ArtifactKernel, artifacts: Artifact
                 accepted=f"an array with at most {MAX_SIDE} values a side and {MAX_TAPS} in all",
             )
         values = decode(artifacts.read(spec.artifact), artifact.media_type).array
+        if artifact.media_type in PICTURES and values.ndim != 2:
+            raise InvalidInput(
+                "a kernel has no colours",
+                field="kernel.artifact",
+                given=f"{artifact.media_type}, shape {values.shape}",
+                accepted="a grey picture, or an array with the axes in the order that is meant",
+            )
         return Loaded(spec, values)
     return Loaded(spec, None)
 

@@ -137,3 +137,13 @@ def test_checks_between_blocks_of_a_matrix_product() -> None:
     x, w = random.standard_normal((4, 16, 128, 128)), random.standard_normal((16, 16, 5, 5))
     conv(x, w, method="direct", check=lambda: calls.append(None))
     assert len(calls) > 4
+
+
+def test_the_reference_is_never_chosen_by_itself() -> None:
+    """It fits under the smallest cap, and would take hours."""
+    sizes = {c.algorithm: c.bytes for c in plan((3000, 3000), (31, 31), mode="same").candidates}
+    assert sizes["reference"] == min(b for b in sizes.values() if b is not None)
+    with pytest.raises(TooLarge) as caught:
+        plan((3000, 3000), (31, 31), mode="same", memory_cap=sizes["reference"])
+    needed = int(str(caught.value.accepted).split()[0])
+    assert plan((3000, 3000), (31, 31), mode="same", memory_cap=needed).chosen != "reference"

@@ -12,8 +12,13 @@ X, W = np.ones((4, 5)), np.ones((2, 2))
 @pytest.mark.parametrize(
     ("call", "field", "text"),
     [
-        (lambda: convolve(X > 0, W), "x", "uint8"),
-        (lambda: convolve(X, W > 0), "kernel", "uint8"),
+        (lambda: convolve(X > 0, W > 0), "x", "uint8"),
+        (lambda: convolve(np.ma.masked_array(X, X > 0), W), "x", "filled"),
+        (lambda: convolve(X, W, boundary="constant", cval="a"), "cval", "a number"),
+        (lambda: plan(X, W, stride=2), "stride", "boundary"),
+        (lambda: plan(X, W, "conv", mode="same"), "mode", "padding"),
+        (lambda: plan(X, W, "convole"), "operation", "conv"),
+        (lambda: convolve(X[:2], np.ones((3, 2)), mode="valid"), "kernel", "no longer"),
         (lambda: convolve(X.astype(np.longdouble), W), "x", "float64"),
         (lambda: convolve(X, W.astype(np.clongdouble)), "kernel", "complex128"),
         (lambda: convolve(X.astype(object), W), "x", "cannot be convolved"),
@@ -105,3 +110,19 @@ def test_arrays_of_any_layout() -> None:
         np.testing.assert_array_equal(convolve(other, w[::-1][::-1]), expected)
     swapped = x.astype(">f8")
     np.testing.assert_array_equal(convolve(swapped, w), expected)
+
+
+def test_truth_values_count_as_0_and_1_beside_numbers() -> None:
+    mask = X > 0
+    for other in (W, W.astype(np.int8), W.astype(np.complex64), W.astype(np.float16)):
+        for x, w in ((mask, other), (other, mask)):
+            got = convolve(x, w)
+            assert got.dtype == np.result_type(x, w)
+            number = np.result_type(x, w)
+            np.testing.assert_array_equal(got, convolve(x.astype(number), w.astype(number)))
+    assert plan((9, 9), (3, 3), dtype="bool", kernel_dtype="float32").problem.dtype == "float32"
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_matrices_are_arrays() -> None:
+    np.testing.assert_array_equal(convolve(np.asmatrix(X), W), convolve(X, W))

@@ -241,11 +241,52 @@ def test_one_bad_input_fails_alone_and_by_name(bench: Bench) -> None:
         mode="valid",
     )
     plan = bench.plan(spec)
-    assert [group["inputs"] for group in plan["groups"] if "error" not in group] == [3, 1]
+    assert [group["inputs"] for group in plan["groups"] if "error" not in group] == [3]
     run = bench.run(spec)
-    assert [failure["name"] for failure in run.failures] == ["notes.txt", "torn.png"]
+    failed = [failure["name"] for failure in run.failures]
+    assert failed == ["notes.txt", "torn.png", "mask.npy"]
     assert [result["name"] for result in run.results][-1] == "last-map0.png"
-    assert (run.progress.done, run.progress.failed) == (5, 2)
+    assert (run.progress.done, run.progress.failed) == (5, 3)
+
+
+def test_masks_are_filtered_like_numbers(bench: Bench) -> None:
+    mask = GREY > 128
+    run = bench.run(bench.spec([bench.upload(mask, NPY)]))
+    np.testing.assert_allclose(
+        bench.result(run), scipy.ndimage.uniform_filter(mask.astype(float), 3), atol=1e-12
+    )
+
+
+def test_a_kernel_must_fit_into_the_input_in_mode_valid(bench: Bench) -> None:
+    spec = bench.spec([bench.upload(GREY, PNG)], kernel={"preset": "box", "size": 45}, mode="valid")
+    with pytest.raises(InvalidInput, match="45 × 45 on 24 × 30"):
+        bench.plan(spec)
+
+
+@pytest.mark.parametrize(
+    ("array", "media_type", "extra", "output"),
+    [
+        (np.zeros(50, np.int16), WAV, {"sample_rate": 8000}, "png"),
+        (np.zeros((50, 2), np.int16), WAV, {"sample_rate": 8000}, "png"),
+        (np.zeros((9, 10, 11)), NPY, {}, "png"),
+        (np.zeros(50), NPY, {}, "png"),
+        (np.zeros((5, 6), complex), NPY, {}, "png"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused_at_planning(
+    bench: Bench, array: NDArray[Any], media_type: str, extra: dict[str, Any], output: str
+) -> None:
+    spec = bench.spec([bench.upload(array, media_type, **extra)], output=output)
+    with pytest.raises(InvalidInput, match="output: a PNG holds no"):
+        bench.plan(spec)
+
+
+def test_a_colour_picture_is_no_kernel_but_a_grey_one_is(bench: Bench) -> None:
+    x = bench.upload(GREY, PNG)
+    with pytest.raises(InvalidInput, match="no colours"):
+        bench.plan(bench.spec([x], kernel={"artifact": bench.upload(PICTURE[:5, :5], PNG)}))
+    grey = {"artifact": bench.upload(GREY[:5, :5], PNG)}
+    assert bench.plan(bench.spec([x], kernel=grey))["groups"][0]["chosen"]
 
 
 def test_nothing_to_process_is_refused_at_planning(bench: Bench) -> None:
