@@ -9,8 +9,8 @@ import typer
 from convq.cli.boundary import FAILED
 from convq.cli.console import out, print_json, text
 from convq.cli.tables import facts, failures_table, items, state
-from convq.cli.units import counted, duration
 from convq.client import Client, Job
+from convq.units import counted, duration
 
 
 def deliver(client: Client, job: Job, folder: Path | None, as_json: bool) -> None:

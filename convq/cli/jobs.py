@@ -71,8 +71,8 @@ def results(job_id: JobId, out: Out = None, as_json: AsJson = False, url: Url = 
     from convq.cli import console
     from convq.cli.connection import resolve
     from convq.cli.tables import failures_table, results_table
-    from convq.cli.units import counted
     from convq.client import Client
+    from convq.units import counted
 
     with Client(url) as client:
         full_id = resolve(client, job_id)

@@ -42,7 +42,7 @@ def kernels(
 def _show(kernel: str, ndim: int, as_json: bool) -> None:
     from convq.cli.console import out, print_json, text
     from convq.cli.taps import taps
-    from convq.cli.units import dimensions
+    from convq.units import dimensions
 
     preset, parameters = _chosen(kernel)
     built = preset.build(parameters, ndim)

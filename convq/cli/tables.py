@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from convq.cli.console import text
-from convq.cli.units import age, counted, dimensions, duration, size
 from convq.client import Failure, Job, JobPlan, PlanGroup, Progress, Queue, Result, Worker
+from convq.units import age, counted, dimensions, duration, size
 
 _STYLES = {
     "queued": "yellow",

@@ -9,10 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from convq.cli.units import dimensions, duration, size
 from convq.client.models import Candidate, Failure, Job, PlanGroup
 from convq.demo import pictures
 from convq.demo.exhibits import Exhibit
+from convq.units import dimensions, duration, size
 
 
 @dataclass(frozen=True)

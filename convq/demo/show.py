@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from convq.cli.units import dimensions, duration
 from convq.client import Client
 from convq.client.models import Job
 from convq.demo.exhibits import Exhibit, make_exhibits
 from convq.demo.page import Shown, write_page
 from convq.stack import LocalStack
 from convq.stack.folders import make_folder
+from convq.units import dimensions, duration
 
 
 def run(out: Path) -> int:
