@@ -34,6 +34,7 @@ from convq.client.flow import (
 )
 from convq.client.models import Artifact, Event, Job, JobPlan, Kinds, Queue, Results, Worker
 from convq.client.sources import Uploadable
+from convq.client.uploads import OnRefused
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -109,16 +110,24 @@ class AsyncClient:
         inputs: Any,
         wait: float | None = None,
         idempotency_key: str | None = None,
+        on_refused: OnRefused | None = None,
         **spec: Any,
     ) -> Job:
         """Upload what is needed and queue a job: see `Client.submit`."""
         return await self._run(
-            operations.submit(kind, inputs, wait, idempotency_key, spec, self._timeout)
+            operations.submit(kind, inputs, wait, idempotency_key, spec, self._timeout, on_refused)
         )
 
-    async def plan(self, kind: str = "convolve", *, inputs: Any, **spec: Any) -> JobPlan:
+    async def plan(
+        self,
+        kind: str = "convolve",
+        *,
+        inputs: Any,
+        on_refused: OnRefused | None = None,
+        **spec: Any,
+    ) -> JobPlan:
         """Plan a job without queueing it: see `Client.plan`."""
-        return await self._run(operations.plan(kind, inputs, spec))
+        return await self._run(operations.plan(kind, inputs, spec, on_refused))
 
     async def job(self, job_id: str) -> Job:
         """Read a job's record: see `Client.job`."""

@@ -34,6 +34,7 @@ from convq.client.flow import (
 )
 from convq.client.models import Artifact, Event, Job, JobPlan, Kinds, Queue, Results, Worker
 from convq.client.sources import Uploadable
+from convq.client.uploads import OnRefused
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -133,6 +134,7 @@ class Client:
         inputs: Any,
         wait: float | None = None,
         idempotency_key: str | None = None,
+        on_refused: OnRefused | None = None,
         **spec: Any,
     ) -> Job:
         """Upload what is needed and queue a job.
@@ -149,10 +151,14 @@ class Client:
         idempotency_key : str, optional
             The same key with the same job gives the same job. By default a new key per call,
             so that a request that is sent twice makes one job.
+        on_refused : callable, optional
+            Told the name of each input that is refused, such as a damaged picture, and the error;
+            the job is made of the others. Without it the first refusal is raised.
         **spec
             The further fields of the job: ``kernel``, ``mode``, ``boundary``, ``label`` and so
             on. ``kernel`` may also be the name of a preset, a nested list, an array, or a
-            `pathlib.Path`, which is uploaded.
+            `pathlib.Path`, which is uploaded. Arrays and numbers of NumPy elsewhere are sent as
+            lists and numbers.
 
         Returns
         -------
@@ -162,15 +168,23 @@ class Client:
         Raises
         ------
         InvalidInput
-            If a field is not acceptable; the error names it.
+            If a field is not acceptable; the error names it, and the file if an input is refused.
+            Also if every input is.
         """
         return self._run(
-            operations.submit(kind, inputs, wait, idempotency_key, spec, self._timeout)
+            operations.submit(kind, inputs, wait, idempotency_key, spec, self._timeout, on_refused)
         )
 
-    def plan(self, kind: str = "convolve", *, inputs: Any, **spec: Any) -> JobPlan:
+    def plan(
+        self,
+        kind: str = "convolve",
+        *,
+        inputs: Any,
+        on_refused: OnRefused | None = None,
+        **spec: Any,
+    ) -> JobPlan:
         """Plan a job without queueing it; parameters as in `submit`."""
-        return self._run(operations.plan(kind, inputs, spec))
+        return self._run(operations.plan(kind, inputs, spec, on_refused))
 
     def job(self, job_id: str) -> Job:
         """Read a job's record.

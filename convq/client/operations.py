@@ -11,7 +11,7 @@ from urllib.parse import quote
 from convq.client.flow import Flow, Request
 from convq.client.models import Job, JobPlan, Kinds, Model, Queue, Results, Worker
 from convq.client.retry import exchange
-from convq.client.uploads import job_body
+from convq.client.uploads import OnRefused, job_body
 
 M = TypeVar("M", bound=Model)
 
@@ -41,9 +41,10 @@ def submit(
     idempotency_key: str | None,
     spec: Mapping[str, Any],
     timeout: float,
+    on_refused: OnRefused | None,
 ) -> Flow[Job]:
     """Upload the inputs and queue a job."""
-    body = yield from job_body(kind, inputs, spec)
+    body = yield from job_body(kind, inputs, spec, on_refused)
     # With a key the service recognises the request when an answer got lost and it comes again.
     headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
     if wait is not None:
@@ -55,9 +56,11 @@ def submit(
     return Job.model_validate_json(answer.content)
 
 
-def plan(kind: str, inputs: Any, spec: Mapping[str, Any]) -> Flow[JobPlan]:
+def plan(
+    kind: str, inputs: Any, spec: Mapping[str, Any], on_refused: OnRefused | None
+) -> Flow[JobPlan]:
     """Upload the inputs and plan a job without queueing it."""
-    body = yield from job_body(kind, inputs, spec)
+    body = yield from job_body(kind, inputs, spec, on_refused)
     answer = yield from exchange(Request("POST", "/v1/plans", json=body))
     return JobPlan.model_validate(json.loads(answer.content)["plan"])
 

@@ -74,7 +74,8 @@ def source(value: Uploadable, field: str = "inputs") -> Source:
     Raises
     ------
     InvalidInput
-        If there is no such file, or ``value`` is nothing that can be uploaded.
+        If there is no such file, or ``value`` is nothing that can be uploaded. A file that cannot
+        be read is refused when its bytes are wanted.
 
     Examples
     --------
@@ -103,7 +104,7 @@ def _from_path(path: Path, field: str) -> Source:
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "there is no such file"
         raise InvalidInput(what, field=field, given=str(path), accepted=ACCEPTED)
-    return Source(path.name, path.stat().st_size, lambda: _read(path.open("rb")))
+    return Source(path.name, path.stat().st_size, lambda: _read(path, field))
 
 
 def _from_memory(*parts: memoryview) -> Source:
@@ -158,7 +159,12 @@ def _from_file(file: BinaryIO, field: str) -> Source:
     return Source(label, size, chunks)
 
 
-def _read(file: BinaryIO) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(CHUNK):
-            yield chunk
+def _read(path: Path, field: str) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+    except OSError as error:
+        raise InvalidInput(
+            f"this cannot be read: {error.strerror}", field=field, given=str(path)
+        ) from error

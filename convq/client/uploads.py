@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import Any, TypeAlias
 
 from convq.client.flow import Flow, OnSent, Request, work
 from convq.client.models import Artifact
+from convq.client.plain import plain
 from convq.client.retry import exchange
 from convq.client.sources import Source, Uploadable, is_digest, source
-from core.errors import IntegrityError, NotFound
+from core.errors import ConvqError, IntegrityError, InvalidInput, NotFound, TooLarge
+
+OnRefused: TypeAlias = Callable[[str, ConvqError], None]
+"""Told the name of an input that is left out, and why."""
+
+# What says that this input is not acceptable, and nothing against the others.
+REFUSALS = (InvalidInput, TooLarge)
 
 # Below this, asking whether the service has the bytes costs more than sending them.
 ASK_FIRST = 64 << 10
@@ -21,25 +29,63 @@ def upload(value: Uploadable, on_sent: OnSent | None = None) -> Flow[Artifact]:
     return (yield from _store(body, on_sent))
 
 
-def job_body(kind: str, inputs: Any, spec: Mapping[str, Any]) -> Flow[dict[str, Any]]:
-    """Upload what is not uploaded yet, and return the body that describes the job."""
-    references = []
-    for item in inputs if isinstance(inputs, list | tuple) else [inputs]:
-        references.append((yield from _input(item)))  # noqa: PERF401 - only a loop can yield
-    body = {"kind": kind, "inputs": references, **spec}
+def job_body(
+    kind: str, inputs: Any, spec: Mapping[str, Any], on_refused: OnRefused | None = None
+) -> Flow[dict[str, Any]]:
+    """Upload what is not uploaded yet, and return the body that describes the job.
+
+    Raises
+    ------
+    InvalidInput
+        If an input is refused and there is no ``on_refused``, or none is left.
+    """
+    body = {"kind": kind, **spec}
     if "kernel" in spec:
         body["kernel"] = yield from _kernel(spec["kernel"])
-    return body
+    body = {name: plain(value, name) for name, value in body.items()}
+    items = inputs if isinstance(inputs, list | tuple) else [inputs]
+    references: list[Any] = []
+    for index, item in enumerate(items):
+        field = f"inputs.{index}"
+        try:
+            references.append((yield from _input(item, field)))
+        except REFUSALS as error:
+            name = _name(item) or field
+            if on_refused is None:
+                raise _about(error, name, field) from error
+            on_refused(name, error)
+    if items and not references:
+        raise none_left([_name(item) or f"inputs.{index}" for index, item in enumerate(items)])
+    return body | {"inputs": references}
 
 
-def _input(item: Any) -> Flow[Any]:
+def none_left(names: list[str]) -> InvalidInput:
+    """Return the error that every input, by these names, was refused."""
+    return InvalidInput("every input was refused; there is no job", field="inputs", given=names)
+
+
+def _name(item: Any) -> str | None:
+    """Return what people call an input, if they have given it a name."""
+    name = str(item) if isinstance(item, str | PathLike) else getattr(item, "name", None)
+    return name if isinstance(name, str) else None
+
+
+def _about(error: ConvqError, name: str, field: str) -> ConvqError:
+    """Return an error about some bytes as one about the input that they are."""
+    message = error.message if name == field else f"{name}: {error.message}"
+    return type(error)(message, field=field, given=error.given, accepted=error.accepted)
+
+
+def _input(item: Any, field: str) -> Flow[Any]:
     if isinstance(item, Mapping) or is_digest(item):
-        return item
+        return plain(item, field)
     if isinstance(item, Artifact):
         return item.digest
-    body = yield from work(lambda: source(item, "inputs"))
-    artifact = yield from _store(body)
-    return {"artifact": artifact.digest, "name": body.name} if body.name else artifact.digest
+    body = yield from work(lambda: source(item, field))
+    if not body.name:
+        return (yield from _store(body)).digest
+    name = plain(body.name, f"{field}.name")
+    return {"artifact": (yield from _store(body)).digest, "name": name}
 
 
 def _kernel(kernel: Any) -> Flow[Any]:

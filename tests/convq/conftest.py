@@ -14,6 +14,8 @@ import httpx
 import numpy as np
 import pytest
 
+from core.kernels import PRESETS
+
 PLAN = {
     "device": {"kind": "cpu", "name": "test processor"},
     "seconds": 0.012,
@@ -142,6 +144,11 @@ class FakeService:
 
     def _upload(self, request: httpx.Request) -> httpx.Response:
         data = request.read()
+        if not data:
+            accepted = "the bytes of a file"
+            return problem(
+                422, "invalid_input", "the body is empty", field="body", accepted=accepted
+            )
         new = f"sha256:{hashlib.sha256(data).hexdigest()}" not in self.artifacts
         return httpx.Response(201 if new else 200, json=self.store(data))
 
@@ -316,8 +323,8 @@ class FakeService:
 
     def _kinds(self, _: httpx.Request) -> httpx.Response:
         kind = {"name": "convolve", "summary": "Filter.", "schema": {"type": "object"}}
-        preset = {"name": "box", "summary": "Mean.", "parameters": {}, "array": [[1]]}
-        return httpx.Response(200, json={"kinds": [kind], "presets": [preset]})
+        presets = [preset.describe() for preset in PRESETS]
+        return httpx.Response(200, json={"kinds": [kind], "presets": presets})
 
     def _queue(self, _: httpx.Request) -> httpx.Response:
         counts = {"queued": 3, "running": 1, "succeeded": 120, "failed": 2, "cancelled": 0}

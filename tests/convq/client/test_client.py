@@ -165,6 +165,107 @@ def test_an_array_is_one_input_and_may_be_the_kernel(convq_client: Any, service:
     assert service.artifacts[body["kernel"]["artifact"]]["about"]["shape"] == [3, 3]
 
 
+@pytest.mark.parametrize(
+    ("kernel", "sent"),
+    [
+        ({"values": np.ones((2, 2))}, {"values": [[1.0, 1.0], [1.0, 1.0]]}),
+        ([[np.int64(1), np.float32(0.5)]], {"values": [[1, 0.5]]}),
+        ([np.arange(2), [True, np.bool_(False)]], {"values": [[0, 1], [True, False]]}),
+        ({"preset": "gaussian", "sigma": np.float64(2)}, {"preset": "gaussian", "sigma": 2.0}),
+    ],
+)
+def test_numbers_of_numpy(convq_client: Any, service: Any, kernel: Any, sent: Any) -> None:
+    convq_client.submit(inputs=b"x", kernel=kernel, axes=np.array([0, 1]), cval=np.float32(1.5))
+    body = body_of(service.requests[-1])
+    assert (body["kernel"], body["axes"], body["cval"]) == (sent, [0, 1], 1.5)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"kernel": {"values": [[1, float("nan")]]}}, r"^kernel\.values\.0\.1: .*given: nan"),
+        ({"kernel": {"values": np.ones(2) * 1j}}, r"^kernel\.values\.0: .*given: 'complex'"),
+        ({"kernel": "box", "label": {1, 2}}, r"^label: .*given: 'set'"),
+        ({"kernel": "box", "label": "\udcff"}, r"^label: "),
+    ],
+)
+def test_what_json_does_not_know(
+    convq_client: Any, service: Any, spec: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        convq_client.submit(inputs=b"x", **spec)
+    assert service.requests == []
+
+
+# -- refused inputs ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    found = {name: tmp_path / name for name in ("a.bin", "empty.png", "missing.png", "c.bin")}
+    found["a.bin"].write_bytes(b"a")
+    found["empty.png"].touch()
+    found["c.bin"].write_bytes(b"c")
+    return found
+
+
+@pytest.mark.parametrize("method", ["submit", "plan"])
+def test_a_refusal_names_the_file(
+    convq_client: Any, service: Any, files: dict[str, Path], method: str
+) -> None:
+    inputs = [files["a.bin"], files["empty.png"], files["c.bin"]]
+    with pytest.raises(InvalidInput, match=r"empty\.png: the body is empty") as caught:
+        getattr(convq_client, method)(inputs=inputs, kernel="box")
+    assert caught.value.field == "inputs.1"
+    assert caught.value.accepted == "the bytes of a file"
+    assert service.paths() == ["POST /v1/artifacts"] * 2
+
+
+def test_what_has_no_name_is_named_by_its_place(convq_client: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^inputs\.1: the body is empty"):
+        convq_client.submit(inputs=[b"x", b""], kernel="box")
+
+
+@pytest.mark.parametrize("method", ["submit", "plan"])
+def test_refused_inputs_are_left_out(
+    convq_client: Any, service: Any, files: dict[str, Path], method: str
+) -> None:
+    refused: dict[str, str] = {}
+
+    def on_refused(name: str, error: ConvqError) -> None:
+        refused[name] = error.message
+
+    inputs = [*files.values(), b""]
+    getattr(convq_client, method)(inputs=inputs, kernel="box", on_refused=on_refused)
+    sent = body_of(service.requests[-1])["inputs"]
+    assert [item["name"] for item in sent] == ["a.bin", "c.bin"]
+    assert refused == {
+        str(files["empty.png"]): "the body is empty",
+        str(files["missing.png"]): "there is no such file",
+        "inputs.4": "the body is empty",
+    }
+
+
+def test_a_job_of_nothing_but_refused_inputs(
+    convq_client: Any, service: Any, files: dict[str, Path]
+) -> None:
+    refused: list[str] = []
+    with pytest.raises(InvalidInput, match="every input was refused"):
+        convq_client.submit(
+            inputs=[files["empty.png"], b""],
+            kernel="box",
+            on_refused=lambda name, _: refused.append(name),
+        )
+    assert refused == [str(files["empty.png"]), "inputs.1"]
+    assert service.jobs == {}
+
+
+def test_a_service_that_goes_away_is_no_refusal(convq_client: Any, service: Any, naps: Any) -> None:
+    service.faults += [httpx.ConnectError("refused")] * 4
+    with pytest.raises(Unavailable):
+        convq_client.submit(inputs=[b"x", b"y"], kernel="box", on_refused=lambda *_: None)
+
+
 def test_an_answer_that_is_lost_makes_no_second_job(
     convq_client: Any, service: Any, naps: Any
 ) -> None:

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ def test_a_lost_answer_makes_no_second_job(real: Client) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"kernel": "box", "mode": "sam"}, r"^mode: .*given: sam; accepted: 'full', 'same'"),
+        ({"kernel": "box", "mode": "sam"}, r"^mode: .*given: sam; accepted: full, same"),
         ({"kernel": {"preset": "gaussian", "sigma": -1}}, "^kernel.*sigma"),
         ({"kernel": "nonsense"}, "^kernel.*gaussian"),
         ({"kernel": "box", "colour": 1}, "^colour"),
@@ -112,6 +113,25 @@ def test_a_lost_answer_makes_no_second_job(real: Client) -> None:
 def test_refusals_name_the_field(real: Client, spec: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         real.submit(inputs=[np.zeros(9)], **spec)
+
+
+def test_a_refused_input_is_named_or_left_out(real: Client, tmp_path: Path) -> None:
+    good, empty, broken = tmp_path / "good.npy", tmp_path / "empty.png", tmp_path / "broken.png"
+    np.save(good, np.zeros((9, 9), np.float32))
+    empty.touch()
+    broken.write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    with pytest.raises(InvalidInput, match=r"^inputs\.1: .*empty\.png: the body is empty"):
+        real.submit(inputs=[good, empty], kernel="box")
+    with pytest.raises(UnsupportedMedia, match=r"^inputs\.0: .*broken\.png: "):
+        real.plan(inputs=[broken, good], kernel="box")
+    refused: list[str] = []
+    job = real.submit(
+        inputs=[empty, good, broken],
+        kernel={"values": np.ones((2, 2))},
+        on_refused=lambda name, _: refused.append(Path(name).name),
+    )
+    assert refused == ["empty.png", "broken.png"]
+    assert job.progress.total == 1
 
 
 def test_the_rest(real: Client) -> None:

@@ -135,3 +135,9 @@ def test_digests() -> None:
     assert not is_digest("sha256:" + "AB" * 32)
     assert not is_digest("sha256:" + "ab" * 32 + "\n")
     assert not is_digest(b"sha256:")
+
+
+def test_a_file_that_cannot_be_read_is_named() -> None:
+    # Its first page is mapped in no process, so that reading it fails for every user.
+    with pytest.raises(InvalidInput, match=r"^inputs: this cannot be read: .*/proc/self/mem"):
+        source(Path("/proc/self/mem")).digest()
