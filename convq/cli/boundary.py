@@ -57,16 +57,17 @@ def tell(error: ConvqError) -> None:
     field = f"{error.field}: " if error.field else ""
     lines = [f"error: {field}{error.message}"]
     lines += [f"  {name}: {facts[name]}" for name in ("given", "accepted") if name in facts]
-    if advice := _advice(error):
-        lines.append(f"  try: {advice}")
+    lines += [f"  try: {advice}" for advice in _advice(error)]
     typer.echo("\n".join(lines), err=True)
 
 
-def _advice(error: ConvqError) -> str | None:
+def _advice(error: ConvqError) -> list[str]:
+    if notes := getattr(error, "__notes__", []):
+        return list(notes)
     if isinstance(error, Unavailable):
-        return "convq doctor"
+        return ["convq doctor"]
     if error.field in ("kernel.preset", "kernel"):
-        return "convq kernels"
+        return ["convq kernels"]
     if isinstance(error, NotFound) and error.field == "id":
-        return "convq jobs"
-    return None
+        return ["convq jobs"]
+    return []

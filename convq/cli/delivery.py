@@ -8,13 +8,16 @@ import typer
 
 from convq.cli.boundary import FAILED
 from convq.cli.console import out, print_json, text
+from convq.cli.refusals import Refusals
 from convq.cli.tables import facts, failures_table, items, state
 from convq.client import Client, Job
 from convq.units import counted, duration
 
 
-def deliver(client: Client, job: Job, folder: Path | None, as_json: bool) -> None:
-    """Download the results, report, and exit with 1 if anything failed."""
+def deliver(
+    client: Client, job: Job, folder: Path | None, as_json: bool, refusals: Refusals | None = None
+) -> None:
+    """Download the results, report, and exit with 1 if anything failed or was refused."""
     files: list[Path] = []
     found = client.results(job)
     if folder is not None:
@@ -26,12 +29,13 @@ def deliver(client: Client, job: Job, folder: Path | None, as_json: bool) -> Non
                 **found.model_dump(mode="json"),
                 "files": [str(path) for path in files],
             }
+            | ({} if refusals is None else {"refused": refusals.to_json()})
         )
     else:
         report(job, len(found.results), files, folder)
         if found.failures:
             out.print(failures_table(found.failures))
-    if job.state != "succeeded" or found.failures:
+    if job.state != "succeeded" or found.failures or refusals:
         raise typer.Exit(FAILED)
 
 

@@ -24,19 +24,33 @@ from rich.progress import (
 from convq.cli.boundary import INTERRUPTED
 from convq.cli.console import err
 from convq.client import Client, Job
+from convq.client.uploads import REFUSALS, OnRefused, none_left
 
 
-def upload(client: Client, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Upload files and return how a job refers to them."""
+def upload(client: Client, paths: Sequence[Path], on_refused: OnRefused) -> list[dict[str, Any]]:
+    """Upload files and return how a job refers to them, without those that are refused.
+
+    Raises
+    ------
+    InvalidInput
+        If none is left.
+    """
     references = []
     total = sum(path.stat().st_size for path in paths)
     with _bars(DownloadColumn(), TransferSpeedColumn()) as bars:
         task = bars.add_task("uploading", total=total)
         before = 0
         for path in paths:
-            artifact = client.upload(path, on_sent=partial(_advance, bars, task, before))
-            before += artifact.size
-            references.append({"artifact": artifact.digest, "name": path.name})
+            size = path.stat().st_size
+            try:
+                artifact = client.upload(path, on_sent=partial(_advance, bars, task, before))
+            except REFUSALS as error:
+                on_refused(str(path), error)
+            else:
+                references.append({"artifact": artifact.digest, "name": path.name})
+            before += size
+    if not references:
+        raise none_left([str(path) for path in paths])
     return references
 
 

@@ -72,28 +72,18 @@ def _chosen(kernel: str) -> tuple[Preset[Any], Any]:
     from pydantic import ValidationError
 
     from convq.cli.kernel import parse_kernel
-    from core.errors import InvalidInput
+    from convq.cli.presets import check_preset, of_this_version
+    from convq.cli.validation import field_error
     from core.kernels import PRESETS
 
     spec = parse_kernel(kernel)
-    name = spec.get("preset") if isinstance(spec, dict) else None
-    for preset in PRESETS:
-        if preset.name == name:
-            try:
-                return preset, preset.parameters.model_validate(spec)
-            except ValidationError as error:
-                fault = error.errors()[0]
-                raise InvalidInput(
-                    fault["msg"],
-                    field=".".join(["kernel", *map(str, fault["loc"])]),
-                    given=fault["input"],
-                ) from None
-    raise InvalidInput(
-        "there is no such preset",
-        field="kernel.preset",
-        given=name or kernel,
-        accepted=[preset.name for preset in PRESETS],
-    )
+    named = spec if isinstance(spec, dict) and "preset" in spec else {"preset": kernel}
+    check_preset(named, of_this_version)
+    preset = next(preset for preset in PRESETS if preset.name == named["preset"])
+    try:
+        return preset, preset.parameters.model_validate(named)
+    except ValidationError as error:
+        raise field_error(error, named, "kernel") from None
 
 
 def _parameters(preset: Preset[Any], parameters: Any) -> Any:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
 
+from convq.cli.validation import field_error
 from convq.client import JobPlan
+from convq.client.sources import source
+from convq.client.uploads import REFUSALS, OnRefused, none_left
 from core.conv.device import cpu
 from core.errors import InvalidInput
 from core.jobs.kind import Planning
@@ -26,13 +28,19 @@ class LocalFiles:
         self.records: dict[str, Artifact] = {}
         self._paths: dict[str, Path] = {}
 
-    def add(self, path: Path) -> str:
-        """Take a file in and return its digest."""
-        with path.open("rb") as file:
-            digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-        info = inspect(path)
-        size = path.stat().st_size
-        self.records[digest] = Artifact(digest, size, info.media_type, info.shape, info.dtype)
+    def add(self, path: Path, field: str) -> str:
+        """Take a file in, as the service would, and return its digest.
+
+        Raises
+        ------
+        InvalidInput
+            If the file is empty, damaged, or cannot be read.
+        """
+        body = source(path, field)
+        if body.size == 0:
+            raise InvalidInput("the file is empty", field=field, given=str(path))
+        digest, info = body.digest(), inspect(path)
+        self.records[digest] = Artifact(digest, body.size, info.media_type, info.shape, info.dtype)
         self._paths[digest] = path
         return digest
 
@@ -45,8 +53,10 @@ class LocalFiles:
         return self._paths[digest].read_bytes()
 
 
-def local_plan(kind_name: str, paths: Sequence[Path], spec: Mapping[str, Any]) -> JobPlan:
-    """Plan a job on this machine's processor.
+def local_plan(
+    kind_name: str, paths: Sequence[Path], spec: Mapping[str, Any], on_refused: OnRefused
+) -> JobPlan:
+    """Plan a job on this machine's processor, without the files that are refused.
 
     Raises
     ------
@@ -55,18 +65,22 @@ def local_plan(kind_name: str, paths: Sequence[Path], spec: Mapping[str, Any]) -
     """
     kind = by_name(kind_name)
     files = LocalFiles()
-    body = {"kind": kind_name, "inputs": [files.add(path) for path in paths], **spec}
+    inputs = []
+    for path in paths:
+        try:
+            inputs.append(files.add(path, "inputs"))
+        except REFUSALS as error:
+            on_refused(str(path), error)
+    if not inputs:
+        raise none_left([str(path) for path in paths])
+    body = {"kind": kind_name, "inputs": inputs, **spec}
     kernel = body.get("kernel")
     if isinstance(kernel, Path):
-        if not kernel.is_file():
-            raise InvalidInput("there is no such file", field="kernel", given=str(kernel))
-        body["kernel"] = {"artifact": files.add(kernel)}
+        body["kernel"] = {"artifact": files.add(kernel, "kernel")}
     try:
         validated = kind.spec.model_validate(body)
     except ValidationError as error:
-        fault = error.errors()[0]
-        field = ".".join(str(part) for part in fault["loc"])
-        raise InvalidInput(fault["msg"], field=field, given=fault["input"]) from None
+        raise field_error(error, body) from None
     planning = Planning(
         artifacts=cast("ArtifactStore", files),
         inputs=files.records,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -54,9 +55,12 @@ def convolve(
 
     [bold]convq plan convolve photo.jpg --kernel gaussian:sigma=8 --local[/bold]
     """
+    from convq.cli.boundary import FAILED
     from convq.cli.console import out, print_json
     from convq.cli.files import expand
     from convq.cli.following import upload
+    from convq.cli.presets import check_preset, of_service, of_this_version
+    from convq.cli.refusals import Refusals
     from convq.cli.tables import plan_view
     from convq.client import Client
 
@@ -73,14 +77,19 @@ def convolve(
         range_policy=range_policy,
     )
     paths = expand(files)
+    refusals = Refusals()
     if local:
         from convq.cli.local_plan import local_plan
 
-        found = local_plan("convolve", paths, spec)
+        check_preset(spec["kernel"], of_this_version)
+        found = local_plan("convolve", paths, spec, refusals)
     else:
         with Client(url) as client:
-            found = client.plan("convolve", inputs=upload(client, paths), **spec)
+            check_preset(spec["kernel"], partial(of_service, client))
+            found = client.plan("convolve", inputs=upload(client, paths, refusals), **spec)
     if as_json:
-        print_json({"plan": found.model_dump(mode="json")})
+        print_json({"plan": found.model_dump(mode="json"), "refused": refusals.to_json()})
     else:
         out.print(plan_view(found))
+    if refusals:
+        raise typer.Exit(FAILED)

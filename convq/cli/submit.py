@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -64,10 +65,13 @@ def convolve(
 
     [bold]convq submit convolve photos/*.jpg --kernel sobel-magnitude --out edges/[/bold]
     """
+    from convq.cli.boundary import FAILED
     from convq.cli.console import err, print_json, text
     from convq.cli.delivery import deliver
     from convq.cli.files import expand
     from convq.cli.following import follow, upload
+    from convq.cli.presets import check_preset, of_service
+    from convq.cli.refusals import Refusals
     from convq.cli.tables import facts, plan_line
     from convq.client import Client
 
@@ -86,14 +90,17 @@ def convolve(
         range_policy=range_policy,
     )
     paths = expand(files)
+    refusals = Refusals()
     with Client(url) as client:
-        job = client.submit("convolve", inputs=upload(client, paths), label=label, **spec)
+        check_preset(spec["kernel"], partial(of_service, client))
+        inputs = upload(client, paths, refusals)
+        job = client.submit("convolve", inputs=inputs, label=label, **spec)
         if detach:
             if as_json:
-                print_json({"job": job.model_dump(mode="json")})
+                print_json({"job": job.model_dump(mode="json"), "refused": refusals.to_json()})
             else:
                 typer.echo(job.id)
-            return
+            raise typer.Exit(FAILED if refusals else 0)
         if job.plan is not None and not as_json:
             err.print(facts([("job", text(job.id)), ("plan", plan_line(job.plan))]))
-        deliver(client, follow(client, job), out, as_json)
+        deliver(client, follow(client, job), out, as_json, refusals)

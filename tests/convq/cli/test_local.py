@@ -109,7 +109,12 @@ def test_a_local_plan_with_the_kernel_in_a_file(convq: Convq, picture: Path) -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["-k", "gaussian:sigma=-1"], "error: kernel.preset.gaussian.sigma: "),
+        (["-k", "gaussian:sigma=-1"], "error: kernel.sigma: this is not acceptable"),
+        (
+            ["-k", "gausian"],
+            "error: kernel.preset: there is no such preset; did you mean gaussian?",
+        ),
+        (["-k", "[[0,[1]]]"], "error: kernel.values: "),
         (["-k", "box", "--method", "nonsense"], "error: method: "),
         (["-k", "no.npy"], "error: kernel: there is no such file"),
     ],
@@ -120,6 +125,22 @@ def test_a_local_plan_that_is_refused(
     result = convq("plan", "convolve", picture, "--local", *options)
     assert result.exit_code == 2
     assert result.stderr.startswith(message)
+
+
+def test_a_local_plan_leaves_refused_files_out(convq: Convq, picture: Path) -> None:
+    Path("empty.png").touch()
+    Path("broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    result = convq("plan", "convolve", "empty.png", picture, "broken.png", "-k", "box", "--local")
+    assert result.exit_code == 1
+    assert "1 input, 60 × 80 × 3 uint8" in result.stdout
+    empty, broken = result.stderr.splitlines()
+    assert empty == "refused empty.png: the file is empty (invalid_input)"
+    assert broken.startswith("refused broken.png: ")
+    result = convq("plan", "convolve", picture, "-k", "empty.png", "--local")
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (
+        2,
+        "error: kernel: the file is empty",
+    )
 
 
 # -- kernels ----------------------------------------------------------------------------------
@@ -153,10 +174,10 @@ def test_every_kernel_can_be_shown(convq: Convq) -> None:
 @pytest.mark.parametrize(
     ("kernel", "message"),
     [
-        ("nonsense", "kernel.preset: there is no such preset"),
-        ("gaussian:sigma=-1", "kernel.sigma: Input should be greater than"),
-        ("gaussian:colour=1", "kernel.colour: Extra inputs are not permitted"),
-        ("k.npy", "kernel.preset: there is no such preset"),
+        ("nonsense", "kernel.preset: there is no such preset\n"),
+        ("gaussian:sigma=-1", "kernel.sigma: this is not acceptable\n  given: -1\n  accepted: gr"),
+        ("gaussian:colour=1", "kernel.colour: gaussian has no such parameter\n"),
+        ("k.npy", "kernel.preset: there is no such preset\n"),
     ],
 )
 def test_kernels_that_there_are_not(convq: Convq, kernel: str, message: str) -> None:

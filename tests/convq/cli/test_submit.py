@@ -141,6 +141,7 @@ def test_an_interrupt_before_there_is_a_job(convq: Convq, service: Any) -> None:
 def test_a_refused_job(convq: Convq, service: Any) -> None:
     service.faults += [
         None,
+        None,
         lambda _: service.problem(
             422,
             "invalid_input",
@@ -157,6 +158,82 @@ def test_a_refused_job(convq: Convq, service: Any) -> None:
         "  given: -1\n"
         "  accepted: a number greater than 0\n"
     )
+
+
+@pytest.fixture
+def empty() -> Path:
+    Path("empty.png").touch()
+    return Path("empty.png")
+
+
+REFUSED = "refused empty.png: the body is empty (invalid_input)"
+
+
+def test_a_refused_file_is_named_and_the_others_are_processed(
+    convq: Convq, service: Any, empty: Path
+) -> None:
+    result = convq("submit", "convolve", "a.bin", empty, "c.bin", "-k", "box", "-o", "out")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[0] == REFUSED
+    assert "2 of 2 items done" in result.stdout
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.bin", "c.bin"]
+    assert [item["name"] for item in job_body(service)["inputs"]] == ["a.bin", "c.bin"]
+
+
+def test_a_refused_file_in_json(convq: Convq, empty: Path) -> None:
+    shown = json.loads(convq("submit", "convolve", "a.bin", empty, "-k", "box", "--json").stdout)
+    assert [(one["name"], one["code"]) for one in shown["refused"]] == [
+        ("empty.png", "invalid_input")
+    ]
+    result = convq("submit", "convolve", "a.bin", empty, "-k", "box", "--json", "--detach")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["refused"] == shown["refused"]
+
+
+def test_nothing_but_refused_files(convq: Convq, service: Any, empty: Path) -> None:
+    result = convq("submit", "convolve", empty, "-k", "box", "-o", "out")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[:2] == [
+        REFUSED,
+        "error: inputs: every input was refused; there is no job",
+    ]
+    assert service.jobs == {}
+
+
+def test_planning_without_a_refused_file(convq: Convq, service: Any, empty: Path) -> None:
+    result = convq("plan", "convolve", "a.bin", empty, "-k", "box")
+    assert (result.exit_code, result.stderr) == (1, f"{REFUSED}\n")
+    assert "separable" in result.stdout
+    assert convq("plan", "convolve", empty, "-k", "box").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["submit", "plan"])
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        (
+            "gaussian:sigm=2",
+            "error: kernel.sigm: gaussian has no such parameter; did you mean sigma?\n"
+            "  given: 'sigm'\n"
+            "  accepted: sigma, truncate\n"
+            "  try: convq kernels gaussian\n",
+        ),
+        ("sobel-y:size=3", "error: kernel.size: sobel-y has no such parameter\n"),
+        (
+            "gausian:sigma=2",
+            "error: kernel.preset: there is no such preset; did you mean gaussian?\n"
+            "  given: 'gausian'\n"
+            "  accepted: identity, box, gaussian, ",
+        ),
+    ],
+)
+def test_misspelt_kernels_cost_no_upload(
+    convq: Convq, service: Any, command: str, kernel: str, message: str
+) -> None:
+    result = convq(command, "convolve", "a.bin", "-k", kernel)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(message)
+    assert service.paths() == ["GET /v1/kinds"]
 
 
 def test_a_folder_that_cannot_be_made(convq: Convq) -> None:
