@@ -47,7 +47,7 @@ class Emitter:
         The processor.
     name : str
         The function's name.
-    parameters : sequence of {"pointer", "int"}
+    parameters : sequence of {"pointer", "integer"}
         What the function takes: addresses and 64-bit integers. What is written through one
         pointer must not be read or written through another.
 
@@ -63,7 +63,7 @@ class Emitter:
     Add 1 to each of n numbers:
 
     >>> from core.conv.codegen.target import host
-    >>> code = Emitter(host(), "increment", ("pointer", "int"))
+    >>> code = Emitter(host(), "increment", ("pointer", "integer"))
     >>> numbers, n = code.arguments
     >>> with code.loop(0, n) as i:
     ...     one = code.constant(1.0, "float32", 1)
@@ -73,7 +73,7 @@ class Emitter:
     """
 
     def __init__(
-        self, target: Target, name: str, parameters: Sequence[Literal["pointer", "int"]]
+        self, target: Target, name: str, parameters: Sequence[Literal["pointer", "integer"]]
     ) -> None:
         self.target = target
         self._module = ir.Module(name)

@@ -38,7 +38,7 @@ def load(ir: str, name: str, parameters: tuple[str, ...]) -> Callable[..., None]
         The module, as `core.conv.codegen.emit.Emitter.finish` returns it for `host()`.
     name : str
         The function to call.
-    parameters : tuple of {"pointer", "int"}
+    parameters : tuple of {"pointer", "integer"}
         What it takes: addresses (``array.ctypes.data``) and integers.
 
     Returns
@@ -49,8 +49,8 @@ def load(ir: str, name: str, parameters: tuple[str, ...]) -> Callable[..., None]
     Examples
     --------
     >>> from core.conv.codegen.emit import Emitter
-    >>> code = Emitter(host(), "nothing", ("int",))
-    >>> load(code.finish(), "nothing", ("int",))(1)
+    >>> code = Emitter(host(), "nothing", ("integer",))
+    >>> load(code.finish(), "nothing", ("integer",))(1)
     """
     machine_code = compiled(ir, host())
     with _LOCK:

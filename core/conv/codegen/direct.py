@@ -1,0 +1,187 @@
+"""Direct convolution of one channel: a tile of outputs stays in registers for all taps.
+
+A tile is R rows by V vectors. An input vector is loaded once and multiplied into up to R rows,
+each with its own weight in all lanes::
+
+    out[r, c : c + lanes] += w[i - r, j] * x[i, c + j : c + j + lanes]    for every input row i
+
+The kernel correlates; who wants to convolve reverses the weights. Small kernels are unrolled. Of
+larger ones both loops over taps are rolled: a tap is R times V multiply-adds, beside which the
+loop costs nothing. The last tile of a row, and of a column of tiles, is moved back to where it
+is full, and some outputs are computed twice.
+
+A complex product is two real ones: the weight's real and imaginary part each multiply the pairs
+as they lie in memory, into sums of their own, which are combined once at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from core.conv.codegen.emit import Emitter, Value
+from core.conv.codegen.library import load
+from core.conv.codegen.target import Target, host
+
+PARAMETERS = ("pointer",) * 3 + ("integer",) * 12
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a kernel is specialised for.
+
+    Parameters
+    ----------
+    storage : str
+        Real dtype of the input in memory.
+    dtype : str
+        Real dtype of weights, sums and output: float32, float64 or int64.
+    pairs : bool
+        Whether all numbers are complex, as pairs of real and imaginary part.
+    rows, vectors, lanes : int
+        The tile is ``rows`` by ``vectors * lanes`` real numbers.
+    taps : (int, int) or None
+        Height and width of the kernel where it is unrolled; ``None`` for loops over a kernel of
+        any size, of at least ``rows`` rows.
+    """
+
+    storage: str
+    dtype: str
+    pairs: bool
+    rows: int
+    vectors: int
+    lanes: int
+    taps: tuple[int, int] | None
+
+
+@lru_cache(maxsize=1024)
+def kernel(spec: Spec) -> Callable[..., None]:
+    """Return the compiled kernel for this machine; for its arguments see `source`."""
+    return load(source(spec, host()), "direct", PARAMETERS)
+
+
+def source(spec: Spec, target: Target) -> str:
+    """Return the IR of a kernel.
+
+    Its arguments, in this order; distances are counted in real numbers:
+
+    - addresses of the input, the output and the contiguous weights;
+    - depth, height and width of the kernel;
+    - in the input, how far it is from one tap to the next along depth, rows and columns;
+    - number of output planes, and how far it is from one to the next in input and output;
+    - number of rows of a plane (at least a tile's), and how far it is in the output;
+    - number of real numbers in a row (at least a tile's).
+
+    Examples
+    --------
+    >>> spec = Spec("float32", "float32", False, 4, 4, 16, (3, 3))
+    >>> "llvm.fma" in source(spec, host())
+    True
+    """
+    code = Emitter(target, "direct", PARAMETERS)
+    x, out, weights, depth, height, width, *rest = code.arguments
+    x_depth, x_row, x_step, planes, x_plane, out_plane, rows, out_row, columns = rest
+    tile = _Tile(code, spec, weights, (depth, height, width), (x_depth, x_row, x_step))
+    span = spec.vectors * spec.lanes
+    with code.loop(0, planes) as plane:
+        with code.loop(0, rows, spec.rows) as unclipped_row:
+            row = code.minimum(unclipped_row, code.index(rows, -spec.rows))
+            source_row = code.index((plane, x_plane), (row, x_row))
+            target_row = code.index((plane, out_plane), (row, out_row))
+            with code.loop(0, columns, span) as unclipped_column:
+                column = code.minimum(unclipped_column, code.index(columns, -span))
+                sums = tile.compute(code.at(x, spec.storage, code.index(source_row, column)))
+                corner = code.at(out, spec.dtype, code.index(target_row, column))
+                for (r, v), vector in sums.items():
+                    code.store(vector, corner, code.index((out_row, r), v * spec.lanes))
+    return code.finish()
+
+
+class _Tile:
+    """The sums of one tile."""
+
+    def __init__(
+        self,
+        code: Emitter,
+        spec: Spec,
+        weights: Value,
+        taps: tuple[Value, Value, Value],
+        steps: tuple[Value, Value, Value],
+    ) -> None:
+        self.code, self.spec, self.weights = code, spec, weights
+        self.depth, self.height, self.width = taps
+        if spec.taps is not None:
+            self.height, self.width = spec.taps
+        self.x_depth, self.x_row, self.x_step = steps
+        self.parts = 2 if spec.pairs else 1
+
+    def compute(self, x: Value) -> dict[tuple[int, int], Value]:
+        """Return the vectors of the tile whose first input is at ``x``, by row and place."""
+        code, spec = self.code, self.spec
+        zero = code.constant(0, spec.dtype, spec.lanes)
+        self.sums = [zero] * (self.parts * spec.rows * spec.vectors)
+        with code.loop(0, self.depth, carried=self.sums) as d:
+            plane = code.at(x, spec.storage, code.index((d, self.x_depth)))
+            first = code.index((d, code.index((self.height, self.width))))
+            weights = code.at(self.weights, spec.dtype, code.index((first, self.parts)))
+            if spec.taps is None:
+                self._rolled(plane, weights)
+            else:
+                self._unrolled(plane, weights, *spec.taps)
+        return {(r, v): self._combined(r, v) for r in range(spec.rows) for v in range(spec.vectors)}
+
+    def _unrolled(self, x: Value, weights: Value, height: int, width: int) -> None:
+        for i in range(self.spec.rows + height - 1):
+            rows = [r for r in range(self.spec.rows) if 0 <= i - r < height]
+            for j in range(width):
+                self._tap(x, i, j, {r: self._weight(weights, i - r, j) for r in rows})
+
+    def _rolled(self, x: Value, weights: Value) -> None:
+        # The first and the last input rows reach some of the tile's rows only.
+        code, rows = self.code, self.spec.rows
+        for i in range(rows - 1):
+            self._input_row(x, weights, i, range(i + 1))
+        with code.loop(rows - 1, self.height, carried=self.sums) as i:
+            self._input_row(x, weights, i, range(rows))
+        for i in range(1, rows):
+            self._input_row(x, weights, code.index(self.height, i - 1), range(i, rows))
+
+    def _input_row(self, x: Value, weights: Value, i: int | Value, rows: Iterable[int]) -> None:
+        code = self.code
+        lines = {r: self._weight(weights, code.index(i, -r), 0) for r in rows}
+        with code.loop(0, self.width, carried=self.sums) as j:
+            self._tap(x, i, j, {r: self._weight(line, 0, j) for r, line in lines.items()})
+
+    def _weight(self, weights: Value, i: int | Value, j: int | Value) -> Value:
+        code = self.code
+        offset = code.index((code.index((i, self.width), j), self.parts))
+        return code.at(weights, self.spec.dtype, offset)
+
+    def _tap(self, x: Value, i: int | Value, j: int | Value, weights: dict[int, Value]) -> None:
+        # One input position of every vector, into the rows that have a weight for it.
+        code, spec = self.code, self.spec
+        place = code.at(x, spec.storage, code.index((i, self.x_row), (j, self.x_step)))
+        inputs = [
+            code.load(place, spec.storage, spec.lanes, v * spec.lanes, as_dtype=spec.dtype)
+            for v in range(spec.vectors)
+        ]
+        for r, weight in weights.items():
+            for part in range(self.parts):
+                factor = code.broadcast(weight, spec.dtype, spec.lanes, part)
+                for v, vector in enumerate(inputs):
+                    at = self._place(part, r, v)
+                    self.sums[at] = code.fma(factor, vector, self.sums[at])
+
+    def _place(self, part: int, row: int, vector: int) -> int:
+        return (part * self.spec.rows + row) * self.spec.vectors + vector
+
+    def _combined(self, row: int, vector: int) -> Value:
+        # (a + bi)(c + di): from (ac, bc) and (ad, bd) to (ac - bd, bc + ad).
+        real = self.sums[self._place(0, row, vector)]
+        if not self.spec.pairs:
+            return real
+        code, lanes = self.code, self.spec.lanes
+        imaginary = self.sums[self._place(1, row, vector)]
+        crossed = [lane + 1 if lane % 2 == 0 else lanes + lane - 1 for lane in range(lanes)]
+        return code.add(real, code.shuffle(code.neg(imaginary), imaginary, crossed))
