@@ -1,0 +1,276 @@
+"""Circular convolution of tiles with a spectrum, read from one array and written to another.
+
+A tile's last axis lies along the registers: ``(..., rows, columns / lanes, 2, lanes)``, the parts
+of the complex numbers in turn, and one vector more at the end of a row, so that columns do not
+meet in the same lines of the cache. Rows are transformed while they are read and while they are
+written; the first axis goes forward, through the product, and back, column by column, without
+leaving the first cache. Of real input two tiles ride in one, as its real and imaginary parts: a
+real kernel keeps them apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from llvmlite import ir
+
+from core.conv.codegen.emit import Emitter, Value
+from core.conv.codegen.fft_axis import Axis, Leaf, Sink, Source, Strip
+from core.conv.codegen.fft_complex import Complex, Vectors
+from core.conv.codegen.fft_window import RowWindow, lane_numbers
+from core.conv.codegen.target import Target
+
+Kind = Literal["convolve", "forward", "inverse"]
+Shape = tuple[int, ...]
+
+PARAMETERS = ("pointer", "int", "pointer", "pointer", "pointer", "pointer")
+"""Of every tile kernel: tiles, turns, strides in bytes, spectrum, scratch, constants."""
+
+
+@dataclass(frozen=True)
+class TileKernel:
+    """A generated kernel and the constants that it takes.
+
+    Attributes
+    ----------
+    name : str
+        Of the function.
+    ir : str
+        The module.
+    constants : array
+        To be passed by pointer.
+    """
+
+    name: str
+    ir: str
+    constants: np.ndarray[Any, Any]
+
+
+def row_elements(target: Target, dtype: str, tile: Shape) -> int:
+    """Return how many elements lie between the rows of a tile in scratch memory."""
+    lanes = target.lanes(np.dtype(dtype).itemsize)
+    return 2 * tile[-1] + (lanes if len(tile) > 1 else 0)
+
+
+def scratch_elements(target: Target, dtype: str, tile: Shape) -> int:
+    """Return how many elements of scratch memory a tile takes."""
+    return math.prod(tile[:-1]) * row_elements(target, dtype, tile)
+
+
+def least_row(target: Target, dtype: str) -> int:
+    """Return the shortest row that can be transformed: four vectors."""
+    return 4 * target.lanes(np.dtype(dtype).itemsize)
+
+
+def words(ndim: int) -> int:
+    """Return how many 64-bit integers describe one tile.
+
+    They are the addresses of the tile's first input and of its first output, then for each axis
+    the first and the end of the inputs that exist, and how many outputs are wanted.
+    """
+    return 2 + 3 * ndim
+
+
+@lru_cache(maxsize=64)
+def tile_kernel(
+    target: Target, kind: Kind, dtype: str, tile: Shape, *, is_complex: bool
+) -> TileKernel:
+    """Write a kernel that works on one tile after the other, a turn each.
+
+    Parameters
+    ----------
+    target : Target
+        The processor.
+    kind : {"convolve", "forward", "inverse"}
+        ``forward`` reads inputs and leaves their spectrum in the scratch memory; ``inverse``
+        takes a spectrum from there and writes outputs; ``convolve`` does both, and multiplies
+        with the given spectrum in between.
+    dtype : {"float32", "float64"}
+        Of the numbers, or of their parts.
+    tile : tuple of 1 to 3 int
+        Powers of two; the last is at least `least_row`.
+    is_complex : bool
+        Whether arrays are complex. If not, each turn takes two tiles.
+
+    Returns
+    -------
+    TileKernel
+        Its transforms are not scaled: a result is too large by the points of a tile.
+    """
+    name = f"fft_{kind}_{'x'.join(map(str, tile))}"
+    code = Emitter(target, name, PARAMETERS)
+    writer = _Writer(code, dtype, tile, is_complex)
+    with code.loop(0, code.arguments[1]) as turn:
+        writer.turn(turn, kind)
+    return TileKernel(name, code.finish(), writer.vectors.constants)
+
+
+class _Writer:
+    def __init__(self, code: Emitter, dtype: str, tile: Shape, is_complex: bool) -> None:
+        self.code = code
+        self.tiles, _, self.strides, self.spectrum, self.scratch, table = code.arguments
+        self.vectors = Vectors(code, dtype, table)
+        self.tile = tile
+        self.is_complex = is_complex
+        self.row_elements = row_elements(code.target, dtype, tile)
+        self.vector_elements = 2 * self.vectors.lanes
+        self.columns = tile[-1] // self.vectors.lanes
+        self.axes = [Axis(self.vectors, n, across=False) for n in tile[:-1]]
+        self.axes.append(Axis(self.vectors, self.columns, across=True))
+        self.numbers = lane_numbers(self.vectors)
+
+    def turn(self, turn: Value, kind: Kind) -> None:
+        """Do one turn: one complex tile, or two real ones."""
+        length, tiles = words(len(self.tile)), 1 if self.is_complex else 2
+        heads = [self.code.index((turn, tiles * length), i * length) for i in range(tiles)]
+        forward, inverse = kind != "inverse", kind != "forward"
+        if len(self.tile) == 1:
+            self._row(heads, [], forward=forward, inverse=inverse)
+            return
+        inner = range(1, len(self.tile) - 1)
+        if forward:
+            with self._indices(self.tile[:-1]) as position:
+                self._row(heads, position, forward=True, inverse=False)
+            for axis in reversed(inner):
+                self._columns(axis, forward=True, inverse=False)
+        self._columns(0, forward=forward, inverse=inverse)
+        if inverse:
+            for axis in inner:
+                self._columns(axis, forward=False, inverse=True)
+            with self._indices([self._most_outputs(heads, a) for a in range(len(self.axes) - 1)]) as position:
+                self._row(heads, position, forward=False, inverse=True)
+
+    def _row(
+        self, heads: list[Value], position: list[Value], *, forward: bool, inverse: bool
+    ) -> None:
+        offset = self.code.integer(0)
+        for n, i in zip(self.tile[:-1], position, strict=True):
+            offset = self.code.index((offset, n), i)
+        strip, spectrum = (
+            Strip(
+                self.vectors,
+                self.code.at(
+                    memory, self.vectors.dtype, self.code.index((offset, self.row_elements))
+                ),
+                self.vector_elements,
+            )
+            for memory in (self.scratch, self.spectrum)
+        )
+        source = self._source(heads, position) if forward else None
+        sink = self._sink(heads, position) if inverse else None
+        leaf = self._product(spectrum) if forward and inverse else _unchanged
+        self.axes[-1].transform(
+            strip, leaf, source=source, sink=sink, forward=forward, inverse=inverse
+        )
+
+    def _columns(self, axis: int, *, forward: bool, inverse: bool) -> None:
+        lengths = [*self.tile[:-1], self.columns]
+        steps = [
+            math.prod(self.tile[a + 1 : -1]) * self.row_elements for a in range(len(self.axes) - 1)
+        ] + [self.vector_elements]
+        others = [a for a in range(len(lengths)) if a != axis]
+        with self._indices([lengths[a] for a in others]) as position:
+            offset = self.code.index(
+                *((i, steps[a]) for i, a in zip(position, others, strict=True))
+            )
+            strip, spectrum = (
+                Strip(
+                    self.vectors, self.code.at(memory, self.vectors.dtype, offset), steps[axis]
+                )
+                for memory in (self.scratch, self.spectrum)
+            )
+            leaf = self._product(spectrum) if forward and inverse else _unchanged
+            self.axes[axis].transform(strip, leaf, forward=forward, inverse=inverse)
+
+    def _product(self, spectrum: Strip) -> Leaf:
+        def leaf(base: int | Value, values: list[Complex]) -> list[Complex]:
+            return [
+                self.vectors.times(value, spectrum.get(self.code.index(base, i)))
+                for i, value in enumerate(values)
+            ]
+
+        return leaf
+
+    def _source(self, heads: list[Value], position: list[Value]) -> Source:
+        windows = []
+        for head in heads:
+            exists = [
+                (self._word(head, 2 + 3 * a), self._word(head, 3 + 3 * a))
+                for a in range(len(self.axes))
+            ]
+            windows.append(self._window(self._word(head, 0), 0, position, exists))
+        if self.is_complex:
+            return lambda i: windows[0].load_complex(self.code.index((i, self.vector_elements)))
+        return lambda i: tuple(  # type: ignore[return-value]
+            window.load(self.code.index((i, self.vectors.lanes))) for window in windows
+        )
+
+    def _sink(self, heads: list[Value], position: list[Value]) -> Sink:
+        zero = self.code.integer(0)
+        windows = []
+        for head in heads:
+            wanted = [(zero, self._word(head, 4 + 3 * a)) for a in range(len(self.axes))]
+            windows.append(self._window(self._word(head, 1), len(position), position, wanted))
+
+        def put(i: int | Value, value: Complex) -> None:
+            if self.is_complex:
+                windows[0].store_complex(value, self.code.index((i, self.vector_elements)))
+                return
+            for window, part in zip(windows, value, strict=True):
+                window.store(part, self.code.index((i, self.vectors.lanes)))
+
+        return put
+
+    def _window(
+        self,
+        address: Value,
+        stride: int,
+        position: list[Value],
+        limits: list[tuple[Value, Value]],
+    ) -> RowWindow:
+        # A row that lies outside in another axis is an empty window.
+        builder = self.code.builder
+        parts = 2 if self.is_complex else 1
+        first, last = (self.code.index((limit, parts)) for limit in limits[-1])
+        for axis, i in enumerate(position):
+            address = self.code.index(address, (i, self._stride(stride + axis)))
+            low, high = limits[axis]
+            last = builder.select(builder.icmp_signed(">=", i, low), last, first)
+            last = builder.select(builder.icmp_signed("<", i, high), last, first)
+        pointer = builder.inttoptr(address, ir.PointerType())
+        return RowWindow(self.vectors, self.numbers, pointer, first, last)
+
+    def _most_outputs(self, heads: list[Value], axis: int) -> Value:
+        # The larger of two is the negated smaller of the negated.
+        counts = [self._word(head, 4 + 3 * axis) for head in heads]
+        builder = self.code.builder
+        most = counts[0]
+        for count in counts[1:]:
+            most = builder.select(builder.icmp_signed(">", count, most), count, most)
+        return most
+
+    def _word(self, head: Value, word: int) -> Value:
+        return self._integer_at(self.tiles, self.code.index(head, word))
+
+    def _stride(self, number: int) -> Value:
+        return self._integer_at(self.strides, number)
+
+    def _integer_at(self, pointer: Value, offset: int | Value) -> Value:
+        return self.code.builder.load(
+            self.code.at(pointer, "int64", offset), typ=ir.IntType(64), align=8
+        )
+
+    @contextmanager
+    def _indices(self, counts: Sequence[int | Value]) -> Iterator[list[Value]]:
+        with ExitStack() as loops:
+            yield [loops.enter_context(self.code.loop(0, count)) for count in counts]
+
+
+def _unchanged(base: int | Value, values: list[Complex]) -> list[Complex]:
+    return values
