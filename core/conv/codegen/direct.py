@@ -5,10 +5,11 @@ each with its own weight in all lanes::
 
     out[r, c : c + lanes] += w[i - r, j] * x[i, c + j : c + j + lanes]    for every input row i
 
-The kernel correlates; who wants to convolve reverses the weights. Small kernels are unrolled. Of
-larger ones both loops over taps are rolled: a tap is R times V multiply-adds, beside which the
-loop costs nothing. The last tile of a row, and of a column of tiles, is moved back to where it
-is full, and some outputs are computed twice.
+The kernel correlates; who wants to convolve reverses the weights. The loops over taps are rolled,
+so that one compiled kernel serves convolution kernels of all sizes: a tap is R times V
+multiply-adds, beside which the loop costs nothing, and in a long straight stretch LLVM would keep
+more weights in registers than there are. The last tile of a row, and of a column of tiles, is
+moved back to where it is full, and some outputs are computed twice.
 
 A complex product is two real ones: the weight's real and imaginary part each multiply the pairs
 as they lie in memory, into sums of their own, which are combined once at the end.
@@ -20,11 +21,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from core.conv.codegen.emit import Emitter, Value
+from core.conv.codegen.emit import Emitter, Kind, Value
 from core.conv.codegen.library import load
 from core.conv.codegen.target import Target, host
 
-PARAMETERS = ("pointer",) * 3 + ("integer",) * 12
+PARAMETERS: tuple[Kind, ...] = ("pointer",) * 3 + ("integer",) * 12
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,8 @@ class Spec:
         Whether all numbers are complex, as pairs of real and imaginary part.
     rows, vectors, lanes : int
         The tile is ``rows`` by ``vectors * lanes`` real numbers.
-    taps : (int, int) or None
-        Height and width of the kernel where it is unrolled; ``None`` for loops over a kernel of
-        any size, of at least ``rows`` rows.
+    height : int or None
+        Rows of the convolution kernel where they are fewer than the tile's; otherwise ``None``.
     """
 
     storage: str
@@ -52,7 +52,7 @@ class Spec:
     rows: int
     vectors: int
     lanes: int
-    taps: tuple[int, int] | None
+    height: int | None
 
 
 @lru_cache(maxsize=1024)
@@ -75,7 +75,7 @@ def source(spec: Spec, target: Target) -> str:
 
     Examples
     --------
-    >>> spec = Spec("float32", "float32", False, 4, 4, 16, (3, 3))
+    >>> spec = Spec("float32", "float32", False, 4, 4, 16, height=3)
     >>> "llvm.fma" in source(spec, host())
     True
     """
@@ -111,8 +111,6 @@ class _Tile:
     ) -> None:
         self.code, self.spec, self.weights = code, spec, weights
         self.depth, self.height, self.width = taps
-        if spec.taps is not None:
-            self.height, self.width = spec.taps
         self.x_depth, self.x_row, self.x_step = steps
         self.parts = 2 if spec.pairs else 1
 
@@ -125,19 +123,18 @@ class _Tile:
             plane = code.at(x, spec.storage, code.index((d, self.x_depth)))
             first = code.index((d, code.index((self.height, self.width))))
             weights = code.at(self.weights, spec.dtype, code.index((first, self.parts)))
-            if spec.taps is None:
-                self._rolled(plane, weights)
+            if spec.height is None:
+                self._any_height(plane, weights)
             else:
-                self._unrolled(plane, weights, *spec.taps)
+                self._low(plane, weights, spec.height)
         return {(r, v): self._combined(r, v) for r in range(spec.rows) for v in range(spec.vectors)}
 
-    def _unrolled(self, x: Value, weights: Value, height: int, width: int) -> None:
-        for i in range(self.spec.rows + height - 1):
-            rows = [r for r in range(self.spec.rows) if 0 <= i - r < height]
-            for j in range(width):
-                self._tap(x, i, j, {r: self._weight(weights, i - r, j) for r in rows})
+    def _low(self, x: Value, weights: Value, height: int) -> None:
+        rows = range(self.spec.rows)
+        for i in range(len(rows) + height - 1):
+            self._input_row(x, weights, i, [r for r in rows if 0 <= i - r < height])
 
-    def _rolled(self, x: Value, weights: Value) -> None:
+    def _any_height(self, x: Value, weights: Value) -> None:
         # The first and the last input rows reach some of the tile's rows only.
         code, rows = self.code, self.spec.rows
         for i in range(rows - 1):

@@ -19,6 +19,9 @@ from core.conv.codegen.target import Target
 Value: TypeAlias = Any
 """A value of the generated program: an ``llvmlite.ir.Value``."""
 
+Kind: TypeAlias = Literal["pointer", "integer"]
+"""What a kernel takes: an address or a 64-bit integer."""
+
 _INT = ir.IntType(64)
 _LANE = ir.IntType(32)
 _POINTER = ir.PointerType()
@@ -72,9 +75,7 @@ class Emitter:
     True
     """
 
-    def __init__(
-        self, target: Target, name: str, parameters: Sequence[Literal["pointer", "integer"]]
-    ) -> None:
+    def __init__(self, target: Target, name: str, parameters: Sequence[Kind]) -> None:
         self.target = target
         self._module = ir.Module(name)
         self._module.triple = target.triple
@@ -225,6 +226,15 @@ class Emitter:
         element = vector.type.element
         address = self.builder.gep(pointer, [self.integer(offset)], source_etype=element)
         self.builder.store(vector, address, align=_bytes(element))
+
+    def barrier(self) -> None:
+        """Keep loads and stores on their side of this point.
+
+        Without it LLVM moves the loads of a long straight stretch to its front, where they take
+        more registers than there are.
+        """
+        nothing = ir.FunctionType(ir.VoidType(), [])
+        self.builder.asm(nothing, "", "~{memory}", [], side_effect=True)
 
     # Vectors
 
