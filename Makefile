@@ -43,7 +43,7 @@ format: .venv/dev.stamp ## apply the formatter
 
 bench: .venv/dev.stamp ## measure against peers, write bench/results/
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	@$(BIN)/python bench/run.py
+	@$(BIN)/python -m bench.conv_cpu
 
 clean: ## remove what the commands made
 	rm -rf .venv demo-out convq-data

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.errors import MediaTypeMismatch
-from core.errors import InvalidInput
+from core.errors import InvalidInput, TooLarge
 
 MAX_BYTES = 8 << 20
 
@@ -33,21 +33,34 @@ class StrictJSONRoute(APIRoute):
                 raise MediaTypeMismatch(
                     "the body must be JSON", field="Content-Type", given=media_type, accepted=_JSON
                 )
-            body = await request.body()
             # What the reader refuses is said here; FastAPI would call it a parsing error.
-            request = _ParsedRequest(request.scope, request.receive)
-            request.parsed = parse(body)
-            request._body = body  # noqa: SLF001 - as Request.body() itself remembers it
-            return await handler(request)
+            return await handler(_ReadRequest(request, await _read(request)))
 
         return strict
 
 
-class _ParsedRequest(Request):
-    parsed: Any
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise TooLarge("the body is too large", field="body", accepted=f"{MAX_BYTES} bytes")
+    return bytes(body)
+
+
+class _ReadRequest(Request):
+    """A request whose body has been read and parsed."""
+
+    def __init__(self, request: Request, body: bytes) -> None:
+        super().__init__(request.scope, request.receive)
+        self._read = body
+        self._parsed = parse(body)
+
+    async def body(self) -> bytes:
+        return self._read
 
     async def json(self) -> Any:
-        return self.parsed
+        return self._parsed
 
 
 def parse(body: bytes) -> Any:

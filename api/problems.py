@@ -196,7 +196,8 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
             given=request.url.path,
         )
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = _allowed(request)
+        own = (error.headers or {}).get("Allow", "")
+        allowed = sorted({*own.split(", "), *_allowed(request)})
         return problem(
             status,
             code="method_not_allowed",
@@ -206,20 +207,18 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
             accepted=allowed,
             headers={"Allow": ", ".join(allowed)},
         )
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return await _on_convq_error(request, TooLarge("the body is too large", field="body"))
     return problem(status, code="bad_request", title=HTTPStatus(status).phrase, detail=error.detail)
 
 
-def _allowed(request: Request) -> list[str]:
-    """Return all methods of the path; a route by itself knows only its own."""
+def _allowed(request: Request) -> set[str]:
+    """Return all methods that OpenAPI has for the path; a route by itself knows only its own."""
     paths: dict[str, Any] = request.app.openapi()["paths"]
-    found: set[str] = set()
-    for template, operations in paths.items():
-        pattern, *_ = compile_path(template)
-        if pattern.match(request.url.path):
-            found.update(method.upper() for method in operations)
-    return sorted(found)
+    return {
+        method.upper()
+        for template, operations in paths.items()
+        if compile_path(template)[0].match(request.url.path)
+        for method in operations
+    }
 
 
 async def _on_redis_away(request: Request, _: Exception) -> Response:

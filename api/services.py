@@ -8,6 +8,8 @@ from typing import Annotated
 import anyio
 import redis
 from fastapi import Depends, Request
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from api.producer import Producer
 from api.watching import Watching
@@ -16,6 +18,10 @@ from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
 from core.store.jobs import JobStore
 from core.store.workers import WorkerStore
+
+# A lost connection is tried again once, at once, so that a restarted Redis goes unnoticed. One that
+# does not answer in time is not: the client would wait twice as long for the same 503.
+_LOST = (redis.exceptions.ConnectionError,)
 
 # A picture of 100 megapixels takes about a gigabyte on its way to a preview.
 _CONVERSIONS = 2
@@ -53,7 +59,7 @@ class Services:
     @classmethod
     def open(cls, settings: Settings) -> Services:
         """Make all services; nothing is connected before it is used."""
-        client = connect(settings)
+        client = connect(settings, retry=Retry(NoBackoff(), 1, _LOST))
         jobs = JobStore(client, settings.redis_prefix)
         return cls(
             settings=settings,

@@ -72,8 +72,11 @@ class Parent:
         self._every(_WATCH_INTERVAL, warden.watch)
 
     def _on_shutting_down(self, **_: Any) -> None:
-        # Called inside the signal handler: the waiting happens in a thread.
-        threading.Timer(self._settings.drain, self._drain).start()
+        # Called inside the signal handler: the waiting happens in a thread, and an idle worker
+        # does not stay for it.
+        timer = threading.Timer(self._settings.drain, self._drain)
+        timer.daemon = True
+        timer.start()
 
     def _drain(self) -> None:
         if not self._stop.is_set():

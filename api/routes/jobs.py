@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Header, Path, Query, Response
 
 from api import shown, submission, wire
-from api.body import MAX_BYTES, StrictJSONRoute
+from api.body import StrictJSONRoute
 from api.described import JOB_ID_PATTERN, JOB_LINKS, answers, headers
 from api.services import Using
 from core.store.jobs import TERMINAL, State
@@ -59,7 +59,6 @@ _SUBMITTED: dict[str, Any] = {
     summary="Submit a job",
     status_code=202,
     response_model=wire.Job,
-    max_body_size=MAX_BYTES,
     responses=answers(
         {
             200: _SUBMITTED | {"description": "The job has ended within the time of Prefer: wait."},

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 
 from api import submission, wire
-from api.body import MAX_BYTES, StrictJSONRoute
+from api.body import StrictJSONRoute
 from api.described import answers
 from api.services import Using
 
@@ -19,7 +19,6 @@ router = APIRouter(prefix="/v1/plans", tags=["plans"], route_class=StrictJSONRou
     operation_id="plan_job",
     summary="Plan a job",
     response_model=wire.PlanAnswer,
-    max_body_size=MAX_BYTES,
     responses=answers({}, 413, 415, 422),
 )
 def plan_job(spec: Annotated[submission.JobSpec, Body()], services: Using) -> wire.PlanAnswer:

@@ -27,8 +27,11 @@ class Commands(TyperGroup):
         except ConvqError as error:
             tell(error)
             raise typer.Exit(exit_code(error)) from None
-        except TimeoutError as error:
-            typer.echo(f"error: {error}", err=True)
+        except BrokenPipeError:
+            raise  # whoever reads has read enough; Typer ends quietly
+        except OSError as error:
+            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            typer.echo(f"error: {what}", err=True)
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)

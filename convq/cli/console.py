@@ -26,4 +26,6 @@ def text(value: object, style: str = "") -> Text:
     >>> text("a[red]\x1b[2J").plain
     'a[red]�[2J'
     """
-    return Text("".join(c if c.isprintable() else "�" for c in str(value)), style=style)
+    shown = "".join(c if c.isprintable() else "�" for c in str(value))
+    # The style is that of this piece, not of what is appended to it.
+    return Text().append(shown, style)

@@ -38,8 +38,8 @@ def deliver(client: Client, job: Job, folder: Path | None, as_json: bool) -> Non
 def report(job: Job, results: int, files: list[Path], folder: Path | None) -> None:
     """Say in a few lines how a job ended and where its results are."""
     times = f"ran {duration(job.timings.ran)}, waited {duration(job.timings.queued)}"
-    ended = state(job.state).append_text(text("  ")).append_text(items(job)).append(f"  {times}")
-    pairs = [("job", text(job.id)), ("state", ended)]
+    ended = state(job.state).append(f", {times}")
+    pairs = [("job", text(job.id)), ("state", ended), ("items", items(job.progress))]
     if job.error is not None:
         pairs.append(("error", text(f"{job.error.message} ({job.error.code})", "red")))
     if folder is not None and files:

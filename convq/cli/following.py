@@ -65,8 +65,9 @@ def follow(client: Client, job: Job) -> Job:
             return client.wait(job, on_progress=show)
         except KeyboardInterrupt:
             bars.stop()
-            err.print(f"\njob {job.id} goes on; watch it:   convq watch {job.id}")
-            err.print(f"                                cancel it:  convq cancel {job.id}")
+            err.print(f"\njob {job.id} goes on")
+            err.print(f"  watch it   convq watch {job.id}")
+            err.print(f"  cancel it  convq cancel {job.id}")
             raise typer.Exit(INTERRUPTED) from None
 
 

@@ -127,7 +127,6 @@ def _say(job: object, as_json: bool) -> None:
     if as_json:
         print_json(job.model_dump(mode="json"))
         return
-    line = text(f"job {job.id} is ").append_text(state(job.state))
-    if job.cancel_requested and not job.ended:
-        line.append(f" and asked to stop; convq watch {job.id}")
-    out.print(line)
+    asked = job.cancel_requested and not job.ended
+    now = text("asked to stop") if asked else state(job.state)
+    out.print(text(f"job {job.id} is ").append_text(now))

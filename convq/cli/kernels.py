@@ -40,9 +40,8 @@ def kernels(
 
 
 def _show(kernel: str, ndim: int, as_json: bool) -> None:
-    import numpy as np
-
     from convq.cli.console import out, print_json, text
+    from convq.cli.taps import taps
     from convq.cli.units import dimensions
 
     preset, parameters = _chosen(kernel)
@@ -59,15 +58,14 @@ def _show(kernel: str, ndim: int, as_json: bool) -> None:
             }
         )
         return
-    out.print(text(preset.name, "bold").append(f"  {preset.summary}", "not bold"))
+    out.print(text(preset.name, "bold").append(f"  {preset.summary}"))
     out.print(_parameters(preset, parameters))
-    with np.printoptions(precision=4, suppress=True, linewidth=out.width, threshold=1024):
-        for number, array in enumerate(stack, 1):
-            title = f"{number} of {len(stack)}, " if len(stack) > 1 else ""
-            out.print(f"\n{title}{dimensions(array.shape)}, sum {array.sum():.4g}")
-            out.print(np.array2string(array))
+    for number, array in enumerate(stack, 1):
+        title = f"{number} of {len(stack)}, " if len(stack) > 1 else ""
+        out.print(f"\n{title}{dimensions(array.shape)}, sum {array.sum():.4g}")
+        out.print(taps(array, out.width))
     if built.combine:
-        out.print("\nthe result is the root of the sum of the squares of both")
+        out.print("\nthe result is the root of the sum of the squares of their results")
 
 
 def _chosen(kernel: str) -> tuple[Preset[Any], Any]:
@@ -107,4 +105,4 @@ def _parameters(preset: Preset[Any], parameters: Any) -> Any:
         if name != "preset":
             value = getattr(parameters, name)
             made.add_row(text(name), text(value), text(field.description or ""))
-    return made if made.row_count else "it has no parameters"
+    return made if made.row_count else text("without parameters", "dim")

@@ -75,15 +75,14 @@ def calibrate(
 
     with console.err.status("measuring, best with nothing else running"):
         found = measure(kernels=KERNELS[::3], shape=(512, 512)) if quick else measure()
-        if out is not None:
-            plot_crossover(found, out)
     if as_json:
         console.print_json(found.to_dict())
-        return
-    typer.echo(found)
-    typer.echo(f"\nstored in {found.path}")
+    else:
+        typer.echo(found)
+        typer.echo(f"stored in {found.path}")
     if out is not None:
-        typer.echo(f"drawn to {out}")
+        plot_crossover(found, out)
+        typer.echo(f"drawn to {out}", err=True)
 
 
 def doctor(as_json: AsJson = False, url: Url = None) -> None:
@@ -101,7 +100,7 @@ def doctor(as_json: AsJson = False, url: Url = None) -> None:
         for check in checks:
             found = text(check.found)
             if check.advice:
-                found.append_text(text(f"\n{check.advice}", "dim"))
+                found.append("\n").append_text(text(check.advice, "dim"))
             made.add_row(text(check.status, styles[check.status]), text(check.name), found)
         out.print(made)
     if any(check.status == "missing" and check.needed for check in checks):

@@ -56,8 +56,11 @@ def local_plan(kind_name: str, paths: Sequence[Path], spec: Mapping[str, Any]) -
     kind = by_name(kind_name)
     files = LocalFiles()
     body = {"kind": kind_name, "inputs": [files.add(path) for path in paths], **spec}
-    if isinstance(body.get("kernel"), Path):
-        body["kernel"] = {"artifact": files.add(body["kernel"])}
+    kernel = body.get("kernel")
+    if isinstance(kernel, Path):
+        if not kernel.is_file():
+            raise InvalidInput("there is no such file", field="kernel", given=str(kernel))
+        body["kernel"] = {"artifact": files.add(kernel)}
     try:
         validated = kind.spec.model_validate(body)
     except ValidationError as error:

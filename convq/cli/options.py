@@ -104,7 +104,8 @@ OperationOption = Annotated[
         "--operation",
         metavar="NAME",
         rich_help_panel=_CONVOLUTION,
-        help="convolution, or correlation, which does not flip the kernel. \\[default: convolution]",
+        help="convolution, or correlation, which does not flip the kernel. "
+        "\\[default: convolution]",
     ),
 ]
 MethodOption = Annotated[

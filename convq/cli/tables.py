@@ -10,7 +10,7 @@ from rich.text import Text
 
 from convq.cli.console import text
 from convq.cli.units import age, counted, dimensions, duration, size
-from convq.client import Failure, Job, JobPlan, PlanGroup, Queue, Result, Worker
+from convq.client import Failure, Job, JobPlan, PlanGroup, Progress, Queue, Result, Worker
 
 _STYLES = {
     "queued": "yellow",
@@ -56,15 +56,14 @@ def facts(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
 
 def jobs_table(jobs: Iterable[Job]) -> Table:
     """Return a line for each job."""
-    made = table(
-        "ID", "STATE", "KIND", "ITEMS", "RAN", "AGE", "LABEL", right=("ITEMS", "RAN", "AGE")
-    )
+    names = ("ID", "STATE", "KIND", "GOOD", "RAN", "AGE", "LABEL")
+    made = table(*names, right=("GOOD", "RAN", "AGE"), wide="LABEL")
     for job in jobs:
         made.add_row(
             text(job.id),
             state(job.state),
             text(job.kind),
-            items(job),
+            _good(job.progress),
             duration(job.timings.ran),
             age(job.created),
             text(job.label or ""),
@@ -72,17 +71,16 @@ def jobs_table(jobs: Iterable[Job]) -> Table:
     return made
 
 
-def items(job: Job) -> Text:
+def items(progress: Progress) -> Text:
     """Return how many items are done, and how many of them failed."""
-    progress = job.progress
-    done = text(progress.done if progress.total is None else f"{progress.done}/{progress.total}")
-    return done.append(f" -{progress.failed}", "red") if progress.failed else done
+    shown = text(f"{progress.done} of {counted(progress.total or 0, 'item')} done")
+    return shown.append(f", {progress.failed} failed", "red") if progress.failed else shown
 
 
 def job_view(job: Job) -> RenderableType:
     """Return everything about one job."""
     times = f"waited {duration(job.timings.queued)}, ran {duration(job.timings.ran)}"
-    progress = items(job)
+    progress = items(job.progress)
     if job.progress.stage and not job.ended:
         progress.append(f"  {job.progress.stage}")
     pairs: list[tuple[str, RenderableType]] = [
@@ -117,7 +115,7 @@ def plan_line(plan: JobPlan) -> Text:
     line.append(f"  {duration(plan.seconds)} and {size(plan.bytes)} predicted")
     reasons = list(dict.fromkeys(group.why for group in plan.groups if group.why))
     if len(reasons) == 1:
-        line.append_text(text(f"\n{reasons[0]}", "dim"))
+        line.append("\n").append_text(text(reasons[0], "dim"))
     elif reasons:
         line.append(f"\n{counted(len(plan.groups), 'sort')} of inputs; see convq show", "dim")
     return line
@@ -158,7 +156,8 @@ def results_table(results: Iterable[Result]) -> Table:
 def queue_view(queue: Queue) -> RenderableType:
     """Return how much there is to do."""
     pairs: list[tuple[str, RenderableType]] = [
-        (name, text(count, _STYLES[name] if count else "")) for name, count in queue.counts.items()
+        (name, text(count, _STYLES.get(name, "") if count else ""))
+        for name, count in queue.counts.items()
     ]
     pairs.append(("longest wait", text(duration(queue.oldest_seconds))))
     return facts(pairs)
@@ -177,6 +176,11 @@ def workers_table(workers: Iterable[Worker]) -> Table:
             text(f"{device.kind}: {device.name}" if device else "-"),
         )
     return made
+
+
+def _good(progress: Progress) -> Text:
+    good = f"{progress.done - progress.failed}/{progress.total or 0}"
+    return text(good, "red" if progress.failed else "")
 
 
 def _state_of(job: Job) -> Text:

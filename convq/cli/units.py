@@ -17,7 +17,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     if seconds < 1e-3:
-        return f"{seconds * 1e6:.1f} us"
+        return f"{seconds * 1e6:.3g} us"
     if seconds < 0.9995:
         return f"{seconds * 1e3:.3g} ms"
     if seconds < 60:
@@ -85,6 +85,6 @@ def dimensions(shape: Sequence[int]) -> str:
     Examples
     --------
     >>> dimensions((480, 640))
-    '480x640'
+    '480 × 640'
     """
-    return "x".join(map(str, shape))
+    return " × ".join(map(str, shape))

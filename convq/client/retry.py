@@ -12,8 +12,8 @@ from convq.client.flow import Flow, Request, Stream, close, open_stream, read, s
 from convq.client.problems import raise_for_problem
 from core.errors import Unavailable
 
-# Pauses between tries in seconds: a service that restarts is back within these.
-PAUSES = (0.25, 0.5, 1.0, 2.0)
+# Pauses between tries in seconds: time for a restart, and no long silence where nothing runs.
+PAUSES = (0.25, 0.5, 1.0)
 # A service that asks for more patience than this is reported, not waited for.
 LONGEST_PAUSE = 30.0
 # What says "not now" rather than "no"; 502 and 504 come from proxies.

@@ -87,7 +87,7 @@ def source(value: Uploadable, field: str = "inputs") -> Source:
     if isinstance(value, str | PathLike):
         return _from_path(Path(value), field)
     if isinstance(value, bytes | bytearray | memoryview):
-        return _from_memory(None, memoryview(value).cast("B"))
+        return _from_memory(memoryview(value).cast("B"))
     if hasattr(value, "__array_interface__"):
         return _from_array(value, field)
     if hasattr(value, "__cuda_array_interface__") and hasattr(value, "get"):
@@ -106,13 +106,13 @@ def _from_path(path: Path, field: str) -> Source:
     return Source(path.name, path.stat().st_size, lambda: _read(path.open("rb")))
 
 
-def _from_memory(name: str | None, *parts: memoryview) -> Source:
+def _from_memory(*parts: memoryview) -> Source:
     def chunks() -> Iterator[bytes]:
         for part in parts:
             for start in range(0, len(part), CHUNK):
                 yield bytes(part[start : start + CHUNK])
 
-    return Source(name, sum(map(len, parts)), chunks)
+    return Source(None, sum(map(len, parts)), chunks)
 
 
 def _from_array(value: Any, field: str) -> Source:
@@ -133,7 +133,7 @@ def _from_array(value: Any, field: str) -> Source:
     header = io.BytesIO()
     npy.write_array_header_1_0(header, npy.header_data_from_array_1_0(array))
     flat = array.ravel(order="C" if array.flags.c_contiguous else "F")
-    return _from_memory(None, header.getbuffer(), flat.view(np.uint8).data)
+    return _from_memory(header.getbuffer(), flat.view(np.uint8).data)
 
 
 def _from_file(file: BinaryIO, field: str) -> Source:

@@ -171,8 +171,7 @@ def make_exhibits(folder: Path) -> list[Exhibit]:
         _preset(
             "disk",
             "24 megapixels, 63 × 63",
-            "The same picture and 441 times as many taps: every star becomes a disk. Another size "
-            "of kernel, another way to compute it.",
+            "The same picture and 441 times as many taps: every star becomes a disk.",
             large,
             slug="large-63x63",
             view="detail",

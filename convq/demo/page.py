@@ -9,10 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from convq.cli.units import dimensions, duration, size
 from convq.client.models import Candidate, Failure, Job, PlanGroup
 from convq.demo import pictures
 from convq.demo.exhibits import Exhibit
-from convq.demo.words import duration, shape, size
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _kernel(exhibit: Exhibit) -> str:
     count = f"{len(exhibit.kernel)} kernels, " if len(exhibit.kernel) > 1 else ""
     return (
         f'<figure><div class="kernel{many}">{drawn}</div><figcaption>'
-        f"{escape(exhibit.kernel_words)}<br>{count}{shape(exhibit.kernel.shape[1:])} taps"
+        f"{escape(exhibit.kernel_words)}<br>{count}{dimensions(exhibit.kernel.shape[1:])} taps"
         "</figcaption></figure>"
     )
 
@@ -187,7 +187,7 @@ def _plan(one: Shown) -> str:
         (group,) = one.groups
         return _candidates(group) + f'<p class="why">{escape(group.why or "")}</p>'
     rows = "".join(
-        f'<tr><td class="number">{group.inputs}</td><td>{shape(group.input_shape)}</td>'
+        f'<tr><td class="number">{group.inputs}</td><td>{dimensions(group.input_shape)}</td>'
         f'<td>{escape(group.chosen or "–")}</td><td class="number">{duration(group.seconds)}</td>'
         f'<td class="number">{duration(group.measured_seconds)}</td></tr>\n'
         for group in one.groups
@@ -247,4 +247,4 @@ def _failed_names(one: Shown) -> set[str]:
 
 
 def _kernel_shapes(one: Shown) -> str:
-    return " and ".join(dict.fromkeys(shape(group.kernel_shape) for group in one.groups))
+    return " and ".join(dict.fromkeys(dimensions(group.kernel_shape) for group in one.groups))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -14,12 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from convq.cli.units import dimensions, duration
 from convq.client import Client
 from convq.client.models import Job
 from convq.demo.exhibits import Exhibit, make_exhibits
 from convq.demo.page import Shown, write_page
-from convq.demo.words import duration, shape
 from convq.stack import LocalStack
+from convq.stack.folders import make_folder
 
 
 def run(out: Path) -> int:
@@ -28,7 +28,8 @@ def run(out: Path) -> int:
     Parameters
     ----------
     out : Path
-        Folder for ``index.html``, ``inputs/`` and ``results/``, made anew.
+        Folder for ``index.html``, ``inputs/`` and ``results/``, made when missing; what a former
+        demo left there is replaced.
 
     Returns
     -------
@@ -37,6 +38,8 @@ def run(out: Path) -> int:
 
     Raises
     ------
+    InvalidInput
+        When `out` cannot be made or written to.
     NotFound
         When scikit-image, where the photographs come from, is not installed.
     Unavailable
@@ -44,12 +47,10 @@ def run(out: Path) -> int:
     """
     console = Console(highlight=False)
     began = time.monotonic()
-    out = out.expanduser().absolute()
-    for folder in ("inputs", "results"):
-        shutil.rmtree(out / folder, ignore_errors=True)
-        (out / folder).mkdir(parents=True)
+    out = make_folder(out, "out")
+    inputs = make_folder(out / "inputs", "out")
     with console.status("collecting photographs"):
-        exhibits = make_exhibits(out / "inputs")
+        exhibits = make_exhibits(inputs)
     with _stack(console) as stack, Client(stack.url) as client, _bars(console) as bars:
         shown = run_exhibits(client, exhibits, out / "results", bars)
     with console.status("writing the page"):
@@ -123,9 +124,11 @@ def _line(one: Shown) -> Text:
     if one.job.error is not None:
         return line.append(one.job.error.message)
     line.append(f"{one.algorithms:<22}", style="cyan")
-    line.append(f"predicted {duration(one.predicted):>7}  measured {duration(one.computed):>7}")
+    line.append(f"predicted {duration(one.predicted):>8}  measured {duration(one.computed):>8}")
     for group in one.groups[:1]:
-        line.append(f"\n  {shape(group.kernel_shape)} on {shape(group.input_shape)}", style="dim")
+        line.append(
+            f"\n  {dimensions(group.kernel_shape)} on {dimensions(group.input_shape)}", style="dim"
+        )
         line.append(f": {group.why}", style="dim")
     for failure in one.failures:
         line.append(f"\n  {failure.name}: {failure.message}", style="yellow")
@@ -135,7 +138,8 @@ def _line(one: Shown) -> Text:
 @contextmanager
 def _stack(console: Console) -> Iterator[LocalStack]:
     with tempfile.TemporaryDirectory(prefix="convq-demo-") as folder:
-        stack = LocalStack(Path(folder))
+        # Nobody needs the jobs of an interrupted demo: no worker shall wait for its job to end.
+        stack = LocalStack(Path(folder), settings={"drain": 0.5})
         with console.status("starting Redis, the API and a worker"):
             stack.start()
         try:

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from convq.stack.folders import make_folder
 from convq.stack.lock import lock_folder
 from convq.stack.logs import fresh_log
 from convq.stack.ports import claim_port
@@ -57,7 +58,7 @@ class LocalStack:
     Raises
     ------
     InvalidInput
-        When `workers`, `port` or `host` is not acceptable.
+        When there are too few workers.
 
     Examples
     --------
@@ -133,10 +134,12 @@ class LocalStack:
         ------
         Conflict
             When another stack uses the folder, or another program the port.
+        InvalidInput
+            When the folder cannot be made or written to, or host or port is not acceptable.
         Unavailable
             When a process does not come up; with the end of its log. Nothing is left running.
         """
-        self.data.mkdir(parents=True, exist_ok=True)
+        make_folder(self.data, "data")
         self._lock = lock_folder(self.data)
         try:
             self._start(time.monotonic() + timeout)
@@ -263,8 +266,6 @@ class LocalStack:
             **self._overrides,
             "CONVQ_REDIS_URL": self.redis_url,
             "CONVQ_STORE_URL": self.store_url,
-            "CONVQ_API_HOST": self.host,
-            "CONVQ_API_PORT": str(self.port),
             # A folder named `api` or `workers` where the user happens to stand is not ours.
             "PYTHONSAFEPATH": "1",
             "PYTHONUNBUFFERED": "1",

@@ -116,7 +116,8 @@ class Process:
         """Return the end of the log, for a person who must find out what went wrong."""
         with suppress(FileNotFoundError), self.log.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - (64 << 10)))
-            return log.read().decode(errors="replace").splitlines()[-count:]
+            lines = log.read().decode(errors="replace").splitlines()
+            return [line for line in lines if line.strip()][-count:]
         return []
 
     def _require(self) -> subprocess.Popen[bytes]:

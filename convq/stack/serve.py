@@ -68,8 +68,7 @@ def serve(*, data: Path, port: int = 8000, host: str = "127.0.0.1", workers: int
         try:
             print_start(console, stack)
             asked.wait()
-            console.print("[bold]stopping[/] [dim](running jobs finish or go back to the queue;")
-            console.print("[dim]Ctrl-C again stops at once)[/]")
+            console.print("stopping; jobs finish or go back to the queue (Ctrl-C again: at once)")
         finally:
             killed = stack.stop(again)
     if killed:

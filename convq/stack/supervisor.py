@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from convq.stack.guard import GUARD
@@ -21,14 +21,14 @@ _LOOK = 0.05
 
 @dataclass(frozen=True)
 class Death:
-    """A child ended that should have gone on.
+    """A child ended that should have gone on, or could not be started again.
 
     Attributes
     ----------
     name : str
         Of the process.
-    status : int
-        Exit status, or minus the signal.
+    reason : str
+        How it ended, in words.
     delay : float
         Seconds until it is started again.
     last_lines : tuple of str
@@ -36,24 +36,9 @@ class Death:
     """
 
     name: str
-    status: int
+    reason: str
     delay: float
     last_lines: tuple[str, ...]
-
-    @property
-    def reason(self) -> str:
-        """How it ended, in words.
-
-        Examples
-        --------
-        >>> Death("worker-1", -9, 0.2, ()).reason
-        'killed by SIGKILL'
-        >>> Death("worker-1", 1, 0.2, ()).reason
-        'exit status 1'
-        """
-        if self.status < 0:
-            return f"killed by {signal.Signals(-self.status).name}"
-        return f"exit status {self.status}"
 
 
 class Supervisor:
@@ -95,7 +80,9 @@ class Supervisor:
                 GUARD.ensure()
                 for watched in self._watched:
                     if death := watched.look(time.monotonic()):
-                        self._on_death(death)
+                        # A terminal that has gone away must not end the watch.
+                        with suppress(OSError):
+                            self._on_death(death)
 
 
 class _Watched:
@@ -109,19 +96,29 @@ class _Watched:
         if self.process.running():
             return None
         if self.start_at is None:
-            return self._plan_start(now)
-        if now >= self.start_at:
-            self.start_at = None
-            self.started = now
+            status = self.process.returncode
+            assert status is not None
+            return self._start_later(now, _reason(status))
+        if now < self.start_at:
+            return None
+        self.start_at = None
+        self.started = now
+        try:
             self.process.start()
+        except OSError as error:
+            return self._start_later(now, f"cannot be started: {error}")
         return None
 
-    def _plan_start(self, now: float) -> Death:
+    def _start_later(self, now: float, reason: str) -> Death:
         if now - self.started > STABLE:
             self.deaths = 0
         delay = min(FIRST_DELAY * 2**self.deaths, LONGEST_DELAY)
         self.deaths += 1
         self.start_at = now + delay
-        status = self.process.returncode
-        assert status is not None
-        return Death(self.process.name, status, delay, tuple(self.process.last_lines()))
+        return Death(self.process.name, reason, delay, tuple(self.process.last_lines()))
+
+
+def _reason(status: int) -> str:
+    if status < 0:
+        return f"killed by {signal.Signals(-status).name}"
+    return f"exit status {status}"

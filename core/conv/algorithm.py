@@ -80,9 +80,10 @@ class Algorithm:
         of the kernel's values times the largest magnitude of ``x``.
     run : Run
         Compute it.
-    carries_nonfinite : tuple of {"x", "w"}
-        The operands whose NaN and infinities reach, in ``run``, exactly the outputs that the
-        definition lets them reach. `core.conv.nonfinite` sees to the others.
+    carries_nonfinite : callable
+        ``carries_nonfinite(form)``: the operands, of ``"x"`` and ``"w"``, whose NaN and
+        infinities reach in ``run`` exactly the outputs that the definition lets them reach.
+        `core.conv.nonfinite` sees to the others.
     """
 
     name: str
@@ -91,4 +92,4 @@ class Algorithm:
     cost: Callable[[NormalForm, Device, int | None], Cost]
     error_bound: Callable[[NormalForm], float]
     run: Run
-    carries_nonfinite: tuple[Literal["x", "w"], ...]
+    carries_nonfinite: Callable[[NormalForm], tuple[Literal["x", "w"], ...]]

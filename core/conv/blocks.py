@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
@@ -108,15 +109,24 @@ def for_each(
     ``check`` runs on the calling thread only; when it raises, blocks that have not begun are
     dropped, those that run are waited for, and the error goes on to the caller.
     """
-    todo = list(items)
-    if workers == 1 or len(todo) == 1:
-        for item in todo:
+    queue = iter(items)
+    head = list(itertools.islice(queue, 2))
+    queue = itertools.chain(head, queue)
+    if workers == 1 or len(head) < 2:
+        for item in queue:
             check()
             _quietly(work, item)
         return
+    running: deque[Future[None]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for future in [pool.submit(_quietly, work, item) for item in todo]:
+            # A few blocks ahead keep every worker busy; all of them at once would take memory.
+            for item in queue:
+                running.append(pool.submit(_quietly, work, item))
+                if len(running) > 2 * workers:
+                    check()
+                    running.popleft().result()
+            for future in running:
                 check()
                 future.result()
         except BaseException:

@@ -16,6 +16,7 @@ import scipy
 
 from core.arrays import Array, array_module, is_on_gpu
 from core.conv.blocks import cores
+from core.errors import IntegrityError
 from core.settings import Settings
 
 
@@ -159,8 +160,16 @@ def _calibrated(device: Device) -> Device:
     path = _path(device)
     if not path.exists():
         return device
-    stored: dict[str, Any] = json.loads(path.read_text())
-    return Device(**stored)
+    try:
+        stored: dict[str, Any] = json.loads(path.read_text())
+        return Device(**stored)
+    except (ValueError, TypeError):
+        raise IntegrityError(
+            "the stored device constants are damaged",
+            field="cache_dir",
+            given=str(path),
+            accepted="delete it, and run convq calibrate to measure again",
+        ) from None
 
 
 def _path(device: Device) -> Path:

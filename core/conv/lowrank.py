@@ -68,8 +68,8 @@ def _float_terms(kernel: Vector, unit_roundoff: float) -> tuple[Term, ...]:
         return ((kernel,),)
     u, s, v = np.linalg.svd(kernel.reshape(len(kernel), -1), full_matrices=False)
     # The tail that is dropped is no larger than the rounding of the kernel's own values.
-    limit = 8 * unit_roundoff * math.sqrt(max(kernel.shape)) * s[0]
-    tails = np.sqrt(np.cumsum(s[::-1] ** 2))[::-1]
+    limit = 8 * unit_roundoff * math.sqrt(max(kernel.shape))
+    tails = np.sqrt(np.cumsum((s[::-1] / (s[0] or 1)) ** 2))[::-1]
     rank = max(1, int(np.sum(tails > limit)))
     return tuple(
         (u[:, i] * s[i], *rest)

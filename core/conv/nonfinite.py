@@ -39,8 +39,9 @@ def run(
 ) -> None:
     """Run ``algorithm`` so that its result means what the definition says."""
     w_peak = 0.0 if form.bits is not None else peak(w)
-    carried = form.bits is not None or "x" in algorithm.carries_nonfinite
-    if carried and (math.isfinite(w_peak) or "w" in algorithm.carries_nonfinite):
+    carries = algorithm.carries_nonfinite(form)
+    carried = form.bits is not None or "x" in carries
+    if carried and (math.isfinite(w_peak) or "w" in carries):
         algorithm.run(form, x, w, out, check=check, memory_cap=memory_cap)
         return
     x_peak = peak(x)

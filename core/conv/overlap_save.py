@@ -19,7 +19,6 @@ from core.conv.blocks import Block, Check, block_count, blocks, for_each, worker
 from core.conv.device import Device
 from core.conv.normal import NormalForm, Shape, read
 
-
 # Setting up one transform costs as much as this many plain array operations.
 _TRANSFORM_CALLS = 15
 
@@ -86,7 +85,8 @@ def cost(form: NormalForm, device: Device, how: Tiling, workers: int) -> Cost:
         + moved * device.copy * alone
         + calls * device.call
     )
-    held = kernels + workers * how.images * (2 * form.in_channels + 4)
+    # The transform of an input holds its padded copy, its spectrum and a scratch beside it.
+    held = 3 * kernels + workers * how.images * (4 * form.in_channels + 2)
     return Cost(seconds, held * points * item)
 
 
@@ -148,6 +148,8 @@ def run(
             for r, m, s in zip(form.reach, block.size, form.stride, strict=True)
         )
         for o in range(form.out_channels):
+            if workers == 1:
+                check()
             first = o // per_group * channels
             total = spectra[:, first] * kernels[o, 0]
             for c in range(1, channels):

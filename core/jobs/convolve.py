@@ -16,7 +16,7 @@ from core import conv
 from core.conv.boundary import Boundary
 from core.conv.device import Device
 from core.conv.problem import Mode
-from core.errors import Cancelled, ConvqError, LeaseLost, UnsupportedMedia
+from core.errors import Cancelled, ConvqError, InvalidInput, LeaseLost, UnsupportedMedia
 from core.jobs import kernels
 from core.jobs.inputs import Digest, Input, describe, digests, names, renamed
 from core.jobs.kernels import Bank, KernelSpec, Loaded
@@ -212,6 +212,20 @@ def _convolve(
         _deliver(spec, run, y, works[subject].bank.single, alpha, decoded.info, name, digest)
 
 
+def _fitting(stack: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the kernels as ``dtype``, or raise InvalidInput where a value becomes infinite."""
+    with np.errstate(over="ignore"):
+        cast = stack.astype(dtype)
+    if cast.dtype.kind in "fc" and np.isinf(cast).any() and not np.isinf(stack).any():
+        raise InvalidInput(
+            f"a value of the kernel does not fit {cast.dtype}, which these inputs are computed in",
+            field="kernel",
+            given=f"up to {np.abs(stack).max():g}",
+            accepted=f"at most {np.finfo(cast.dtype).max:g}",
+        )
+    return cast
+
+
 class _Work:
     """One sort of input: its kernels, its plan, and the time that it took."""
 
@@ -227,7 +241,7 @@ class _Work:
         self.bank = kernels.bank(loaded, ndim, spec.normalize)
         self._subject = subject
         self._x_dtype, w_dtype = _dtypes(subject, self.bank, loaded.has_dtype)
-        self._stack = self.bank.stack.astype(w_dtype)
+        self._stack = _fitting(self.bank.stack, w_dtype)
         self._inputs = 0
         self._seconds = 0.0
         self.plan = conv.plan(

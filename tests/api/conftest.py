@@ -89,10 +89,16 @@ def http_with(settings: Settings, client: redis.Redis) -> Iterator[Callable[...,
         yield serve
 
 
-def npy(array: Any) -> bytes:
-    file = io.BytesIO()
-    np.save(file, np.asarray(array))
-    return file.getvalue()
+@pytest.fixture(scope="session")
+def npy() -> Callable[[Any], bytes]:
+    """Return a function that writes an array as .npy."""
+
+    def write(array: Any) -> bytes:
+        file = io.BytesIO()
+        np.save(file, np.asarray(array))
+        return file.getvalue()
+
+    return write
 
 
 @pytest.fixture
@@ -106,7 +112,7 @@ def upload(http: httpx.Client) -> Callable[[bytes], str]:
 
 
 @pytest.fixture
-def picture(upload: Callable[[bytes], str]) -> str:
+def picture(upload: Callable[[bytes], str], npy: Callable[[Any], bytes]) -> str:
     """Return the digest of an uploaded 6 x 5 array."""
     return upload(npy(np.arange(30, dtype=np.float32).reshape(6, 5)))
 

@@ -128,14 +128,16 @@ def test_a_quiet_stream_stays_alive(
 def test_clients_that_leave_are_forgotten(
     http: httpx.Client, submit: Submit, services: Services
 ) -> None:
-    path = f"/v1/jobs/{submit()['id']}/events"
-    with http.stream("GET", path) as response:
-        next(response.iter_lines())
-        assert services.watching.waiting == 1
-    deadline = time.monotonic() + 5
-    while services.watching.waiting:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    def wait_for(waiting: int) -> None:
+        deadline = time.monotonic() + 5
+        while services.watching.waiting != waiting:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    wait_for(0)
+    with http.stream("GET", f"/v1/jobs/{submit()['id']}/events"):
+        wait_for(1)
+    wait_for(0)
 
 
 def test_too_many_clients(

@@ -21,7 +21,7 @@ PLAN = {
     "groups": [
         {
             "inputs": 2,
-            "input": "640 x 480 uint8",
+            "input": "480 × 640 uint8",
             "problem": {"x_shape": [480, 640], "kernel_shape": [1, 13, 13], "bank": True},
             "chosen": "separable",
             "why": "the kernel has rank 1: 26 multiplications per value instead of 169",
@@ -113,6 +113,9 @@ class FakeService:
             (("GET",), "/workers", self._workers),
         ]
 
+    def problem(self, status: int, code: str, detail: str, **more: Any) -> httpx.Response:
+        return problem(status, code, detail, **more)
+
     def paths(self) -> list[str]:
         return [f"{request.method} {request.url.path}" for request in self.requests]
 
@@ -148,7 +151,11 @@ class FakeService:
         data, about = self.artifacts[digest]["data"], self.artifacts[digest]["about"]
         headers = {"Content-Type": about["media_type"], "ETag": f'"{digest}"'}
         if request.method == "HEAD":
-            return httpx.Response(200, headers=headers | {"Content-Length": str(len(data))})
+            headers["Content-Length"] = str(len(data))
+            if about["shape"] is not None:
+                headers["Convq-Shape"] = ",".join(map(str, about["shape"]))
+                headers["Convq-Dtype"] = about["dtype"]
+            return httpx.Response(200, headers=headers)
         if request.headers["Accept"] == "application/x-npy" != about["media_type"]:
             converted = io.BytesIO()
             np.save(converted, np.frombuffer(data, np.uint8))
@@ -190,7 +197,7 @@ class FakeService:
             "spec": body,
         }
         self.events[job_id] = []
-        self._emit(job_id, "state", state="queued")
+        self.emit(job_id, "state", state="queued")
         if self.runs:
             self.run(job_id)
         return self._accepted(job_id)
@@ -240,7 +247,7 @@ class FakeService:
                 about = {k: v for k, v in self.artifacts[digest]["about"].items() if k != "size"}
                 results.append({"name": name, "input": digest, **about})
             job["progress"] |= {"done": index + 1, "failed": len(failures), "stage": "convolve"}
-            self._emit(job_id, "progress", **job["progress"])
+            self.emit(job_id, "progress", **job["progress"])
         self.results[job_id] = {"results": results, "failures": failures}
         job["timings"] |= {"ran": 0.02, "stages": {"decode": 0.005, "convolve": 0.015}}
         self._enter(job_id, "succeeded" if results else "failed")
@@ -249,9 +256,9 @@ class FakeService:
 
     def _enter(self, job_id: str, state: str) -> None:
         self.jobs[job_id]["state"] = state
-        self._emit(job_id, "state", state=state)
+        self.emit(job_id, "state", state=state)
 
-    def _emit(self, job_id: str, event: str, **data: Any) -> None:
+    def emit(self, job_id: str, event: str, **data: Any) -> None:
         self.events[job_id].append({"event": event, "data": data})
 
     def _events(self, request: httpx.Request, job_id: str) -> httpx.Response:

@@ -25,17 +25,22 @@ FAST = {
 }
 
 
+def make_stack(data: Path) -> LocalStack:
+    # Named, so that a CONVQ_STORE_URL of the person who runs the tests is not written to.
+    return LocalStack(data, settings=FAST | {"store_url": str(data / "artifacts")})
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """Share one running stack; tests must not break it."""
-    with LocalStack(tmp_path_factory.mktemp("stack"), settings=FAST) as running:
+    with make_stack(tmp_path_factory.mktemp("stack")) as running:
         yield running
 
 
 @pytest.fixture
 def own_stack(tmp_path: Path) -> Iterator[LocalStack]:
     """Run a stack for one test alone, which may kill its parts, stop it and start it again."""
-    with LocalStack(tmp_path / "data", settings=FAST) as running:
+    with make_stack(tmp_path / "data") as running:
         yield running
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Literal
 
 from core.arrays import Array, array_module
 from core.conv.algorithm import Algorithm, Cost
@@ -64,6 +65,14 @@ def idle_factor(count: int, device: Device) -> float:
 def error_bound(form: NormalForm) -> float:
     """Bound one rounding per product and per sum (N. Higham, *Accuracy and Stability*, eq. 3.5)."""
     return (form.taps * form.group_channels + 1) * form.unit_roundoff
+
+
+def carries_nonfinite(form: NormalForm) -> tuple[Literal["x", "w"], ...]:
+    """Return ``x``: zeros are put outside, so ``w`` has to be finite.
+
+    A complex matrix product ends with a multiplication by 1 + 0j, which makes infinity NaN.
+    """
+    return () if form.is_complex and _uses_gemm(form) else ("x",)
 
 
 def run(
@@ -173,5 +182,5 @@ ALGORITHM = Algorithm(
     cost=cost,
     error_bound=error_bound,
     run=run,
-    carries_nonfinite=("x",),
+    carries_nonfinite=carries_nonfinite,
 )

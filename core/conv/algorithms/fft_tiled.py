@@ -67,5 +67,5 @@ ALGORITHM = Algorithm(
     cost=cost,
     error_bound=error_bound,
     run=run,
-    carries_nonfinite=(),
+    carries_nonfinite=lambda form: (),
 )

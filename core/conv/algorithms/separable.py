@@ -55,7 +55,7 @@ def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
         + repeats * calls * device.call
         + 2 * form.outputs * form.itemsize * device.copy
     )
-    held = 3 * images * math.prod(form.span_of(size)) * form.in_channels * form.itemsize
+    held = 4 * images * math.prod(form.span_of(size)) * form.in_channels * form.itemsize
     return Cost(seconds, held * device.workers)
 
 
@@ -146,5 +146,5 @@ ALGORITHM = Algorithm(
     cost=cost,
     error_bound=error_bound,
     run=run,
-    carries_nonfinite=(),
+    carries_nonfinite=lambda form: (),
 )

@@ -57,6 +57,14 @@ def test_an_uploaded_array_has_shape_and_dtype(convq_client: Any) -> None:
     assert (artifact.shape, artifact.dtype) == ((2, 3), "int16")
 
 
+@pytest.mark.parametrize("shape", [(100, 200), (20_000,), ()])
+def test_a_known_array_is_described_as_a_new_one(convq_client: Any, shape: tuple[int, ...]) -> None:
+    array = np.zeros(shape, np.float64)
+    first, second = convq_client.upload(array), convq_client.upload(array)
+    assert first == second
+    assert (second.shape, second.dtype) == (shape, "float64")
+
+
 def test_a_file_that_changes_under_way_is_noticed(
     convq_client: Any, service: Any, tmp_path: Path
 ) -> None:
@@ -356,19 +364,19 @@ def test_a_service_that_comes_back_is_not_noticed(
     convq_client: Any, service: Any, away: Any, naps: list[float]
 ) -> None:
     refused = httpx.ConnectError("connection refused")
-    service.faults += [refused, away("0"), httpx.ReadTimeout("silence"), away("3")]
+    service.faults += [refused, httpx.ReadTimeout("silence"), away("3")]
     assert convq_client.queue().messages == 3
-    assert [round(nap / base, 2) >= 1 for nap, base in zip(naps, (0.25, 0.5, 1, 3), strict=True)]
-    assert naps[3] >= 3, "Retry-After counts"
+    for nap, base in zip(naps, (0.25, 0.5, 3), strict=True):
+        assert base <= nap <= 1.25 * base
 
 
 def test_a_service_that_stays_away_is_named(
     convq_client: Any, service: Any, naps: list[float]
 ) -> None:
-    service.faults += [httpx.ConnectError("connection refused")] * 5
+    service.faults += [httpx.ConnectError("connection refused")] * 4
     with pytest.raises(Unavailable, match=r"at http://convq\.test cannot be reached; start one"):
         convq_client.queue()
-    assert len(service.requests) == 5
+    assert len(service.requests) == 4
 
 
 def test_a_long_retry_after_is_not_waited_for(

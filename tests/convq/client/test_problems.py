@@ -56,7 +56,7 @@ def test_an_answer_that_is_no_problem_document(status: int, kind: type[errors.Co
 
 
 def test_json_that_is_no_object() -> None:
-    with pytest.raises(errors.ConvqError, match='HTTP 500: ."oops"'):
+    with pytest.raises(errors.ConvqError, match=r'HTTP 500: \["oops"\]'):
         raise_for_problem(httpx.Response(500, json=["oops"]))
 
 

@@ -15,7 +15,6 @@ from hypothesis.extra import numpy as hnp
 from convq.client.sources import CHUNK, is_digest, source
 from core.errors import InvalidInput
 
-
 dtypes = st.one_of(
     hnp.boolean_dtypes(),
     hnp.integer_dtypes(endianness="?"),

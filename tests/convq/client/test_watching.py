@@ -39,7 +39,7 @@ def test_events_are_resumed_wherever_the_connection_breaks(
     service.run(queued.id)
     stream = service.event_stream(queued.id)
     reference = list(convq_client.events(queued))
-    for cut in range(len(stream)):
+    for cut in range(0, len(stream), 3):
         service.faults.append(broken(stream[:cut]))
         assert list(convq_client.events(queued)) == reference
 
@@ -171,3 +171,48 @@ class Slowly(httpx.SyncByteStream, httpx.AsyncByteStream):
     async def __aiter__(self) -> Any:
         for byte in self._data:
             yield bytes([byte])
+
+
+@pytest.fixture
+def retried(service: Any, queued: Any) -> Any:
+    """A job whose first attempt failed, and whose second one succeeded."""
+    job = service.jobs[queued.id]
+    service.emit(queued.id, "state", state="failed")
+    service.emit(queued.id, "state", state="queued")
+    service.run(queued.id)
+    assert job["state"] == "succeeded"
+    return queued
+
+
+def test_a_past_failure_is_not_the_end(
+    convq_client: Any, service: Any, retried: Any, naps: list[float]
+) -> None:
+    states = [event.data.get("state") for event in convq_client.events(retried)]
+    assert states == ["queued", "failed", "queued", "running", None, None, "succeeded"]
+
+
+def test_a_stream_that_ends_at_a_past_failure_goes_on(
+    convq_client: Any, service: Any, retried: Any, naps: list[float]
+) -> None:
+    past = service.event_stream(retried.id, until=2)
+
+    def still_running(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=service.jobs[retried.id] | {"state": "running"})
+
+    service.faults += [lambda _: httpx.Response(200, content=past), still_running]
+    assert len(list(convq_client.events(retried))) == 7
+
+
+def test_wait_is_not_misled_by_a_past_failure(
+    convq_client: Any, service: Any, retried: Any, naps: list[float]
+) -> None:
+    def still_running(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=service.jobs[retried.id] | {"state": "running"})
+
+    stream = service.event_stream(retried.id)
+    slow = lambda _: httpx.Response(200, stream=Slowly(stream))  # noqa: E731
+    service.faults += [still_running, slow, still_running]
+    seen: list[str] = []
+    job = convq_client.wait(retried, on_progress=lambda job: seen.append(job.state))
+    assert job.state == "succeeded"
+    assert "failed" not in seen

@@ -103,7 +103,7 @@ def test_the_chosen_row_is_marked_and_reasons_are_shown(folder):
     assert "predicted 2.9 times as fast" in page
     assert "4.2 ms" in page
     assert "5.1 ms" in page
-    assert "40 MiB" in page
+    assert "41.9 MB" in page
 
 
 def test_words_cannot_become_markup(folder):

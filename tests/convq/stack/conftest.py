@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from convq.stack.process import Process
+
+# Programs of their own; to import them would be to run them.
+collect_ignore = ["programs"]
 
 FAMILY = """
 import subprocess, sys, time
@@ -103,3 +107,56 @@ def find_processes(data: Path) -> list[int]:
 @pytest.fixture
 def processes_of():
     return find_processes
+
+
+SERVE = """
+import sys
+from pathlib import Path
+from convq.stack import serve
+from core.errors import ConvqError
+try:
+    sys.exit(serve(data=Path(sys.argv[1]), port=int(sys.argv[2])))
+except ConvqError as error:
+    sys.exit(str(error))
+"""
+
+
+class Serving:
+    """``serve`` in a process of its own, with all that it printed so far."""
+
+    def __init__(self, data, port, environment):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVE, str(data), str(port)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "COLUMNS": "200", **environment},
+        )
+        self.printed = ""
+
+    def read_until(self, text):
+        while text not in self.printed:
+            line = self.process.stdout.readline()
+            assert line, f"ended without {text!r}: {self.printed}"
+            self.printed += line
+        return self.printed
+
+    def end(self, number):
+        self.process.send_signal(number)
+        self.printed += self.process.communicate(timeout=30)[0]
+        return self.process.returncode
+
+
+@contextmanager
+def run_serve(data, *, port=0, **environment):
+    serve = Serving(data, port, environment)
+    try:
+        yield serve
+    finally:
+        serve.process.kill()
+        serve.process.communicate()
+
+
+@pytest.fixture
+def serving():
+    return run_serve

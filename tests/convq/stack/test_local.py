@@ -176,7 +176,6 @@ def test_settings_reach_the_children(tmp_path):
     assert environment["CONVQ_LEASE"] == "2.5"
     assert environment["CONVQ_REDIS_URL"] == stack.redis_url
     assert environment["CONVQ_STORE_URL"] == str(tmp_path / "artifacts")
-    assert environment["CONVQ_API_PORT"] == str(stack.port)
 
 
 def test_no_workers_is_refused(tmp_path):

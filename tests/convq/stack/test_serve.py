@@ -1,8 +1,4 @@
-import os
 import signal
-import subprocess
-import sys
-from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -12,60 +8,13 @@ from convq.stack.report import redis_warnings
 
 pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("stand_ins")]
 
-SERVE = """
-import sys
-from pathlib import Path
-from convq.stack import serve
-from core.errors import ConvqError
-try:
-    sys.exit(serve(data=Path(sys.argv[1]), port=int(sys.argv[2])))
-except ConvqError as error:
-    sys.exit(str(error))
-"""
-
-
-class Serving:
-    """``serve`` in a process of its own, with all that it printed so far."""
-
-    def __init__(self, data, port, environment):
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(data), str(port)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "COLUMNS": "200", **environment},
-        )
-        self.printed = ""
-
-    def read_until(self, text):
-        while text not in self.printed:
-            line = self.process.stdout.readline()
-            assert line, f"ended without {text!r}: {self.printed}"
-            self.printed += line
-        return self.printed
-
-    def end(self, number):
-        self.process.send_signal(number)
-        self.printed += self.process.communicate(timeout=30)[0]
-        return self.process.returncode
-
-
-@contextmanager
-def serving(data, *, port=0, **environment):
-    serve = Serving(data, port, environment)
-    try:
-        yield serve
-    finally:
-        serve.process.kill()
-        serve.process.communicate()
-
 
 def url_in(printed):
     return next(line.split()[1] for line in printed.splitlines() if line.startswith("service"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_drains_and_leaves_nothing(tmp_path, processes_of, number):
+def test_a_signal_drains_and_leaves_nothing(serving, tmp_path, processes_of, number):
     with serving(tmp_path) as serve:
         serve.read_until("Ctrl-C")
         assert httpx.get(f"{url_in(serve.printed)}/readyz").status_code == 200
@@ -75,7 +24,7 @@ def test_a_signal_drains_and_leaves_nothing(tmp_path, processes_of, number):
     assert processes_of(tmp_path) == []
 
 
-def test_the_report_names_everything(tmp_path):
+def test_the_report_names_everything(serving, tmp_path):
     with serving(tmp_path) as serve:
         printed = serve.read_until("Ctrl-C")
     assert f"{url_in(printed)}/docs" in printed
@@ -85,7 +34,7 @@ def test_the_report_names_everything(tmp_path):
 
 
 def test_kill_9_leaves_nothing_and_the_folder_can_be_used_at_once(
-    tmp_path, processes_of, eventually
+    serving, tmp_path, processes_of, eventually
 ):
     with serving(tmp_path) as serve:
         serve.read_until("Ctrl-C")
@@ -97,7 +46,7 @@ def test_kill_9_leaves_nothing_and_the_folder_can_be_used_at_once(
     assert eventually(lambda: processes_of(tmp_path) == [])
 
 
-def test_a_second_signal_stops_at_once(tmp_path, processes_of):
+def test_a_second_signal_stops_at_once(serving, tmp_path, processes_of):
     with serving(tmp_path, WORKER_IS_STUCK="1", CONVQ_DRAIN="600") as serve:
         serve.read_until("Ctrl-C")
         serve.process.send_signal(signal.SIGINT)
@@ -107,14 +56,14 @@ def test_a_second_signal_stops_at_once(tmp_path, processes_of):
     assert processes_of(tmp_path) == []
 
 
-def test_an_interrupt_during_the_start_leaves_nothing(tmp_path, processes_of, eventually):
+def test_an_interrupt_during_the_start_leaves_nothing(serving, tmp_path, processes_of, eventually):
     with serving(tmp_path) as serve:
         assert eventually(lambda: (tmp_path / "logs" / "redis.log").exists())
         assert serve.end(signal.SIGINT) == 130
     assert eventually(lambda: processes_of(tmp_path) == [])
 
 
-def test_a_death_is_told_with_the_last_lines(tmp_path):
+def test_a_death_is_told_with_the_last_lines(serving, tmp_path):
     with serving(tmp_path) as serve:
         url = url_in(serve.read_until("Ctrl-C"))
         with pytest.raises(httpx.RemoteProtocolError):
@@ -123,7 +72,7 @@ def test_a_death_is_told_with_the_last_lines(tmp_path):
     assert "api ended (exit status 3); starting it again in 0.2 s" in printed
 
 
-def test_the_folder_of_a_running_serve_is_refused(tmp_path):
+def test_the_folder_of_a_running_serve_is_refused(serving, tmp_path):
     with serving(tmp_path) as first:
         first.read_until("Ctrl-C")
         with serving(tmp_path) as second:
@@ -132,7 +81,7 @@ def test_the_folder_of_a_running_serve_is_refused(tmp_path):
     assert f"another convq serve (process {first.process.pid})" in printed
 
 
-def test_an_outside_redis_is_named_without_its_password(tmp_path):
+def test_an_outside_redis_is_named_without_its_password(serving, tmp_path):
     with (
         RedisServer(tmp_path / "outside") as server,
         serving(tmp_path / "data", CONVQ_REDIS_URL=server.url) as serve,

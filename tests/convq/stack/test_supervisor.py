@@ -97,3 +97,31 @@ def test_looking_away_allows_a_restart_by_hand(python, watch):
     time.sleep(0.2)
     assert deaths == []
     assert process.running()
+
+
+def test_a_start_that_fails_is_told_and_tried_again(python, watch, eventually, tmp_path):
+    process = python(SLEEPER)
+    process.start()
+    _, deaths = watch(process)
+    first = process.pid
+    tmp_path.rename(tmp_path.with_name("away"))  # with it the folder of the log
+    process.signal(signal.SIGKILL)
+    assert eventually(lambda: any("cannot be started" in death.reason for death in deaths))
+    tmp_path.with_name("away").rename(tmp_path)
+    assert eventually(lambda: process.pid != first and process.running())
+
+
+def test_a_listener_that_fails_does_not_end_the_watch(python, eventually):
+    process = python(SLEEPER)
+    process.start()
+
+    def no_terminal(death):
+        raise OSError("input/output error")
+
+    supervisor = Supervisor([process], no_terminal)
+    supervisor.start()
+    for _ in range(2):
+        first = process.pid
+        process.signal(signal.SIGKILL)
+        assert eventually(lambda first=first: process.pid != first and process.running())
+    supervisor.stop()

@@ -1,0 +1,135 @@
+"""convq against SciPy, OpenCV, NumPy and PyTorch on this machine's processor.
+
+``python -m bench.conv_cpu`` measures every cell and writes ``bench/results/conv-cpu.json`` and
+``.md``; ``--only TEXT`` measures the cells whose family or name contains the text and prints them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.cells import Cell, all_cells
+from bench.measure import in_turn, machine
+from bench.peers import PEERS, Skip, convq_auto
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def measure(cell: Cell) -> dict[str, Any]:
+    """Time convq and all peers that can do ``cell``, after comparing what they return."""
+    x, w = cell.arrays()
+    calls = {"convq": convq_auto(cell, x, w)}
+    expected = np.asarray(calls["convq"]()).squeeze()
+    skipped = {}
+    for name, peer in PEERS.items():
+        try:
+            call = peer(cell, x, w)
+            difference = _difference(np.asarray(call()).squeeze(), expected)
+        except Skip as reason:
+            skipped[name] = str(reason)
+            continue
+        if difference > 1e-2:
+            raise AssertionError(f"{cell.name}: {name} differs from convq by {difference:.2g}")
+        calls[name] = call
+    seconds = in_turn(calls)
+    best = min((name for name in seconds if name != "convq"), key=seconds.__getitem__)
+    return {
+        "family": cell.family,
+        "cell": cell.name,
+        "seconds": seconds,
+        "skipped": skipped,
+        "best_peer": best,
+        "ratio": seconds[best] / seconds["convq"],
+    }
+
+
+def main() -> int:
+    """Measure, print as it goes, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="part of a cell's family or name")
+    arguments = parser.parse_args()
+    rows = []
+    for cell in all_cells():
+        if arguments.only in cell.family or arguments.only in cell.name:
+            row = measure(cell)
+            rows.append(row)
+            print(_line(row), flush=True)
+    if not rows:
+        print(f"no cell is called like {arguments.only!r}", file=sys.stderr)
+        return 2
+    if not arguments.only:
+        report = {"machine": machine(), "rows": rows}
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "conv-cpu.json").write_text(json.dumps(report, indent=1) + "\n")
+        (RESULTS / "conv-cpu.md").write_text(_page(report))
+    return 0
+
+
+def _difference(got: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:
+    # Peers round even kernels and borders their own way by one place; the middle must agree.
+    window = tuple(slice(n // 4, n // 4 + max(1, n // 2)) for n in expected.shape)
+    a, b = got[window].astype(float), expected[window].astype(float)
+    scale = np.abs(b).max() or 1.0
+    return float(np.median(np.abs(a - b)) / scale)
+
+
+def _line(row: dict[str, Any]) -> str:
+    ours = row["seconds"]["convq"] * 1e3
+    theirs = row["seconds"][row["best_peer"]] * 1e3
+    return (
+        f"{row['cell']:<28} convq {ours:9.3f} ms   best peer {theirs:9.3f} ms "
+        f"({row['best_peer']})   ratio {row['ratio']:.2f}"
+    )
+
+
+def _page(report: dict[str, Any]) -> str:
+    about = report["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    lines = [
+        "# convq against its peers on a CPU",
+        "",
+        f"{about['date']}, commit {about['commit']}, {about['cpu']}, {about['cores']} cores, "
+        f"Python {about['python']}, {versions}.",
+        "",
+        "Medians of calls in turn, in milliseconds. The ratio is the best peer's time over "
+        "convq's: above 1, convq is faster.",
+        "",
+        "| family | cells | ratio, geometric mean | worst | cells where convq is slower |",
+        "|---|---|---|---|---|",
+    ]
+    families = dict.fromkeys(row["family"] for row in report["rows"])
+    for family in families:
+        ratios = [row["ratio"] for row in report["rows"] if row["family"] == family]
+        mean = math.exp(statistics.fmean(map(math.log, ratios)))
+        slower = sum(ratio < 1 for ratio in ratios)
+        lines.append(f"| {family} | {len(ratios)} | {mean:.2f} | {min(ratios):.2f} | {slower} |")
+    lines += ["", "| cell | convq | " + " | ".join(PEERS) + " | ratio |"]
+    lines.append("|---" * (len(PEERS) + 3) + "|")
+    for row in report["rows"]:
+        times = [_milliseconds(row, name) for name in PEERS]
+        lines.append(
+            f"| {row['cell']} | {_milliseconds(row, 'convq')} | {' | '.join(times)} "
+            f"| {row['ratio']:.2f} |"
+        )
+    skips = [skip for row in report["rows"] for skip in row["skipped"].items()]
+    reasons = sorted({f"{name}: {why}" for name, why in skips})
+    lines += ["", "An empty place is a peer that did not take part:", ""]
+    lines += [f"- {reason}" for reason in reasons]
+    return "\n".join(lines) + "\n"
+
+
+def _milliseconds(row: dict[str, Any], name: str) -> str:
+    seconds = row["seconds"].get(name)
+    return "" if seconds is None else f"{seconds * 1e3:.3g}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

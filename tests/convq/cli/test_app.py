@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import convq as package
+from convq.cli.app import app
+
+ROOT = Path(__file__).parents[3]
+GROUP: Any = typer.main.get_command(app)
+COMMANDS = [
+    *(["submit", "convolve"], ["plan", "convolve"]),
+    *([name] for name in GROUP.commands if name not in ("submit", "plan")),
+]
+
+
+@pytest.mark.parametrize("command", [[], *COMMANDS], ids=" ".join)
+def test_every_command_explains_itself(convq: Callable[..., Any], command: list[str]) -> None:
+    result = convq(*command, "--help")
+    assert result.exit_code == 0
+    assert "Usage: " in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_the_commands() -> None:
+    names = "submit plan jobs show watch results cancel retry delete queue workers kernels doctor"
+    assert GROUP.list_commands(None) == [
+        *names.split(),
+        "calibrate",
+        "serve",
+        "api",
+        "worker",
+        "demo",
+    ]
+
+
+def test_every_reading_command_has_json(convq: Callable[..., Any]) -> None:
+    reading = ["jobs", "show", "watch", "results", "queue", "workers", "kernels", "doctor"]
+    for command in [["submit", "convolve"], ["plan", "convolve"], *([name] for name in reading)]:
+        assert "--json" in convq(*command, "--help").stdout
+
+
+def test_help_and_the_package_load_nothing_heavy() -> None:
+    code = (
+        "import sys, convq, convq.cli.app\n"
+        "heavy = {'numpy', 'scipy', 'httpx', 'pydantic', 'celery', 'redis', 'fastapi', 'PIL'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert shown.stdout == "[]\n", shown.stderr
+
+
+def test_the_version_is_the_distribution_s(convq: Callable[..., Any]) -> None:
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert package.__version__ == stated
+    assert convq("--version").stdout == f"convq {stated}\n"
+
+
+def test_the_package_s_names() -> None:
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    assert dir(package) == sorted(package.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = package.nonsense
+
+
+def test_unknown_commands_and_options_are_usage_errors(convq: Callable[..., Any]) -> None:
+    assert convq("nonsense").exit_code == 2
+    assert convq("jobs", "--state", "odd").exit_code == 2

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+import api.server
+import workers.main
+from core.settings import Settings
+
+# By name, since the package has a function of that name too.
+calibration = import_module("core.conv.calibrate")
+
+Convq = Callable[..., Any]
+
+
+class Recorder:
+    """Notes how it was called."""
+
+    def __init__(self, answer: Any = None) -> None:
+        self.answer = answer
+        self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.calls.append((args, kwargs))
+        return self.answer
+
+
+def test_serve(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder(130)
+    monkeypatch.setattr("convq.stack.serve", recorder)
+    assert convq("serve", "--port", "0", "--data", "d", "--workers", "3").exit_code == 130
+    expected = {"port": 0, "host": "127.0.0.1", "data": Path("d"), "workers": 3}
+    assert recorder.calls == [((), expected)]
+
+
+def test_api(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(api.server, "serve", recorder)
+    assert convq("api", "--port", "1234", "--host", "0.0.0.0").exit_code == 0
+    assert recorder.calls == [((Settings(), "0.0.0.0", 1234), {})]
+
+
+def test_worker(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder(0)
+    monkeypatch.setattr(workers.main, "run", recorder)
+    assert convq("worker", "w1", "--queue", "a", "--queue", "b").exit_code == 0
+    assert recorder.calls == [((Settings(),), {"name": "w1", "queues": ["a", "b"]})]
+    convq("worker")
+    assert recorder.calls[1][1]["queues"] is None
+    assert recorder.calls[1][1]["name"]
+
+
+def test_demo(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder(1)
+    monkeypatch.setattr("convq.demo.run", recorder)
+    assert convq("demo", "--out", "x").exit_code == 1
+    assert recorder.calls == [((Path("x"),), {})]
+
+
+def test_calibrate(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = tuple(
+        calibration.Row(k, {"direct": k * 1e-3, "fft-whole": 8e-3}, "direct") for k in (3, 9)
+    )
+    device = calibration.devices.cpu()
+    recorder = Recorder(calibration.Calibration(device, (512, 512), rows, Path("there.json")))
+    monkeypatch.setattr(calibration, "calibrate", recorder)
+    result = convq("calibrate", "--quick", "--out", "crossover.png")
+    assert result.exit_code == 0, result.stderr
+    assert "FFT is faster than direct from 9x9 on" in result.stdout
+    assert "stored in there.json" in result.stdout
+    assert Path("crossover.png").read_bytes().startswith(b"\x89PNG")
+    assert recorder.calls[0][1]["shape"] == (512, 512)
+    assert json.loads(convq("calibrate", "--json").stdout)["crossover"] == 9
+    assert recorder.calls[1] == ((), {})
+
+
+# -- planning without a service ---------------------------------------------------------------
+
+
+@pytest.fixture
+def picture(convq: Convq) -> Path:
+    Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save("picture.png")
+    return Path("picture.png")
+
+
+def test_a_local_plan(convq: Convq, service: Any, picture: Path) -> None:
+    result = convq("plan", "convolve", picture, "-k", "gaussian:sigma=2", "--local")
+    assert result.exit_code == 0, result.stderr
+    assert "1 input, 60 × 80 × 3 uint8 with a kernel of 17 × 17" in result.stdout
+    assert "separable" in result.stdout
+    assert service.requests == []
+
+
+def test_a_local_plan_with_the_kernel_in_a_file(convq: Convq, picture: Path) -> None:
+    np.save("k.npy", np.ones((5, 7), np.float32))
+    result = convq("plan", "convolve", picture, "-k", "k.npy", "--local", "--json")
+    (group,) = json.loads(result.stdout)["plan"]["groups"]
+    assert group["problem"]["kernel_shape"][-2:] == [5, 7]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-k", "gaussian:sigma=-1"], "error: kernel.preset.gaussian.sigma: "),
+        (["-k", "box", "--method", "nonsense"], "error: method: "),
+        (["-k", "no.npy"], "error: kernel: there is no such file"),
+    ],
+)
+def test_a_local_plan_that_is_refused(
+    convq: Convq, picture: Path, options: list[str], message: str
+) -> None:
+    result = convq("plan", "convolve", picture, "--local", *options)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(message)
+
+
+# -- kernels ----------------------------------------------------------------------------------
+
+
+def test_kernels(convq: Convq) -> None:
+    from core.kernels import PRESETS
+
+    listed = convq("kernels").stdout
+    assert all(preset.name in listed for preset in PRESETS)
+    described = json.loads(convq("kernels", "--json").stdout)["presets"]
+    assert [preset["name"] for preset in described] == [preset.name for preset in PRESETS]
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_one_kernel(convq: Convq, ndim: int) -> None:
+    shown = json.loads(convq("kernels", "box:size=2", "--ndim", ndim, "--json").stdout)
+    np.testing.assert_array_equal(shown["array"], np.full((1,) + (2,) * ndim, 0.5**ndim))
+    assert "0.5" in convq("kernels", "box:size=2", "--ndim", "1").stdout
+
+
+def test_every_kernel_can_be_shown(convq: Convq) -> None:
+    from core.kernels import PRESETS
+
+    for preset in PRESETS:
+        result = convq("kernels", preset.name)
+        assert result.exit_code == 0, result.stderr
+        assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        ("nonsense", "kernel.preset: there is no such preset"),
+        ("gaussian:sigma=-1", "kernel.sigma: Input should be greater than"),
+        ("gaussian:colour=1", "kernel.colour: Extra inputs are not permitted"),
+        ("k.npy", "kernel.preset: there is no such preset"),
+    ],
+)
+def test_kernels_that_there_are_not(convq: Convq, kernel: str, message: str) -> None:
+    result = convq("kernels", kernel)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {message}")
+
+
+# -- doctor -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plain(convq: Convq, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("CONVQ_URL")
+    monkeypatch.delenv("CONVQ_REDIS_URL", raising=False)
+    monkeypatch.setenv("CONVQ_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("CONVQ_STORE_URL", str(tmp_path / "store" / "artifacts"))
+
+
+def checks(result: Any) -> dict[str, Any]:
+    return {check["name"]: check for check in json.loads(result.stdout)["checks"]}
+
+
+@pytest.mark.usefixtures("plain")
+def test_doctor_on_a_plain_machine(convq: Convq, service: Any, naps: Any, tmp_path: Path) -> None:
+    service.faults += [httpx.ConnectError("refused")] * 4
+    result = convq("doctor", "--json")
+    found = checks(result)
+    assert result.exit_code == 0
+    assert {name for name, check in found.items() if check["status"] != "ok"} == {
+        "calibration",
+        "service",
+    }
+    assert found["calibration"]["advice"] == "convq calibrate"
+    assert "numpy " in found["libraries"]["found"]
+    assert not (tmp_path / "store").exists(), "looking changes nothing"
+
+
+@pytest.mark.usefixtures("plain")
+def test_doctor_reads_well(convq: Convq, service: Any) -> None:
+    shown = convq("doctor").stdout
+    assert "1 of 1 workers are up" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.usefixtures("plain")
+def test_doctor_wants_the_service_that_is_named(convq: Convq, service: Any, naps: Any) -> None:
+    service.faults += [httpx.ConnectError("refused")] * 4
+    assert convq("doctor", "--url", "http://convq.test").exit_code == 1
+
+
+@pytest.mark.usefixtures("plain")
+def test_doctor_wants_the_redis_that_is_named(
+    convq: Convq, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONVQ_REDIS_URL", "redis://:secret@127.0.0.1:1/0")
+    result = convq("doctor", "--json")
+    assert result.exit_code == 1
+    assert checks(result)["redis"]["status"] == "missing"
+    assert "secret" not in result.stdout
+
+
+@pytest.mark.usefixtures("plain")
+def test_doctor_looks_into_redis(
+    convq: Convq, monkeypatch: pytest.MonkeyPatch, redis_server: Any
+) -> None:
+    import redis
+
+    monkeypatch.setenv("CONVQ_REDIS_URL", redis_server.url)
+    assert checks(convq("doctor", "--json"))["redis"]["status"] == "ok"
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        found = checks(convq("doctor", "--json"))["redis"]
+        client.config_set("maxmemory-policy", "noeviction")
+    assert found["status"] == "warn"
+    assert "maxmemory-policy noeviction" in found["advice"]
+
+
+@pytest.mark.usefixtures("plain")
+def test_doctor_wants_a_store_that_can_be_written(
+    convq: Convq, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONVQ_STORE_URL", "/proc/nowhere")
+    result = convq("doctor", "--json")
+    assert result.exit_code == 1
+    assert checks(result)["store"]["advice"] == "name another place with CONVQ_STORE_URL"

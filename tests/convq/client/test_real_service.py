@@ -1,0 +1,122 @@
+"""The client against the real API and a real Redis; jobs stay queued, for there is no worker."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import redis
+
+from api.app import create_app
+from api.server import make_server
+from convq.client import Client
+from convq.client.uploads import ASK_FIRST
+from core.errors import Conflict, InvalidInput, NotFound, UnsupportedMedia
+from core.settings import Settings
+
+
+@pytest.fixture
+def real(settings: Settings, client: redis.Redis) -> Iterator[Client]:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = make_server(create_app(settings), "127.0.0.1", 0)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.002)
+            with Client(f"http://127.0.0.1:{listener.getsockname()[1]}") as real:
+                yield real
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def test_uploads(real: Client) -> None:
+    array = np.arange(ASK_FIRST, dtype=np.float32).reshape(256, -1)
+    first = real.upload(array)
+    assert (first.shape, first.dtype, first.media_type) == (
+        (256, 256),
+        "float32",
+        "application/x-npy",
+    )
+    again = real.upload(array)
+    assert (again.digest, again.size, again.media_type) == (
+        first.digest,
+        first.size,
+        first.media_type,
+    )
+    with pytest.raises(UnsupportedMedia, match="image/png"):
+        real.upload(b"\x89PNG\r\n\x1a\nbroken")
+
+
+def test_the_life_of_a_job(real: Client) -> None:
+    x = np.zeros((32, 48), np.float32)
+    job = real.submit(inputs=[x], kernel={"preset": "gaussian", "sigma": 2}, label="one")
+    assert (job.state, job.label, job.progress.total) == ("queued", "one", 1)
+    assert job.plan is not None
+    (group,) = job.plan.groups
+    assert (group.input_shape, group.kernel_shape, group.kernels) == ((32, 48), (17, 17), 1)
+    assert group.chosen in {c.algorithm for c in group.candidates if c.refused is None}
+    assert job.plan == real.plan(inputs=[x], kernel={"preset": "gaussian", "sigma": 2})
+    with pytest.raises(Conflict, match="no results yet"):
+        real.results(job)
+    with pytest.raises(TimeoutError):
+        real.wait(job, timeout=0.3)
+    assert real.cancel(job).state == "cancelled"
+    assert real.wait(job).state == "cancelled"
+    assert [event.data["state"] for event in real.events(job)] == ["queued", "cancelled"]
+    assert real.retry(job).state == "queued"
+    assert [found.id for found in real.jobs(state="queued", label="one")] == [job.id]
+    assert real.queue().depth == {"queued": 1, "running": 0}
+    real.cancel(job)
+    real.delete(job)
+    with pytest.raises(NotFound, match="no such job"):
+        real.job(job.id)
+
+
+def test_events_that_are_followed_as_they_happen(real: Client) -> None:
+    job = real.submit(inputs=[b"RIFF" + np.zeros(3).tobytes(), np.zeros(9)], kernel="box")
+    cancelling = threading.Timer(0.3, real.cancel, [job])
+    cancelling.start()
+    seen = []
+    assert real.wait(job, on_progress=lambda now: seen.append(now.state)).state == "cancelled"
+    cancelling.join()
+    assert seen[-1] == "cancelled"
+    first, *_ = real.events(job)
+    assert first.id not in [event.id for event in real.events(job, after=first.id)]
+
+
+def test_a_lost_answer_makes_no_second_job(real: Client) -> None:
+    job = real.submit(inputs=[np.zeros(9)], kernel="box", idempotency_key="k")
+    assert real.submit(inputs=[np.zeros(9)], kernel="box", idempotency_key="k").id == job.id
+    with pytest.raises(InvalidInput, match="Idempotency-Key"):
+        real.submit(inputs=[np.zeros(9)], kernel="gaussian", idempotency_key="k")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"kernel": "box", "mode": "sam"}, r"^mode: .*given: sam; accepted: 'full', 'same'"),
+        ({"kernel": {"preset": "gaussian", "sigma": -1}}, "^kernel.*sigma"),
+        ({"kernel": "nonsense"}, "^kernel.*gaussian"),
+        ({"kernel": "box", "colour": 1}, "^colour"),
+        ({"kernel": "box", "mode": "sam", "boundary": "odd"}, "also boundary"),
+    ],
+)
+def test_refusals_name_the_field(real: Client, spec: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        real.submit(inputs=[np.zeros(9)], **spec)
+
+
+def test_the_rest(real: Client) -> None:
+    found = real.kinds()
+    assert [kind.name for kind in found.kinds] == ["convolve"]
+    assert found.kinds[0].schema_["properties"]["kernel"]
+    assert "gaussian" in [preset.name for preset in found.presets]
+    assert real.workers() == []

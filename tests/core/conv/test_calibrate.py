@@ -1,0 +1,98 @@
+"""Calibration: constants solved from runs, the table and its picture."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.conv import plan
+from core.conv.calibrate import Calibration, Row, calibrate, plot_crossover
+from core.conv.device import cpu
+from core.errors import Cancelled, Unavailable
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Calibration:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVQ_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        cpu.cache_clear()
+        result = calibrate(kernels=(3, 21), shape=(256, 256))
+        assert cpu() == result.device
+    cpu.cache_clear()
+    return result
+
+
+def test_constants_are_times(measured: Calibration) -> None:
+    device = measured.device
+    for table in (device.multiply_add, device.gemm, device.fft):
+        assert all(1e-14 < seconds < 1e-4 for seconds in table.values())
+    assert 1e-8 < device.call < 1e-3
+    # Python's integers are slower than the processor's.
+    assert device.multiply_add["object"] > device.multiply_add["float32"]
+
+
+def test_the_table(measured: Calibration) -> None:
+    text = str(measured)
+    assert measured.device.name in text
+    assert "3x3" in text
+    assert "21x21" in text
+    for row in measured.rows:
+        assert row.chosen in row.seconds
+        assert row.seconds[row.chosen] is not None
+    json.dumps(measured.to_dict())
+    assert Path(measured.to_dict()["path"]).exists()
+
+
+def test_the_picture(measured: Calibration, tmp_path: Path) -> None:
+    plot_crossover(measured, tmp_path / "crossover.png")
+    with Image.open(tmp_path / "crossover.png") as picture:
+        assert picture.format == "PNG"
+        assert np.asarray(picture.convert("L")).std() > 5
+
+
+def test_the_picture_needs_matplotlib(measured, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(Unavailable, match=r"convq\[plot\]"):
+        plot_crossover(measured, tmp_path / "crossover.png")
+
+
+@pytest.mark.parametrize(
+    ("direct", "fft", "crossover"),
+    [
+        ([1, 2, 3], [5, 5, 5], None),
+        ([1, 6, 9], [5, 5, 5], 5),
+        ([6, 1, 9], [5, 5, 5], 7),
+        ([6, 6, None], [5, 5, 5], 3),
+    ],
+)
+def test_crossover_is_where_the_fft_stays_ahead(direct, fft, crossover) -> None:
+    rows = tuple(
+        Row(k, {"direct": d, "fft-tiled": f, "fft-whole": None}, "direct")
+        for k, d, f in zip((3, 5, 7), direct, fft, strict=True)
+    )
+    result = Calibration(cpu(), (9, 9), rows, None)
+    assert result.crossover == crossover
+    assert ("direct is faster throughout" in str(result)) == (crossover is None)
+
+
+def test_a_check_stops_it() -> None:
+    def check() -> None:
+        raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        calibrate(kernels=(3,), shape=(32, 32), save=False, check=check)
+
+
+def test_predictions_are_of_the_right_order(measured: Calibration) -> None:
+    """A prediction made with measured constants is no more than tenfold off."""
+    row = measured.rows[1]
+    for name in ("direct", "fft-tiled", "fft-whole"):
+        if row.seconds[name] is None:
+            continue
+        predicted = plan(
+            (256, 256), (21, 21), dtype="float32", mode="same", method=name, device=measured.device
+        ).candidate.seconds
+        assert 0.05 < predicted / row.seconds[name] < 20
