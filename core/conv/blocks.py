@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from core.arrays import Array, is_on_gpu
 from core.conv.normal import NormalForm, Shape
 
 Check = Callable[[], None]
+Item = TypeVar("Item")
 
 
 # Below this, calls cost more than arithmetic however heavy the arithmetic is.
@@ -102,9 +104,9 @@ def workers_for(x: Array) -> int:
 
 
 def for_each(
-    work: Callable[[Block], None], items: Iterable[Block], check: Check, workers: int
+    work: Callable[[Item], None], items: Iterable[Item], check: Check, workers: int
 ) -> None:
-    """Call ``work`` on every block, ``workers`` at a time, and ``check`` between blocks.
+    """Call ``work`` on every item, ``workers`` at a time, and ``check`` between them.
 
     The calling thread is one of the workers, and ``check`` runs on it only; when it raises,
     blocks that have not begun are dropped, those that run are waited for, and the error goes on
@@ -152,7 +154,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-def _quietly(work: Callable[[Block], None], item: Block) -> None:
+def _quietly(work: Callable[[Item], None], item: Item) -> None:
     # NaN and overflow are results here, stated in the documentation; NumPy's warning state is
     # per thread, so it is set where the work is done.
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):

@@ -20,7 +20,7 @@ from core.conv.codegen.fft_complex import Complex, Vectors
 Source = Callable[["int | Value"], Complex]
 Sink = Callable[["int | Value", Complex], None]
 Leaf = Callable[["int | Value", list[Complex]], list[Complex]]
-"""Takes the first index of a part of the spectrum and its values; returns what takes their place."""
+"""Given the first index of a part of the spectrum and its values; returns what replaces them."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,7 @@ class Strip:
 
     def put(self, index: int | Value, value: Complex) -> None:
         """Store vector ``index``."""
-        self.vectors.store(
-            value, self.pointer, self.vectors.code.index((index, self.stride))
-        )
+        self.vectors.store(value, self.pointer, self.vectors.code.index((index, self.stride)))
 
 
 class Axis:

@@ -20,17 +20,17 @@ from typing import Any, Literal
 import numpy as np
 from llvmlite import ir
 
-from core.conv.codegen.emit import Emitter, Value
+from core.conv.codegen.emit import Emitter, Kind, Value
 from core.conv.codegen.fft_axis import Axis, Leaf, Sink, Source, Strip
 from core.conv.codegen.fft_complex import Complex, Vectors
 from core.conv.codegen.fft_window import RowWindow, lane_numbers
 from core.conv.codegen.target import Target
 
-Kind = Literal["convolve", "forward", "inverse"]
+Task = Literal["convolve", "forward", "inverse"]
 Shape = tuple[int, ...]
 
-PARAMETERS = ("pointer", "int", "pointer", "pointer", "pointer", "pointer")
-"""Of every tile kernel: tiles, turns, strides in bytes, spectrum, scratch, constants."""
+PARAMETERS: tuple[Kind, ...] = ("pointer", "integer", "pointer", "pointer", "pointer", "pointer")
+"""What tile kernels take: tiles, turns, strides in bytes, spectrum, scratch, constants."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def words(ndim: int) -> int:
 
 @lru_cache(maxsize=64)
 def tile_kernel(
-    target: Target, kind: Kind, dtype: str, tile: Shape, *, is_complex: bool
+    target: Target, task: Task, dtype: str, tile: Shape, *, is_complex: bool
 ) -> TileKernel:
     """Write a kernel that works on one tile after the other, a turn each.
 
@@ -87,7 +87,7 @@ def tile_kernel(
     ----------
     target : Target
         The processor.
-    kind : {"convolve", "forward", "inverse"}
+    task : {"convolve", "forward", "inverse"}
         ``forward`` reads inputs and leaves their spectrum in the scratch memory; ``inverse``
         takes a spectrum from there and writes outputs; ``convolve`` does both, and multiplies
         with the given spectrum in between.
@@ -103,11 +103,11 @@ def tile_kernel(
     TileKernel
         Its transforms are not scaled: a result is too large by the points of a tile.
     """
-    name = f"fft_{kind}_{'x'.join(map(str, tile))}"
+    name = f"fft_{task}_{'x'.join(map(str, tile))}"
     code = Emitter(target, name, PARAMETERS)
     writer = _Writer(code, dtype, tile, is_complex)
     with code.loop(0, code.arguments[1]) as turn:
-        writer.turn(turn, kind)
+        writer.turn(turn, task)
     return TileKernel(name, code.finish(), writer.vectors.constants)
 
 
@@ -125,11 +125,11 @@ class _Writer:
         self.axes.append(Axis(self.vectors, self.columns, across=True))
         self.numbers = lane_numbers(self.vectors)
 
-    def turn(self, turn: Value, kind: Kind) -> None:
+    def turn(self, turn: Value, task: Task) -> None:
         """Do one turn: one complex tile, or two real ones."""
         length, tiles = words(len(self.tile)), 1 if self.is_complex else 2
         heads = [self.code.index((turn, tiles * length), i * length) for i in range(tiles)]
-        forward, inverse = kind != "inverse", kind != "forward"
+        forward, inverse = task != "inverse", task != "forward"
         if len(self.tile) == 1:
             self._row(heads, [], forward=forward, inverse=inverse)
             return
@@ -143,7 +143,9 @@ class _Writer:
         if inverse:
             for axis in inner:
                 self._columns(axis, forward=False, inverse=True)
-            with self._indices([self._most_outputs(heads, a) for a in range(len(self.axes) - 1)]) as position:
+            with self._indices(
+                [self._most_outputs(heads, a) for a in range(len(self.axes) - 1)]
+            ) as position:
                 self._row(heads, position, forward=False, inverse=True)
 
     def _row(
@@ -180,9 +182,7 @@ class _Writer:
                 *((i, steps[a]) for i, a in zip(position, others, strict=True))
             )
             strip, spectrum = (
-                Strip(
-                    self.vectors, self.code.at(memory, self.vectors.dtype, offset), steps[axis]
-                )
+                Strip(self.vectors, self.code.at(memory, self.vectors.dtype, offset), steps[axis])
                 for memory in (self.scratch, self.spectrum)
             )
             leaf = self._product(spectrum) if forward and inverse else _unchanged
@@ -207,7 +207,7 @@ class _Writer:
             windows.append(self._window(self._word(head, 0), 0, position, exists))
         if self.is_complex:
             return lambda i: windows[0].load_complex(self.code.index((i, self.vector_elements)))
-        return lambda i: tuple(  # type: ignore[return-value]
+        return lambda i: tuple(
             window.load(self.code.index((i, self.vectors.lanes))) for window in windows
         )
 

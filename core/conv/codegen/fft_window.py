@@ -83,9 +83,7 @@ class RowWindow:
     def _mask(self, offset: int | Value) -> Value:
         # Unsigned, one comparison sees both ends; for what lies before the window wraps round.
         code = self._vectors.code
-        start = code.builder.trunc(
-            code.builder.sub(code.integer(offset), self._first), _LANE
-        )
+        start = code.builder.trunc(code.builder.sub(code.integer(offset), self._first), _LANE)
         numbers = code.builder.add(self._numbers, code.splat(start, self._vectors.lanes))
         return code.builder.icmp_unsigned("<", numbers, self._width)
 
