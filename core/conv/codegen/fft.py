@@ -16,13 +16,12 @@ from core.conv.codegen.fft_layout import Words, layout, placed, whole_tile
 from core.conv.codegen.fft_run import (
     RealArray,
     address,
-    tile_elements,
     tile_function,
     tile_memory,
     tiles_per_turn,
 )
 from core.conv.codegen.fft_spectrum import spectrum
-from core.conv.codegen.fft_tile import least_row, words
+from core.conv.codegen.fft_tile import least_row, tile_strides, words
 from core.conv.codegen.target import host
 from core.conv.device import Device
 from core.conv.normal import NormalForm, Shape, read
@@ -36,6 +35,10 @@ _TRIED = 4
 _CHUNK_SECONDS = 0.02
 # A smaller share of the work than this is not worth another thread, in seconds.
 _WORTH_A_THREAD = 4e-5
+# What a turn takes besides: limits and masks.
+_TURN_SECONDS = 3e-7
+# The second cache of a core.
+_CACHE_BYTES = 1 << 20
 # Turns whose tiles are copied and converted at a time.
 _STAGED_TURNS = 2
 # Pieces of work for each thread, so that all end at about the same time.
@@ -83,7 +86,7 @@ def cost(form: NormalForm, device: Device, how: Tiling) -> Cost:
         + (_CALLS + _SPECTRUM_CALLS * form.out_channels) * device.call
     )
     part = part_dtype(form)
-    tile_bytes = tile_elements(part, how.tile) * np.dtype(part).itemsize
+    tile_bytes = tile_strides(part, how.tile)[0] * np.dtype(part).itemsize
     staged = _STAGED_TURNS * 2 * tile_bytes
     listed = _turns(form, how) * 2 * words(form.ndim) * 8
     held = (form.out_channels + device.workers) * tile_bytes + device.workers * staged
@@ -208,8 +211,15 @@ def _turns(form: NormalForm, how: Tiling) -> int:
 
 
 def _turn_seconds(form: NormalForm, device: Device, tile: Shape) -> float:
-    points = math.prod(tile)
-    return device.fft_tile[part_dtype(form)] * points * math.log2(points)
+    # From a tile and its spectrum that fit the second cache on, it takes longer by a third for
+    # each doubling. A row is halved level by level, and stays in the cache for longer; but it
+    # needs a factor for each of its points.
+    points, part = math.prod(tile), part_dtype(form)
+    touched = 2 * tile_strides(part, tile)[0] * np.dtype(part).itemsize
+    row = len(tile) == 1
+    doublings = max(0.0, math.log2(touched / (_CACHE_BYTES * (4 if row else 1))))
+    factor = (1.4 if row else 1.0) * (1 + doublings / 3)
+    return _TURN_SECONDS + device.fft_tile[part] * factor * points * math.log2(points)
 
 
 def _outputs(form: NormalForm, tile: Shape) -> Shape:

@@ -12,8 +12,8 @@ from core.conv.codegen.fft_layout import Words
 from core.conv.codegen.fft_tile import (
     PARAMETERS,
     Task,
-    scratch_elements,
     tile_kernel,
+    tile_strides,
 )
 from core.conv.codegen.library import load
 from core.conv.codegen.target import host
@@ -61,21 +61,8 @@ def address(array: RealArray) -> int:
 
 
 def tile_memory(dtype: str, tile: Shape, count: int) -> RealArray:
-    """Return zeroed memory for ``count`` tiles, an array of shape ``(count, elements)``.
-
-    It begins with a cache line, and tiles do not begin in the same set of lines.
-    """
-    elements, item = tile_elements(dtype, tile), np.dtype(dtype).itemsize
+    """Return zeroed memory for ``count`` tiles, of shape ``(count, elements)``, on a cache line."""
+    elements, item = tile_strides(dtype, tile)[0], np.dtype(dtype).itemsize
     raw = np.zeros(count * elements * item + _LINE, np.uint8)
     skip = -address(raw) % _LINE
     return raw[skip : skip + count * elements * item].view(dtype).reshape(count, elements)
-
-
-def tile_elements(dtype: str, tile: Shape) -> int:
-    """Return the elements from one tile in memory to the next.
-
-    An odd number of cache lines, so that many tiles use all sets of the cache.
-    """
-    line = _LINE // np.dtype(dtype).itemsize
-    lines = -(-scratch_elements(host(), dtype, tile) // line)
-    return (lines | 1) * line

@@ -1,17 +1,15 @@
 """Circular convolution of tiles with a spectrum, read from one array and written to another.
 
-A tile's last axis lies along the registers: ``(..., rows, columns / lanes, 2, lanes)``, the parts
-of the complex numbers in turn, and one vector more at the end of a row, so that columns do not
-meet in the same lines of the cache. Rows are transformed while they are read and while they are
-written; the first axis goes forward, through the product, and back, column by column, without
-leaving the first cache. Of real input two tiles ride in one, as its real and imaginary parts: a
-real kernel keeps them apart.
+A tile's last axis lies along the registers: ``(..., columns / lanes, 2, lanes)``, the parts of
+the complex numbers in turn. Rows are transformed while they are read and while they are written;
+the first axis goes forward, through the product, and back, column by column, without leaving the
+first cache. Of real input two tiles ride in one, as its real and imaginary parts: a real kernel
+keeps them apart.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,6 +31,9 @@ PARAMETERS: tuple[Kind, ...] = ("pointer", "integer", "pointer", "pointer", "poi
 """What tile kernels take: tiles, turns, strides in bytes, spectrum, scratch, constants."""
 
 
+_LINE = 64
+
+
 @dataclass(frozen=True)
 class TileKernel:
     """A generated kernel and the constants that it takes.
@@ -52,15 +53,23 @@ class TileKernel:
     constants: np.ndarray[Any, Any]
 
 
-def row_elements(target: Target, dtype: str, tile: Shape) -> int:
-    """Return how many elements lie between the rows of a tile in scratch memory."""
-    lanes = target.lanes(np.dtype(dtype).itemsize)
-    return 2 * tile[-1] + (lanes if len(tile) > 1 else 0)
+def tile_strides(dtype: str, tile: Shape) -> tuple[int, ...]:
+    """Return the elements from one tile to the next in scratch memory, then along its axes.
 
+    Along the last axis that is a complex number's two parts. Every stride but that one is an odd
+    number of cache lines: what lies a power of two apart meets in few sets of the cache.
 
-def scratch_elements(target: Target, dtype: str, tile: Shape) -> int:
-    """Return how many elements of scratch memory a tile takes."""
-    return math.prod(tile[:-1]) * row_elements(target, dtype, tile)
+    Examples
+    --------
+    >>> tile_strides("float32", (8, 64)), tile_strides("float32", (64,))
+    ((1168, 144, 2), (144, 2))
+    """
+    line = _LINE // np.dtype(dtype).itemsize
+    strides = [2]
+    for n in reversed(tile):
+        lines = -(-n * strides[0] // line)
+        strides.insert(0, (lines | 1) * line)
+    return tuple(strides)
 
 
 def least_row(target: Target, dtype: str) -> int:
@@ -118,9 +127,10 @@ class _Writer:
         self.vectors = Vectors(code, dtype, table)
         self.tile = tile
         self.is_complex = is_complex
-        self.row_elements = row_elements(code.target, dtype, tile)
-        self.vector_elements = 2 * self.vectors.lanes
         self.columns = tile[-1] // self.vectors.lanes
+        self.vector_elements = 2 * self.vectors.lanes
+        # From one vector to the next, along each axis.
+        self.steps = [*tile_strides(dtype, tile)[1:-1], self.vector_elements]
         self.axes = [Axis(self.vectors, n, across=False) for n in tile[:-1]]
         self.axes.append(Axis(self.vectors, self.columns, across=True))
         self.numbers = lane_numbers(self.vectors)
@@ -151,19 +161,7 @@ class _Writer:
     def _row(
         self, heads: list[Value], position: list[Value], *, forward: bool, inverse: bool
     ) -> None:
-        offset = self.code.integer(0)
-        for n, i in zip(self.tile[:-1], position, strict=True):
-            offset = self.code.index((offset, n), i)
-        strip, spectrum = (
-            Strip(
-                self.vectors,
-                self.code.at(
-                    memory, self.vectors.dtype, self.code.index((offset, self.row_elements))
-                ),
-                self.vector_elements,
-            )
-            for memory in (self.scratch, self.spectrum)
-        )
+        strip, spectrum = self._strips(len(position), enumerate(position))
         source = self._source(heads, position) if forward else None
         sink = self._sink(heads, position) if inverse else None
         leaf = self._product(spectrum) if forward and inverse else _unchanged
@@ -172,21 +170,22 @@ class _Writer:
         )
 
     def _columns(self, axis: int, *, forward: bool, inverse: bool) -> None:
+        others = [a for a in range(len(self.axes)) if a != axis]
         lengths = [*self.tile[:-1], self.columns]
-        steps = [
-            math.prod(self.tile[a + 1 : -1]) * self.row_elements for a in range(len(self.axes) - 1)
-        ] + [self.vector_elements]
-        others = [a for a in range(len(lengths)) if a != axis]
         with self._indices([lengths[a] for a in others]) as position:
-            offset = self.code.index(
-                *((i, steps[a]) for i, a in zip(position, others, strict=True))
-            )
-            strip, spectrum = (
-                Strip(self.vectors, self.code.at(memory, self.vectors.dtype, offset), steps[axis])
-                for memory in (self.scratch, self.spectrum)
-            )
+            strip, spectrum = self._strips(axis, zip(others, position, strict=True))
             leaf = self._product(spectrum) if forward and inverse else _unchanged
             self.axes[axis].transform(strip, leaf, forward=forward, inverse=inverse)
+
+    def _strips(self, axis: int, position: Iterable[tuple[int, Value]]) -> tuple[Strip, Strip]:
+        # Of the tile and of the spectrum, along an axis, at a position in the other axes.
+        offset = self.code.index(*((i, self.steps[other]) for other, i in position))
+        pointers = (
+            self.code.at(memory, self.vectors.dtype, offset)
+            for memory in (self.scratch, self.spectrum)
+        )
+        tile, spectrum = (Strip(self.vectors, p, self.steps[axis]) for p in pointers)
+        return tile, spectrum
 
     def _product(self, spectrum: Strip) -> Leaf:
         def leaf(base: int | Value, values: list[Complex]) -> list[Complex]:
