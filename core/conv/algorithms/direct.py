@@ -1,10 +1,11 @@
 """Direct convolution: every tap, block by block in the cache.
 
-One channel to one channel, a block accumulates ``tap * shifted input`` for each tap. With many
-channels the shifted inputs of a block are gathered into a matrix and one matrix product serves
-all taps, input channels and output channels (K. Chellapilla et al., "High performance
-convolutional neural networks for document processing", 2006); the matrix is as large as a cache,
-never as the input times the taps.
+Generated kernels compute it where there are any for the problem (`core.conv.codegen`), NumPy
+otherwise. With NumPy, one channel to one channel, a block accumulates ``tap * shifted input`` for
+each tap. With many channels the shifted inputs of a block are gathered into a matrix and one
+matrix product serves all taps, input channels and output channels (K. Chellapilla et al., "High
+performance convolutional neural networks for document processing", 2006); the matrix is as large
+as a cache, never as the input times the taps.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import math
 from typing import Literal
 
 from core.arrays import Array, array_module
+from core.conv import codegen
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each, workers_for
-from core.conv.device import Device
+from core.conv.device import Device, device_of
 from core.conv.normal import NormalForm, Shape, read
 
 # Large enough that threads seldom meet at Python's lock, small enough for the caches.
@@ -36,6 +38,15 @@ def refuses(form: NormalForm) -> str | None:
 
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """Count multiply-adds, and the calls and copies around them."""
+    if _is_generated(form, device):
+        from core.conv.codegen import single
+
+        return single.cost(form, device, memory_cap)
+    return numpy_cost(form, device)
+
+
+def numpy_cost(form: NormalForm, device: Device) -> Cost:
+    """Return the cost of `numpy_run`."""
     size, images = _blocking(form)
     count = block_count(form, size, images)
     if _uses_gemm(form):
@@ -85,6 +96,16 @@ def run(
     memory_cap: int | None,
 ) -> None:
     """Fill ``out`` block by block; see `core.conv.algorithm.Run`."""
+    if _is_generated(form, device_of(x)):
+        from core.conv.codegen import single
+
+        single.run(form, x, w, out, check=check, memory_cap=memory_cap)
+    else:
+        numpy_run(form, x, w, out, check)
+
+
+def numpy_run(form: NormalForm, x: Array, w: Array, out: Array, check: Check) -> None:
+    """Fill ``out`` with the operations of the array module."""
     size, images = _blocking(form)
     # The matrix product brings threads of its own.
     compute, workers = (_multiply, 1) if _uses_gemm(form) else (_accumulate, workers_for(x))
@@ -158,6 +179,14 @@ def _multiply(form: NormalForm, inputs: Array, w: Array, out: Array) -> None:
         matrix = w[rows].reshape(per_group, -1)
         columns = gathered.reshape(images, channels * form.taps, -1)
         out[:, rows] = xp.matmul(matrix, columns).reshape(images, per_group, *size)
+
+
+def _is_generated(form: NormalForm, device: Device) -> bool:
+    if device.kind != "cpu" or not codegen.available():
+        return False
+    from core.conv.codegen import single
+
+    return single.supports(form)
 
 
 def _uses_gemm(form: NormalForm) -> bool:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from core.conv.codegen.emit import Emitter, Kind, Value
 from core.conv.codegen.library import load
@@ -55,7 +55,7 @@ class Spec:
     height: int | None
 
 
-@lru_cache(maxsize=1024)
+@cache
 def kernel(spec: Spec) -> Callable[..., None]:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
     return load(source(spec, host()), "direct", PARAMETERS)
@@ -84,17 +84,16 @@ def source(spec: Spec, target: Target) -> str:
     x_depth, x_row, x_step, planes, x_plane, out_plane, rows, out_row, columns = rest
     tile = _Tile(code, spec, weights, (depth, height, width), (x_depth, x_row, x_step))
     span = spec.vectors * spec.lanes
-    with code.loop(0, planes) as plane:
-        with code.loop(0, rows, spec.rows) as unclipped_row:
-            row = code.minimum(unclipped_row, code.index(rows, -spec.rows))
-            source_row = code.index((plane, x_plane), (row, x_row))
-            target_row = code.index((plane, out_plane), (row, out_row))
-            with code.loop(0, columns, span) as unclipped_column:
-                column = code.minimum(unclipped_column, code.index(columns, -span))
-                sums = tile.compute(code.at(x, spec.storage, code.index(source_row, column)))
-                corner = code.at(out, spec.dtype, code.index(target_row, column))
-                for (r, v), vector in sums.items():
-                    code.store(vector, corner, code.index((out_row, r), v * spec.lanes))
+    with code.loop(0, planes) as plane, code.loop(0, rows, spec.rows) as unclipped_row:
+        row = code.minimum(unclipped_row, code.index(rows, -spec.rows))
+        source_row = code.index((plane, x_plane), (row, x_row))
+        target_row = code.index((plane, out_plane), (row, out_row))
+        with code.loop(0, columns, span) as unclipped_column:
+            column = code.minimum(unclipped_column, code.index(columns, -span))
+            sums = tile.compute(code.at(x, spec.storage, code.index(source_row, column)))
+            corner = code.at(out, spec.dtype, code.index(target_row, column))
+            for (r, v), vector in sums.items():
+                code.store(vector, corner, code.index((out_row, r), v * spec.lanes))
     return code.finish()
 
 

@@ -13,23 +13,23 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
 
+from core.conv.codegen.emit import Kind
 from core.conv.codegen.target import Target, host, machine
 from core.settings import Settings
 
 # LLVM's tables are per process, and its just-in-time linker wants one caller at a time.
-_LOCK = threading.Lock()
+_LOCK = threading.RLock()
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-@lru_cache(maxsize=1024)
-def load(ir: str, name: str, parameters: tuple[str, ...]) -> Callable[..., None]:
+def load(ir: str, name: str, parameters: tuple[Kind, ...]) -> Callable[..., None]:
     """Return the function ``name`` of a module for this machine's processor.
 
     Parameters
@@ -52,17 +52,23 @@ def load(ir: str, name: str, parameters: tuple[str, ...]) -> Callable[..., None]
     >>> code = Emitter(host(), "nothing", ("integer",))
     >>> load(code.finish(), "nothing", ("integer",))(1)
     """
-    machine_code = compiled(ir, host())
+    # Several threads ask for the same kernel at once: one compiles, the others wait.
     with _LOCK:
-        # A name of its own for each module: libraries share one linker.
-        library = f"{name}-{hashlib.sha256(machine_code).hexdigest()}"
-        linked = (
-            llvm.JITLibraryBuilder()
-            .add_object_img(machine_code)
-            .export_symbol(name)
-            .link(_linker(), library)
-        )
-        _LOADED.append(linked)
+        return _function(ir, name, parameters)
+
+
+@cache
+def _function(ir: str, name: str, parameters: tuple[Kind, ...]) -> Callable[..., None]:
+    machine_code = compiled(ir, host())
+    # A name of its own for each module: libraries share one linker.
+    library = f"{name}-{hashlib.sha256(ir.encode()).hexdigest()}"
+    linked = (
+        llvm.JITLibraryBuilder()
+        .add_object_img(machine_code)
+        .export_symbol(name)
+        .link(_linker(), library)
+    )
+    _LOADED.append(linked)
     kinds = [ctypes.c_void_p if kind == "pointer" else ctypes.c_int64 for kind in parameters]
     return ctypes.CFUNCTYPE(None, *kinds)(linked[name])
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from core.conv import ALGORITHMS, conv, convolve, plan
+from core.conv.blocks import cores
 from core.errors import AlgorithmRefused, Cancelled, TooLarge
 
 FAST = [algorithm.name for algorithm in ALGORITHMS if algorithm.name != "reference"]
@@ -114,11 +115,12 @@ def test_a_check_that_raises_stops_the_work(picture, name: str) -> None:
         x, axes = np.stack([picture[:300, :300]] * 4), (1, 2)
     else:
         x, axes = picture, (0, 1)
-    before = threading.active_count()
+    # The pool of threads outlives a call; it never grows past the processors.
+    before = max(threading.active_count(), cores() + 1)
     with pytest.raises(Cancelled, match="stop"):
         convolve(x, w, "same", method=name, axes=axes, check=check)
     assert calls == 2
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 @pytest.mark.parametrize("name", ["direct", "separable", "fft-tiled"])
