@@ -31,7 +31,10 @@ PARAMETERS: tuple[Kind, ...] = ("pointer", "integer", "pointer", "pointer", "poi
 """What tile kernels take: tiles, turns, strides in bytes, spectrum, scratch, constants."""
 
 
+# Bytes of a line of the cache.
 _LINE = 64
+# How many rows before it is needed a row is fetched: long enough for main memory.
+_ROWS_AHEAD = 8
 
 
 @dataclass(frozen=True)
@@ -197,13 +200,8 @@ class _Writer:
         return leaf
 
     def _source(self, heads: list[Value], position: list[Value]) -> Source:
-        windows = []
-        for head in heads:
-            exists = [
-                (self._word(head, 2 + 3 * a), self._word(head, 3 + 3 * a))
-                for a in range(len(self.axes))
-            ]
-            windows.append(self._window(self._word(head, 0), 0, position, exists))
+        windows = self._inputs(heads, position)
+        self._prefetch(self._inputs(heads, self._ahead(position)), write=False)
         if self.is_complex:
             return lambda i: windows[0].load_complex(self.code.index((i, self.vector_elements)))
         return lambda i: tuple(
@@ -211,11 +209,8 @@ class _Writer:
         )
 
     def _sink(self, heads: list[Value], position: list[Value]) -> Sink:
-        zero = self.code.integer(0)
-        windows = []
-        for head in heads:
-            wanted = [(zero, self._word(head, 4 + 3 * a)) for a in range(len(self.axes))]
-            windows.append(self._window(self._word(head, 1), len(position), position, wanted))
+        windows = self._results(heads, position)
+        self._prefetch(self._results(heads, self._ahead(position)), write=True)
 
         def put(i: int | Value, value: Complex) -> None:
             if self.is_complex:
@@ -226,6 +221,44 @@ class _Writer:
 
         return put
 
+    def _inputs(self, heads: list[Value], position: list[Value]) -> list[RowWindow]:
+        return [
+            self._window(
+                self._word(head, 0),
+                0,
+                position,
+                [
+                    (self._word(head, 2 + 3 * a), self._word(head, 3 + 3 * a))
+                    for a in range(len(self.axes))
+                ],
+            )
+            for head in heads
+        ]
+
+    def _results(self, heads: list[Value], position: list[Value]) -> list[RowWindow]:
+        zero = self.code.integer(0)
+        return [
+            self._window(
+                self._word(head, 1),
+                len(position),
+                position,
+                [(zero, self._word(head, 4 + 3 * a)) for a in range(len(self.axes))],
+            )
+            for head in heads
+        ]
+
+    def _ahead(self, position: list[Value]) -> list[Value]:
+        # Rows lie on pages of their own, where no processor looks ahead by itself.
+        return [*position[:-1], *(self.code.index(i, _ROWS_AHEAD) for i in position[-1:])]
+
+    def _prefetch(self, windows: list[RowWindow], *, write: bool) -> None:
+        if len(self.tile) == 1:
+            return
+        step = _LINE // np.dtype(self.vectors.dtype).itemsize
+        for window in windows:
+            for offset in range(0, self.tile[-1] * (2 if self.is_complex else 1), step):
+                window.prefetch(offset, write=write)
+
     def _window(
         self,
         address: Value,
@@ -233,15 +266,19 @@ class _Writer:
         position: list[Value],
         limits: list[tuple[Value, Value]],
     ) -> RowWindow:
-        # A row that lies outside in another axis is an empty window.
+        # A row that lies outside in another axis is an empty window, at an address that exists:
+        # to see that nothing lies at one that does not takes a processor a hundred times as long.
         builder = self.code.builder
         parts = 2 if self.is_complex else 1
         first, last = (self.code.index((limit, parts)) for limit in limits[-1])
+        inside = ir.Constant(ir.IntType(1), 1)
         for axis, i in enumerate(position):
             address = self.code.index(address, (i, self._stride(stride + axis)))
             low, high = limits[axis]
-            last = builder.select(builder.icmp_signed(">=", i, low), last, first)
-            last = builder.select(builder.icmp_signed("<", i, high), last, first)
+            inside = builder.and_(inside, builder.icmp_signed(">=", i, low))
+            inside = builder.and_(inside, builder.icmp_signed("<", i, high))
+        last = builder.select(inside, last, first)
+        address = builder.select(inside, address, builder.ptrtoint(self.scratch, ir.IntType(64)))
         pointer = builder.inttoptr(address, ir.PointerType())
         return RowWindow(self.vectors, self.numbers, pointer, first, last)
 

@@ -53,13 +53,13 @@ class RowWindow:
         zeros = code.constant(0.0, self._vectors.dtype, lanes)
         alignment = ir.Constant(_LANE, np.dtype(self._vectors.dtype).itemsize)
         arguments = [self._at(offset), alignment, self._mask(offset), zeros]
-        return self._call("load", zeros.type, arguments, zeros.type)
+        return self._call(self._masked("load", zeros.type), zeros.type, arguments)
 
     def store(self, value: Value, offset: int | Value) -> None:
         """Store the elements of a vector that lie in the window, the first at ``offset``."""
         alignment = ir.Constant(_LANE, np.dtype(self._vectors.dtype).itemsize)
         arguments = [value, self._at(offset), alignment, self._mask(offset)]
-        self._call("store", ir.VoidType(), arguments, value.type)
+        self._call(self._masked("store", value.type), ir.VoidType(), arguments)
 
     def load_complex(self, offset: int | Value) -> Complex:
         """Load complex elements, whose parts alternate; all counts are of single parts."""
@@ -77,6 +77,11 @@ class RowWindow:
         self.store(code.shuffle(*value, mixed[:lanes]), offset)
         self.store(code.shuffle(*value, mixed[lanes:]), code.index(offset, lanes))
 
+    def prefetch(self, offset: int | Value, *, write: bool) -> None:
+        """Ask for the cache line at ``offset``, in the window or not."""
+        arguments = [self._at(offset)] + [ir.Constant(_LANE, n) for n in (int(write), 3, 1)]
+        self._call("llvm.prefetch.p0", ir.VoidType(), arguments)
+
     def _at(self, offset: int | Value) -> Value:
         return self._vectors.code.at(self._address, self._vectors.dtype, offset)
 
@@ -87,11 +92,13 @@ class RowWindow:
         numbers = code.builder.add(self._numbers, code.splat(start, self._vectors.lanes))
         return code.builder.icmp_unsigned("<", numbers, self._width)
 
-    def _call(self, name: str, result: ir.Type, arguments: list[Value], vector: ir.Type) -> Value:
-        module = self._vectors.code.builder.module
+    def _masked(self, name: str, vector: ir.Type) -> str:
         element = "f32" if self._vectors.dtype == "float32" else "f64"
-        full = f"llvm.masked.{name}.v{vector.count}{element}.p0"
-        function = module.globals.get(full) or ir.Function(
-            module, ir.FunctionType(result, [argument.type for argument in arguments]), full
+        return f"llvm.masked.{name}.v{vector.count}{element}.p0"
+
+    def _call(self, name: str, result: ir.Type, arguments: list[Value]) -> Value:
+        module = self._vectors.code.builder.module
+        function = module.globals.get(name) or ir.Function(
+            module, ir.FunctionType(result, [argument.type for argument in arguments]), name
         )
         return self._vectors.code.builder.call(function, arguments)
