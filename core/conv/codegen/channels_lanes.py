@@ -10,14 +10,12 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from core.conv.codegen import channels_transpose
 from core.conv.normal import NormalForm, Shape
 
 Table = np.ndarray[Any, np.dtype[np.int64]]
@@ -40,35 +38,60 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """What lies in the lanes: for each the image, and the first output of its patch."""
+class Bundles:
+    """What lies in the lanes of all bundles; lanes without a patch repeat the first one's.
 
-    images: tuple[int, ...]
-    corners: tuple[Shape, ...]
+    Parameters
+    ----------
+    images : array of shape (bundles, lanes)
+        The image of each lane.
+    corners : array of shape (bundles, lanes, axes)
+        The first output of each lane's patch.
+    """
+
+    images: Table
+    corners: Table
 
 
-def bundles(form: NormalForm, cut: Cut, lanes: int) -> Iterator[Bundle]:
-    """Yield all bundles; the last ones may have fewer patches than there are lanes.
+@lru_cache(maxsize=256)
+def bundles(form: NormalForm, cut: Cut, lanes: int) -> Bundles:
+    """Return all bundles.
 
     Examples
     --------
     >>> form = NormalForm(3, 1, 1, 1, (9,), (1,), (0,), (9,), (1,), (1,), "float32")
-    >>> [b.images for b in bundles(form, Cut((9,), True), 2)]
-    [(0, 1), (2,)]
-    >>> [b.corners for b in bundles(form, Cut((5,), False), 4)]
-    [((0,), (4,), (0,), (4,)), ((0,), (4,))]
+    >>> bundles(form, Cut((9,), True), 2).images.tolist()
+    [[0, 1], [2, 2]]
+    >>> bundles(form, Cut((5,), False), 4).corners[..., 0].tolist()
+    [[0, 4, 0, 4], [0, 4, 0, 0]]
     """
-    corners = _corners(form.out, cut.size)
+    axes = [
+        [min(i, n - m) for i in range(0, n, m)] for n, m in zip(form.out, cut.size, strict=True)
+    ]
+    corners = np.array(list(itertools.product(*axes)), np.int64)
     if cut.by_image:
-        for first in range(0, form.batch, lanes):
-            images = tuple(range(first, min(first + lanes, form.batch)))
-            for corner in corners:
-                yield Bundle(images, (corner,) * len(images))
-        return
-    patches = list(itertools.product(range(form.batch), corners))
-    for first in range(0, len(patches), lanes):
-        images, corner_of = zip(*patches[first : first + lanes], strict=True)
-        yield Bundle(images, corner_of)
+        blocks = filled(np.arange(form.batch), lanes)
+        images = np.repeat(blocks, len(corners), axis=0)
+        places = np.tile(np.arange(len(corners)), len(blocks))
+        return Bundles(images, np.repeat(corners[places, None], lanes, axis=1))
+    patches = filled(np.arange(form.batch * len(corners)), lanes)
+    return Bundles(patches // len(corners), corners[patches % len(corners)])
+
+
+def filled(numbers: Table, lanes: int) -> Table:
+    """Return numbers in rows of as many as there are lanes, the last one filled with its first.
+
+    Examples
+    --------
+    >>> filled(np.arange(5), 3).tolist()
+    [[0, 1, 2], [3, 4, 3]]
+    """
+    rows = numbers[: len(numbers) // lanes * lanes].reshape(-1, lanes)
+    left = numbers[rows.size :]
+    if not left.size:
+        return rows
+    last = np.concatenate([left, np.repeat(left[:1], lanes - left.size)])
+    return np.concatenate([rows, last[None]])
 
 
 def bundle_count(form: NormalForm, cut: Cut, lanes: int) -> int:
@@ -77,12 +100,6 @@ def bundle_count(form: NormalForm, cut: Cut, lanes: int) -> int:
     if cut.by_image:
         return -(-form.batch // lanes) * patches
     return -(-form.batch * patches // lanes)
-
-
-def addresses(array: np.ndarray[Any, Any], offsets: list[int], lanes: int) -> Table:
-    """Return an address per lane; those without an offset (in elements) share the first one's."""
-    filled = np.array(offsets + offsets[:1] * (lanes - len(offsets)), np.int64)
-    return array.ctypes.data + filled * array.itemsize
 
 
 @dataclass(frozen=True)
@@ -146,42 +163,18 @@ def runs(strides: Shape, sizes: Shape, first: Shape, span: Shape, lanes: int) ->
     return Runs(table, length // lanes, length % lanes, whole)
 
 
-def gather(
-    array: np.ndarray[Any, Any], places: Table, box: Runs, vectors: np.ndarray[Any, Any]
-) -> None:
-    """Fill ``vectors`` with a box of every lane, zeros where it lies outside."""
-    if not box.whole:
-        vectors.fill(0)
-    move = channels_transpose.kernel("gather", vectors.dtype.name, box.tail, array.dtype.name)
-    _move(move, places, box, vectors)
-
-
-def scatter(places: Table, box: Runs, vectors: np.ndarray[Any, Any]) -> None:
-    """Write ``vectors`` to a box of every lane."""
-    move = channels_transpose.kernel("scatter", vectors.dtype.name, box.tail)
-    _move(move, places, box, vectors)
-
-
-def _move(move: Any, places: Table, box: Runs, vectors: np.ndarray[Any, Any]) -> None:
-    move(
-        places.ctypes.data, box.table.ctypes.data, vectors.ctypes.data, len(box.table), box.squares
-    )
-
-
 _SCRATCH = threading.local()
 _LINE_BYTES = 64
 
 
 def scratch(role: str, shape: Shape, dtype: str) -> np.ndarray[Any, Any]:
     """Return an array of this thread's own, on a cache line; the role's last one is reused."""
-    needed = math.prod(shape) * np.dtype(dtype).itemsize + _LINE_BYTES
     held: dict[str, np.ndarray[Any, Any]] = _SCRATCH.__dict__
-    if role not in held or held[role].nbytes < needed:
-        held[role] = np.empty(needed, np.uint8)
-    start = -held[role].ctypes.data % _LINE_BYTES
-    return held[role][start : start + needed - _LINE_BYTES].view(dtype).reshape(shape)
-
-
-def _corners(out: Shape, size: Shape) -> list[Shape]:
-    axes = [[min(i, n - m) for i in range(0, n, m)] for n, m in zip(out, size, strict=True)]
-    return list(itertools.product(*axes))
+    last = held.get(role)
+    if last is not None and last.shape == shape and last.dtype == dtype:
+        return last
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(size + _LINE_BYTES, np.uint8)
+    start = -memory.ctypes.data % _LINE_BYTES
+    held[role] = memory[start : start + size].view(dtype).reshape(shape)
+    return held[role]

@@ -86,9 +86,7 @@ def source(tile: Tile, target: Target) -> str:
         with code.loop(0, panels) as p:
             blocks = code.builder.sdiv(p, code.integer(per_block))
             within = code.builder.srem(p, code.integer(per_block))
-            panel = code.at(
-                weights, tile.dtype, code.index((blocks, block), (within, tile.panel))
-            )
+            panel = code.at(weights, tile.dtype, code.index((blocks, block), (within, tile.panel)))
             first = code.index((code.index((p, tile.panel)), channel), target_place)
             corner = code.at(out, tile.dtype, first)
             spots = [
@@ -106,9 +104,7 @@ def source(tile: Tile, target: Target) -> str:
                     for v in range(tile.vectors)
                 ]
                 for o in range(tile.panel):
-                    weight = code.broadcast(
-                        panel, tile.dtype, lanes, code.index((step, lanes), o)
-                    )
+                    weight = code.broadcast(panel, tile.dtype, lanes, code.index((step, lanes), o))
                     for v, vector in enumerate(vectors):
                         i = o * tile.vectors + v
                         sums[i] = code.fma(weight, vector, sums[i])
@@ -150,14 +146,16 @@ def best_tile(
             if panel * vectors + vectors + 2 > target.registers and (panel, vectors) != (1, 1):
                 break
             done = -(-width // vectors) * vectors * -(-channels // panel) * panel
-            share = width * channels / done * _share(panel, vectors)
+            share = panel * vectors / 2 / cycles(panel, vectors) * width * channels / done
             found.append((share, vectors, Tile(dtype, lanes, panel, vectors, stride)))
     share, _, tile = max(found, key=lambda entry: entry[:2])
     return tile, share
 
 
-def _share(panel: int, vectors: int) -> float:
-    # Two multiply-adds and two loads begin in a cycle, a multiply-add takes four, and a step has
-    # an offset to load and a loop to run.
-    products, loads = panel * vectors / 2, (panel + vectors + 1) / 2
-    return products / (max(products, loads, 4.0) + 0.5)
+def cycles(a: int, b: int) -> float:
+    """Return the cycles of a step: ``a * b`` products of as many vectors and weights.
+
+    Two multiply-adds and two loads begin in a cycle, a multiply-add takes four, and a step has a
+    loop to run.
+    """
+    return max(a * b / 2, (a + b + 1) / 2, 4.0) + 0.5

@@ -26,7 +26,7 @@ from core.conv.codegen.emit import Emitter, Kind, Value
 from core.conv.codegen.library import load
 from core.conv.codegen.target import Target, host
 
-PARAMETERS: tuple[Kind, ...] = ("pointer", "pointer", "pointer", "integer", "integer")
+PARAMETERS: tuple[Kind, ...] = ("pointer",) * 3 + ("integer",) * 3
 # Processors shuffle two registers within parts of this size, or else whole parts.
 _PART_BYTES = 16
 
@@ -55,7 +55,8 @@ def source(
     - a table of runs: for each, how many elements it begins after its lane's address, and how
       many its first vector lies after the first of all;
     - the address of the vectors;
-    - the number of runs, and how many whole squares each has.
+    - the number of runs, and how many whole squares each has;
+    - how many elements to add to every lane's address.
 
     Parameters
     ----------
@@ -76,12 +77,12 @@ def source(
     True
     """
     code = Emitter(target, direction, PARAMETERS)
-    places, runs, vectors, count, squares = code.arguments
+    places, runs, vectors, count, squares, skipped = code.arguments
     lanes = target.lanes(np.dtype(dtype).itemsize)
     square = _Square(code, places, vectors, dtype, element or dtype, lanes)
     move = square.gather if direction == "gather" else square.scatter
     with code.loop(0, count) as run:
-        begin = integer_at(code, runs, code.index((run, 2)))
+        begin = code.index(integer_at(code, runs, code.index((run, 2))), skipped)
         first = integer_at(code, runs, code.index((run, 2), 1))
         with code.loop(0, squares) as s:
             move(code.index(begin, (s, lanes)), code.index(first, (s, lanes * lanes)), lanes)
@@ -132,8 +133,8 @@ def _halves(lanes: int, part: int, distance: int) -> tuple[list[int], list[int]]
                     target += range(at, at + distance)
                     target += range(lanes + at, lanes + at + distance)
         return low, high
-    parts = [list(range(start, start + part)) for start in range(0, 2 * lanes, part)]
-    return sum(parts[::2], []), sum(parts[1::2], [])
+    even = [i for i in range(2 * lanes) if i // part % 2 == 0]
+    return even, [i + part for i in even]
 
 
 class _Square:
@@ -195,6 +196,8 @@ class _Square:
     def _widened(self, vector: Value, lanes: int) -> Value:
         # The lanes that are added hold anything; they are never stored.
         n = vector.type.count
-        return vector if n == lanes else self.code.shuffle(
-            vector, vector, [*range(n), *[0] * (lanes - n)]
+        return (
+            vector
+            if n == lanes
+            else self.code.shuffle(vector, vector, [*range(n), *[0] * (lanes - n)])
         )

@@ -1,0 +1,198 @@
+"""Bundles between memory and scratch: gather the inputs of a bundle, scatter its outputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from core.conv.codegen import channels_transpose
+from core.conv.codegen.channels_lanes import Cut, Runs, Table, bundle_count, bundles, runs
+from core.conv.codegen.target import host
+from core.conv.normal import NormalForm, Shape, read
+
+# Dtypes of inputs that are converted while they are gathered; others are converted before.
+_ELEMENTS = ("float16", "float32", "float64", "uint8", "int8", "uint16", "int16", "int32")
+
+Real = np.ndarray[Any, np.dtype[Any]]
+
+
+def readable(form: NormalForm, x: Real, cut: Cut) -> tuple[Real, NormalForm]:
+    """Return ``x`` as it can be gathered, and the problem with it.
+
+    Patches of different places must all lie inside of it; rows must lie in one piece, and be of a
+    dtype that is converted on the way.
+    """
+    if not cut.by_image and _sticks_out(form):
+        x = read(x, form.first_input((0,) * form.ndim), form.span, x.dtype.name)
+        form = replace(form, spatial=form.span, start=form.reach)
+    if x.dtype.name not in _ELEMENTS or not x.dtype.isnative:
+        x = x.astype(form.dtype)
+    if x.strides[-1] != x.itemsize or any(s % x.itemsize for s in x.strides):
+        x = np.ascontiguousarray(x)
+    return x, form
+
+
+class Gather:
+    """Brings the inputs of a bundle into lanes, as ``(channel, *positions, lane)``.
+
+    Parameters
+    ----------
+    form : NormalForm
+        The problem, as `readable` returns it.
+    cut : Cut
+        How it is cut into bundles.
+    x : array
+        What `readable` returned.
+    origins : array of shape (batch,), optional
+        Where images begin in ``x``, in elements; by default one after another along axis 0.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the vectors of a bundle.
+    """
+
+    def __init__(self, form: NormalForm, cut: Cut, x: Real, origins: Table | None = None) -> None:
+        lanes = host().lanes(form.itemsize)
+        strides = tuple(s // x.itemsize for s in x.strides)
+        plan = bundles(form, cut, lanes)
+        begins = plan.images * strides[0] if origins is None else origins[plan.images]
+        firsts = plan.corners * np.array(form.stride) + np.array(form.start) - np.array(form.reach)
+        if cut.by_image:
+            # The same patch of all images: what lies outside is the same for all lanes.
+            corners = firsts[: bundle_count(replace(form, batch=1), cut, lanes), 0].tolist()
+        else:
+            begins = begins + firsts @ np.array(strides[2:])
+            corners = [[0] * form.ndim]
+        sizes, span = ((form.group_channels, *n) for n in (form.spatial, form.span_of(cut.size)))
+        self.shape: Shape = (*span, lanes)
+        self._boxes = [runs(strides[1:], sizes, (0, *c), span, lanes) for c in corners]
+        self._places = x.ctypes.data + begins * x.itemsize
+        self._channel = strides[1]
+        self._kernels = {
+            box.tail: channels_transpose.kernel("gather", form.dtype, box.tail, x.dtype.name)
+            for box in self._boxes
+        }
+
+    def __call__(self, bundle: int, channel: int, vectors: Real) -> None:
+        """Fill ``vectors`` from ``channel`` on, with zeros where they lie outside of ``x``."""
+        box = self._boxes[bundle % len(self._boxes)]
+        if not box.whole:
+            vectors.fill(0)
+        _move(self._kernels[box.tail], self._places[bundle], box, vectors, channel * self._channel)
+
+
+class Scatter:
+    """Brings vectors ``(channel, *positions, lane)`` back to the bundle's places in ``out``.
+
+    Parameters
+    ----------
+    form : NormalForm
+        The problem.
+    cut : Cut
+        How it is cut into bundles.
+    out : array
+        With neighbours along its last axis side by side.
+    """
+
+    def __init__(self, form: NormalForm, cut: Cut, out: Real) -> None:
+        self._lanes = host().lanes(form.itemsize)
+        self._strides = tuple(s // out.itemsize for s in out.strides)
+        plan = bundles(form, cut, self._lanes)
+        begins = plan.images * self._strides[0] + plan.corners @ np.array(self._strides[2:])
+        self._places = out.ctypes.data + begins * out.itemsize
+        self._out, self._size = form.out, cut.size
+        self._box(1)
+
+    def __call__(self, bundle: int, channel: int, count: int, vectors: Real) -> None:
+        """Write ``count`` channels, from ``channel`` on."""
+        box = self._box(count)
+        move = channels_transpose.kernel("scatter", vectors.dtype.name, box.tail)
+        _move(move, self._places[bundle], box, vectors, channel * self._strides[1])
+
+    def _box(self, count: int) -> Runs:
+        inside, span = (count, *self._out), (count, *self._size)
+        return runs(self._strides[1:], inside, (0,) * len(span), span, self._lanes)
+
+
+def _move(move: Callable[..., None], places: Table, box: Runs, vectors: Real, skipped: int) -> None:
+    table = box.table
+    move(
+        places.ctypes.data,
+        table.ctypes.data,
+        vectors.ctypes.data,
+        len(table),
+        box.squares,
+        skipped,
+    )
+
+
+def packed(w: Real, channels: Table, dtype: str) -> Real:
+    """Return the kernels of the given channels as ``(value of the kernel, lane)``.
+
+    Parameters
+    ----------
+    w : array
+        Kernels ``(channel, ...)``, oriented for convolution; the result is not.
+    channels : array of shape (blocks, lanes)
+        Which channel's kernel goes where.
+    dtype : str
+        Dtype of the result, ``(blocks, values, lanes)``.
+    """
+    ahead = np.ascontiguousarray(
+        w[(slice(None), slice(None), *(slice(None, None, -1),) * (w.ndim - 2))]
+    )
+    lanes, values = channels.shape[1], ahead[0].size
+    box = runs((1,), (values,), (0,), (values,), lanes)
+    places = ahead.ctypes.data + channels * ahead.strides[0]
+    vectors = np.empty((len(channels), values, lanes), dtype)
+    move = channels_transpose.kernel("gather", dtype, box.tail, ahead.dtype.name)
+    for block, place in zip(vectors, places, strict=True):
+        _move(move, place, box, block, 0)
+    return vectors
+
+
+def padded_bytes(form: NormalForm, cut: Cut) -> int:
+    """Return the bytes of the copy with zeros around that patches of different places need."""
+    if cut.by_image or not _sticks_out(form):
+        return 0
+    return form.batch * form.in_channels * math.prod(form.span) * form.itemsize
+
+
+def patch_sizes(n: int) -> list[int]:
+    """Return lengths of patches that leave little over: an axis cut into equal parts.
+
+    Examples
+    --------
+    >>> patch_sizes(7)
+    [1, 2, 3, 4, 7]
+    """
+    return sorted({-(-n // parts) for parts in range(1, n + 1)})
+
+
+def pitches(shape: Shape, lanes: int) -> Shape:
+    """Return how far neighbours along each axis of vectors of ``shape`` are apart."""
+    return tuple(math.prod(shape[axis + 1 :]) * lanes for axis in range(len(shape)))
+
+
+def distances(steps: list[tuple[int, int]]) -> Table:
+    """Return the sums of all multiples of the given steps, below the given counts, in order.
+
+    Examples
+    --------
+    >>> distances([(2, 10), (3, 1)]).tolist()
+    [0, 1, 2, 10, 11, 12]
+    """
+    total = np.zeros(1, np.int64)
+    for count, step in steps:
+        total = np.add.outer(total, np.arange(count, dtype=np.int64) * step).ravel()
+    return total
+
+
+def _sticks_out(form: NormalForm) -> bool:
+    first = form.first_input((0,) * form.ndim)
+    return any(f < 0 or f + m > n for f, m, n in zip(first, form.span, form.spatial, strict=True))
