@@ -10,10 +10,11 @@ import math
 from dataclasses import replace
 
 from core.arrays import Array, array_module
+from core.conv import codegen
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.algorithms.direct import accumulate, idle_factor
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each, workers_for
-from core.conv.device import Device
+from core.conv.device import Device, device_of
 from core.conv.lowrank import Term, terms, tolerance
 from core.conv.normal import NormalForm, Shape, read
 from core.errors import AlgorithmRefused
@@ -40,6 +41,10 @@ def refuses(form: NormalForm) -> str | None:
 
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """Count the multiply-adds of every pass, halo included, and the calls around them."""
+    if _is_generated(form, device):
+        from core.conv.codegen import separable
+
+        return separable.cost(form, device, memory_cap)
     size, images = _blocking(form)
     count = block_count(form, size, images)
     work = calls = 0
@@ -74,6 +79,11 @@ def run(
     xp = array_module(x)
     per_group = form.out_channels // form.groups
     split = [_terms(form, w[o, 0]) for o in range(form.out_channels)]
+    if _is_generated(form, device_of(x)):
+        from core.conv.codegen import separable
+
+        separable.run(form, x, split, out, check=check, memory_cap=memory_cap)
+        return
     axes = _axes(form)
 
     def work(block: Block) -> None:
@@ -94,6 +104,14 @@ def run(
                     target += part
 
     for_each(work, blocks(form, *_blocking(form)), check, workers_for(x))
+
+
+def _is_generated(form: NormalForm, device: Device) -> bool:
+    if device.kind != "cpu" or not codegen.available():
+        return False
+    from core.conv.codegen import separable
+
+    return separable.supports(form)
 
 
 def _terms(form: NormalForm, kernel: Array) -> tuple[Term, ...]:

@@ -19,6 +19,9 @@ from core.conv.codegen.target import Target
 Value: TypeAlias = Any
 """A value of the generated program: an ``llvmlite.ir.Value``."""
 
+Integer: TypeAlias = "int | Value"
+"""A number known now, or in the generated program."""
+
 Kind: TypeAlias = Literal["pointer", "integer"]
 """What a kernel takes: an address or a 64-bit integer."""
 
@@ -95,16 +98,16 @@ class Emitter:
 
     # Integers
 
-    def integer(self, value: int | Value) -> Value:
+    def integer(self, value: Integer) -> Value:
         """Return a Python integer as a constant; a value is returned as it is."""
         return ir.Constant(_INT, value) if isinstance(value, int) else value
 
-    def minimum(self, a: int | Value, b: int | Value) -> Value:
+    def minimum(self, a: Integer, b: Integer) -> Value:
         """Return the smaller of two signed integers."""
         a, b = self.integer(a), self.integer(b)
         return self.builder.select(self.builder.icmp_signed("<", a, b), a, b)
 
-    def index(self, *terms: int | Value | tuple[int | Value, int | Value]) -> Value:
+    def index(self, *terms: Integer | tuple[Integer, Integer]) -> Value:
         """Return a sum of integers and of products of two, constants folded.
 
         Examples
@@ -133,9 +136,9 @@ class Emitter:
     @contextmanager
     def loop(
         self,
-        start: int | Value,
-        stop: int | Value,
-        step: int | Value = 1,
+        start: Integer,
+        stop: Integer,
+        step: Integer = 1,
         *,
         carried: list[Value] | None = None,
     ) -> Iterator[Value]:
@@ -182,7 +185,7 @@ class Emitter:
 
     # Memory
 
-    def at(self, pointer: Value, dtype: str, offset: int | Value) -> Value:
+    def at(self, pointer: Value, dtype: str, offset: Integer) -> Value:
         """Return the address ``offset`` elements of ``dtype`` after ``pointer``."""
         return self.builder.gep(pointer, [self.integer(offset)], source_etype=_ELEMENTS[dtype])
 
@@ -191,7 +194,7 @@ class Emitter:
         pointer: Value,
         dtype: str,
         lanes: int,
-        offset: int | Value = 0,
+        offset: Integer = 0,
         *,
         as_dtype: str | None = None,
     ) -> Value:
@@ -213,7 +216,7 @@ class Emitter:
         )
         return vector if as_dtype in (None, dtype) else self._converted(vector, dtype, as_dtype)
 
-    def broadcast(self, pointer: Value, dtype: str, lanes: int, offset: int | Value = 0) -> Value:
+    def broadcast(self, pointer: Value, dtype: str, lanes: int, offset: Integer = 0) -> Value:
         """Load one element into all lanes of a vector."""
         element = _ELEMENTS[dtype]
         scalar = self.builder.load(
@@ -221,7 +224,7 @@ class Emitter:
         )
         return self.splat(scalar, lanes)
 
-    def store(self, vector: Value, pointer: Value, offset: int | Value = 0) -> None:
+    def store(self, vector: Value, pointer: Value, offset: Integer = 0) -> None:
         """Store a vector's lanes as consecutive elements, aligned to an element only."""
         element = vector.type.element
         address = self.builder.gep(pointer, [self.integer(offset)], source_etype=element)

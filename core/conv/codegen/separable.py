@@ -1,0 +1,183 @@
+"""Sums of outer products, two fused passes at a time, by generated kernels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from core.arrays import Array
+from core.conv.algorithm import Cost
+from core.conv.blocks import Block, Check, block_count, blocks, cores, cut, for_each
+from core.conv.codegen import single
+from core.conv.codegen.borders import split
+from core.conv.codegen.operands import REAL, in_rows, parts, stored_dtype, three
+from core.conv.codegen.passes import kernel
+from core.conv.device import Device
+from core.conv.lowrank import Term
+from core.conv.normal import NormalForm, Shape, read
+
+# What the first pass leaves for the second stays in the second-level cache.
+_SCRATCH_BYTES = 1 << 17
+_LEAST_TURN, _MOST_TURN = 4, 32
+# A row of a block, so that a few of them are no more than that.
+_MOST_COLUMNS = 1 << 12
+_BLOCK_ELEMENTS = 1 << 19
+_THREAD_MULTIPLY_ADDS = 1 << 22
+# Python's work for a block and its edges, in array operations.
+_CALLS = 30
+
+
+def supports(form: NormalForm) -> bool:
+    """Return whether the kernels compute ``form``: two or three axes, no dilation."""
+    return single.supports(form) and form.ndim >= 2 and max(form.dilation) == 1
+
+
+def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
+    """Count the multiply-adds of every pass, what is read and written, and the calls."""
+    size, images = _blocking(form, memory_cap)
+    count = block_count(form, size, images)
+    _, rows, columns = three(size)
+    depth, height, width = three(form.kernel)
+    assert form.rank is not None
+    planes = form.outputs // (rows * columns)
+    span = columns + width - 1
+    turn = _turn(form, rows, span)
+    passes = (
+        rows
+        / turn
+        * (
+            single.busy_seconds(form, device, height, turn, span)
+            + width * single.busy_seconds(form, device, 1, turn, columns)
+        )
+    )
+    if form.ndim == 3:
+        passes += depth * single.busy_seconds(form, device, 1, rows + height - 1, span)
+    seconds = (
+        max(
+            planes * form.rank * passes * (device.workers / min(count, device.workers)),
+            single.moved_bytes(form) * device.copy,
+        )
+        + count * _CALLS * form.out_channels * device.call
+    )
+    # A block's inputs, where they are copied, and on three axes what the first pass leaves.
+    copies = form.in_channels + (form.rank if form.ndim == 3 else 0)
+    held = images * copies * math.prod(form.span_of(size)) + form.rank * turn * span
+    return Cost(seconds, held * form.itemsize * device.workers)
+
+
+def run(
+    form: NormalForm,
+    x: Array,
+    split_kernels: Sequence[tuple[Term, ...]],
+    out: Array,
+    *,
+    check: Check,
+    memory_cap: int | None,
+) -> None:
+    """Fill ``out``; ``split_kernels`` are the terms of each output channel's kernel."""
+    filters = [_Filter(form, terms) for terms in split_kernels]
+    stored = stored_dtype(form, x)
+    least = single.least_edge(form)
+    per_group = form.out_channels // form.groups
+
+    def work(block: Block) -> None:
+        for part in split(form, block, least):
+            first, span = form.first_input(part.at), form.span_of(part.size)
+            inputs = in_rows(read(x[part.images], first, span, stored))
+            for o, found in enumerate(filters):
+                channel = slice(o // per_group, o // per_group + 1)
+                found.apply(
+                    inputs[:, channel], out[(part.images, slice(o, o + 1), *part.positions)]
+                )
+
+    for_each(work, blocks(form, *_blocking(form, memory_cap)), check, cores())
+
+
+class _Filter:
+    """One kernel's vectors, as correlation takes them."""
+
+    def __init__(self, form: NormalForm, terms: tuple[Term, ...]) -> None:
+        self.form, self.rank = form, len(terms)
+        *depths, columns, rows = (
+            np.stack([np.ascontiguousarray(term[axis][::-1]) for term in terms])
+            for axis in range(form.ndim)
+        )
+        self.columns, self.rows = columns, rows
+        self.depths = depths[0][:, :, None, None] if depths else None
+        self.along_depth = replace(
+            form,
+            in_channels=1,
+            out_channels=self.rank,
+            groups=1,
+            kernel=(form.kernel[0],) + (1,) * (form.ndim - 1),
+        )
+
+    def apply(self, inputs: Array, out: Array) -> None:
+        """Set ``out`` of shape ``(N, 1, *size)``; ``inputs`` has shape ``(N, 1, *span)``."""
+        if self.depths is None:
+            self._two_passes(inputs, out)
+            return
+        size = (out.shape[2], *inputs.shape[3:])
+        for image in range(len(out)):
+            passed = np.empty((1, self.rank, *size), self.form.dtype)
+            single.correlate(self.along_depth, inputs[image : image + 1], self.depths, passed)
+            # The planes are what images are to two axes, the terms their channels.
+            self._two_passes(passed[0].swapaxes(0, 1), out[image].swapaxes(0, 1))
+
+    def _two_passes(self, inputs: Array, out: Array) -> None:
+        # (N, 1 or a channel for each term, *span) to (N, 1, *size), on two axes.
+        form, pair = self.form, parts(self.form)
+        planes, _, rows, columns = out.shape
+        height, width = form.kernel[-2:]
+        span = columns + width - 1
+        turn = _turn(form, rows, span)
+        scratch = np.empty(self.rank * turn * span, form.dtype)
+        stored = REAL.get(inputs.dtype.name, inputs.dtype.name)
+        compute = kernel(
+            single.specialised(form, stored, height, turn, span),
+            single.specialised(form, REAL[form.dtype], 1, turn, columns),
+        )
+        x_item, out_item = inputs.itemsize // pair, out.itemsize // pair
+        x_plane, x_term, x_row, _ = (stride // x_item for stride in inputs.strides)
+        out_plane, _, out_row, _ = (stride // out_item for stride in out.strides)
+        compute(
+            inputs.ctypes.data,
+            out.ctypes.data,
+            scratch.ctypes.data,
+            self.columns.ctypes.data,
+            self.rows.ctypes.data,
+            self.rank,
+            height,
+            width,
+            x_term if inputs.shape[1] > 1 else 0,
+            x_row,
+            pair,
+            planes,
+            x_plane,
+            out_plane,
+            rows,
+            out_row,
+            columns * pair,
+            span * pair,
+            turn,
+        )
+
+
+def _turn(form: NormalForm, rows: int, span: int) -> int:
+    # Rows of the scratch: few enough for the cache, several tiles where possible.
+    fitting = _SCRATCH_BYTES // ((form.rank or 1) * span * form.itemsize)
+    return min(rows, max(_LEAST_TURN, min(_MOST_TURN, fitting // _LEAST_TURN * _LEAST_TURN)))
+
+
+def _blocking(form: NormalForm, memory_cap: int | None) -> tuple[Shape, int]:
+    copies = form.in_channels + (form.rank or 1 if form.ndim == 3 else 0)
+    most = _BLOCK_ELEMENTS
+    if memory_cap is not None:
+        # Half for the block itself, half for what its outputs need around it.
+        most = min(most, max(1, memory_cap // (2 * cores() * form.itemsize * copies)))
+    narrow = replace(form, out=(*form.out[:-1], min(form.out[-1], _MOST_COLUMNS)))
+    work = form.out_channels * (form.rank or 1) * sum(form.kernel)
+    return cut(narrow, most, max(1, _THREAD_MULTIPLY_ADDS // work))
