@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 from core.arrays import Array, array_module
 from core.conv import codegen
@@ -38,11 +39,8 @@ def refuses(form: NormalForm) -> str | None:
 
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """Count multiply-adds, and the calls and copies around them."""
-    if _is_generated(form, device):
-        from core.conv.codegen import single
-
-        return single.cost(form, device, memory_cap)
-    return numpy_cost(form, device)
+    family = _generated(form, device, memory_cap)
+    return numpy_cost(form, device) if family is None else family.cost(form, device, memory_cap)
 
 
 def numpy_cost(form: NormalForm, device: Device) -> Cost:
@@ -96,12 +94,11 @@ def run(
     memory_cap: int | None,
 ) -> None:
     """Fill ``out`` block by block; see `core.conv.algorithm.Run`."""
-    if _is_generated(form, device_of(x)):
-        from core.conv.codegen import single
-
-        single.run(form, x, w, out, check=check, memory_cap=memory_cap)
-    else:
+    family = _generated(form, device_of(x), memory_cap)
+    if family is None:
         numpy_run(form, x, w, out, check)
+    else:
+        family.run(form, x, w, out, check=check, memory_cap=memory_cap)
 
 
 def numpy_run(form: NormalForm, x: Array, w: Array, out: Array, check: Check) -> None:
@@ -181,12 +178,16 @@ def _multiply(form: NormalForm, inputs: Array, w: Array, out: Array) -> None:
         out[:, rows] = xp.matmul(matrix, columns).reshape(images, per_group, *size)
 
 
-def _is_generated(form: NormalForm, device: Device) -> bool:
+@lru_cache(maxsize=4096)
+def _generated(form: NormalForm, device: Device, memory_cap: int | None) -> Any:
+    # The fastest family of generated kernels for the problem, where there is one.
     if device.kind != "cpu" or not codegen.available():
-        return False
-    from core.conv.codegen import single
+        return None
+    from core.conv.codegen import channels, channels_planes, single
 
-    return single.supports(form)
+    families = [f for f in (single, channels_planes, channels) if f.supports(form)]
+    costs = [family.cost(form, device, memory_cap).seconds for family in families]
+    return families[costs.index(min(costs))] if families else None
 
 
 def _uses_gemm(form: NormalForm) -> bool:

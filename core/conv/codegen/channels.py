@@ -6,7 +6,6 @@ product of whole vectors whatever the stride, the dilation or the width of an im
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,10 +19,11 @@ from core.conv.codegen.channels_bundles import (
     Gather,
     Real,
     Scatter,
+    cuts,
     distances,
+    fastest,
     packed,
     padded_bytes,
-    patch_sizes,
     pitches,
     readable,
 )
@@ -45,8 +45,6 @@ _BUNDLE_BYTES = 1 << 20
 _OUTPUT_BYTES = 1 << 19
 # The inputs of one tile stay in the first cache while all output channels pass by.
 _TILE_BYTES = 1 << 15
-# Between two checks lies a bundle: at most some 50 ms of work.
-_BUNDLE_MULTIPLY_ADDS = 1 << 32
 # Inputs that come from a farther cache slow the sums down by about this factor.
 _FAR = 1.1
 # What a call of a kernel takes, in array operations (`Device.call`).
@@ -75,15 +73,19 @@ class Method:
     pass_channels: int
 
 
-def cost(form: NormalForm, device: Device) -> Cost:
-    """Return the cost of the best way to cut the problem."""
-    seconds, method = choose(form, device)
-    return Cost(
-        seconds, _held(form, method) * min(device.workers, cores()) + padded_bytes(form, method.cut)
-    )
+def supports(form: NormalForm) -> bool:
+    """Return whether the kernels compute ``form``: real numbers, channels that share something."""
+    return form.dtype in DTYPES and max(form.group_channels, form.out_channels // form.groups) > 1
 
 
-def run(form: NormalForm, x: Real, w: Real, out: Real, check: Check) -> None:
+def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
+    """Return the cost of the best way to cut the problem that the cap allows."""
+    return choose(form, device, memory_cap)[0]
+
+
+def run(
+    form: NormalForm, x: Real, w: Real, out: Real, *, check: Check, memory_cap: int | None
+) -> None:
     """Fill ``out``; see `core.conv.algorithm.Run`. NaN and infinity in ``x`` stay where they are.
 
     Examples
@@ -91,11 +93,11 @@ def run(form: NormalForm, x: Real, w: Real, out: Real, check: Check) -> None:
     >>> from core.conv.blocks import never
     >>> form = NormalForm(1, 2, 1, 1, (3,), (2,), (0,), (4,), (1,), (1,), "float32")
     >>> x, w, out = np.ones((1, 2, 3)), np.ones((1, 2, 2), "f4"), np.empty((1, 1, 4), "f4")
-    >>> run(form, x, w, out, never)
+    >>> run(form, x, w, out, check=never, memory_cap=None)
     >>> out
     array([[[2., 4., 4., 2.]]], dtype=float32)
     """
-    _, method = choose(form, device_of(x))
+    _, method = choose(form, device_of(x), memory_cap)
     x, form = readable(form, x, method.cut)
     gather, scatter = Gather(form, method.cut, x), Scatter(form, method.cut, out)
     sums = _Sums(form, method, packed_weights(form, w))
@@ -183,23 +185,16 @@ def _places(form: NormalForm, size: Shape, tile: Tile) -> Table:
 
 
 @lru_cache(maxsize=1024)
-def choose(form: NormalForm, device: Device) -> tuple[float, Method]:
-    """Return the predicted seconds and the method of the fastest way to cut the problem."""
-    return min(
-        ((_seconds(form, method, device), method) for method in _methods(form)),
-        key=lambda priced: priced[0],
-    )
+def choose(form: NormalForm, device: Device, memory_cap: int | None) -> tuple[Cost, Method]:
+    """Return the fastest way to cut the problem that the cap allows, and its cost."""
+    return fastest([(_price(form, m, device), m) for m in _methods(form)], memory_cap)
 
 
 def _methods(form: NormalForm) -> Iterator[Method]:
     lanes = host().lanes(form.itemsize)
     per_group = form.out_channels // form.groups
-    for by_image, size in itertools.product(
-        (True, False), itertools.product(*map(patch_sizes, form.out))
-    ):
-        work = lanes * math.prod(size) * form.out_channels * form.group_channels * form.taps
-        if work > _BUNDLE_MULTIPLY_ADDS and math.prod(size) > 1:
-            continue
+    for cut in cuts(form, form.out_channels * form.group_channels * form.taps):
+        size = cut.size
         tile, _ = best_tile(form.dtype, size[-1], per_group, form.stride[-1], host())
         rows = math.prod(form.kernel[:-1])
         row = (tile.vectors - 1) * form.stride[-1] + 1 + form.reach[-1]
@@ -207,17 +202,17 @@ def _methods(form: NormalForm) -> Iterator[Method]:
             1, min(form.group_channels, _TILE_BYTES // (rows * row * lanes * form.itemsize))
         )
         block = lanes * math.prod(size) * lanes * form.itemsize
-        yield Method(Cut(size, by_image), tile, chunk, lanes * max(1, _OUTPUT_BYTES // block))
+        yield Method(cut, tile, chunk, lanes * max(1, _OUTPUT_BYTES // block))
 
 
-def _seconds(form: NormalForm, method: Method, device: Device) -> float:
+def _price(form: NormalForm, method: Method, device: Device) -> Cost:
     lanes, size = method.tile.lanes, method.cut.size
     per_group = form.out_channels // form.groups
     count = bundle_count(form, method.cut, lanes)
     _, share = best_tile(form.dtype, size[-1], per_group, form.stride[-1], host())
     outputs = math.prod(size) * form.out_channels * lanes
     inputs = math.prod(form.span_of(size)) * form.in_channels * lanes
-    sums = outputs * form.group_channels * form.taps * device.gemm[form.dtype] / share
+    sums = outputs * form.group_channels * form.taps * device.direct[form.dtype] / share
     if inputs // form.groups * form.itemsize > _BUNDLE_BYTES:
         sums *= _FAR
     moves = 2 * (inputs + outputs) * form.itemsize * device.copy
@@ -225,12 +220,7 @@ def _seconds(form: NormalForm, method: Method, device: Device) -> float:
     calls = form.groups * (2 + passes * (1 + -(-form.group_channels // method.chunk)))
     overhead = calls * _CALLS_PER_KERNEL * device.call / device.workers
     idle = -(-count // device.workers) * device.workers
-    padding = 3 * padded_bytes(form, method.cut) * device.copy
-    return idle * (sums + moves + overhead) + padding
-
-
-def _held(form: NormalForm, method: Method) -> int:
-    # Bytes of scratch per thread.
-    size, lanes = method.cut.size, method.tile.lanes
-    inputs = form.group_channels * math.prod(form.span_of(size))
-    return (inputs + method.pass_channels * math.prod(size)) * lanes * form.itemsize
+    padded = padded_bytes(form, method.cut)
+    seconds = idle * (sums + moves + overhead) + 3 * padded * device.copy
+    held = inputs // form.groups + method.pass_channels * math.prod(size) * lanes
+    return Cost(seconds, held * form.itemsize * device.workers + padded)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from core.conv.algorithm import Cost
 from core.conv.codegen import channels_transpose
 from core.conv.codegen.channels_lanes import Cut, Runs, Table, bundle_count, bundles, runs
 from core.conv.codegen.target import host
@@ -17,7 +19,15 @@ from core.conv.normal import NormalForm, Shape, read
 # Dtypes of inputs that are converted while they are gathered; others are converted before.
 _ELEMENTS = ("float16", "float32", "float64", "uint8", "int8", "uint16", "int16", "int32")
 
+# Patches shorter than this are all worth a look; of longer ones, those that differ this much.
+_SHORT = 17
+_THINNED = 0.85
+# Inputs of a bundle that take more than this are never worth it.
+_MOST_BYTES = 1 << 24
+_BUNDLE_MULTIPLY_ADDS = 1 << 32
+
 Real = np.ndarray[Any, np.dtype[Any]]
+Method = TypeVar("Method")
 
 
 def readable(form: NormalForm, x: Real, cut: Cut) -> tuple[Real, NormalForm]:
@@ -156,6 +166,31 @@ def packed(w: Real, channels: Table, dtype: str) -> Real:
     return vectors
 
 
+def cuts(form: NormalForm, work: int) -> Iterator[Cut]:
+    """Yield the ways to cut a problem that are worth pricing.
+
+    ``work`` is the number of multiply-adds per position and lane: bundles stay below some 50 ms,
+    so that a check is never far.
+    """
+    lanes = host().lanes(form.itemsize)
+    for size in itertools.product(*map(patch_sizes, form.out)):
+        inputs = form.group_channels * math.prod(form.span_of(size)) * lanes * form.itemsize
+        positions = math.prod(size)
+        if positions == 1 or (
+            positions * lanes * work <= _BUNDLE_MULTIPLY_ADDS and inputs <= _MOST_BYTES
+        ):
+            yield Cut(size, True)
+            yield Cut(size, False)
+
+
+def fastest(priced: list[tuple[Cost, Method]], memory_cap: int | None) -> tuple[Cost, Method]:
+    """Return the fastest of the methods that the cap allows; if none, the smallest."""
+    fitting = [p for p in priced if memory_cap is None or p[0].bytes <= memory_cap]
+    if not fitting:
+        return min(priced, key=lambda p: p[0].bytes)
+    return min(fitting, key=lambda p: p[0].seconds)
+
+
 def padded_bytes(form: NormalForm, cut: Cut) -> int:
     """Return the bytes of the copy with zeros around that patches of different places need."""
     if cut.by_image or not _sticks_out(form):
@@ -166,12 +201,19 @@ def padded_bytes(form: NormalForm, cut: Cut) -> int:
 def patch_sizes(n: int) -> list[int]:
     """Return lengths of patches that leave little over: an axis cut into equal parts.
 
+    Of long ones, which differ little, only some.
+
     Examples
     --------
     >>> patch_sizes(7)
-    [1, 2, 3, 4, 7]
+    [7, 4, 3, 2, 1]
     """
-    return sorted({-(-n // parts) for parts in range(1, n + 1)})
+    sizes = [n]
+    for parts in range(2, n + 1):
+        size = -(-n // parts)
+        if size < sizes[-1] * _THINNED or size < min(sizes[-1], _SHORT):
+            sizes.append(size)
+    return sizes
 
 
 def pitches(shape: Shape, lanes: int) -> Shape:

@@ -151,7 +151,7 @@ def runs(strides: Shape, sizes: Shape, first: Shape, span: Shape, lanes: int) ->
     high = [min(m, n - f) for f, m, n in zip(first, span, sizes, strict=True)]
     if any(a >= b for a, b in zip(low, high, strict=True)):
         return Runs(np.zeros((0, 2), np.int64), 0, 0, False)
-    begin, at = np.int64(0), np.int64(0)
+    begin = at = np.zeros(1, np.int64)
     pitches = [math.prod(span[axis + 1 :]) * lanes for axis in range(len(span))]
     for axis, (a, b) in enumerate(zip(low, high, strict=True)):
         index = np.arange(a, b if axis < len(span) - 1 else a + 1, dtype=np.int64)

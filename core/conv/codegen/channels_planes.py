@@ -5,9 +5,7 @@ The lanes of a bundle are planes: pairs of an image and an output channel.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -15,14 +13,16 @@ import numpy as np
 
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check, cores, for_each
+from core.conv.codegen.channels import DTYPES
 from core.conv.codegen.channels_bundles import (
     Gather,
     Real,
     Scatter,
+    cuts,
     distances,
+    fastest,
     packed,
     padded_bytes,
-    patch_sizes,
     pitches,
     readable,
 )
@@ -38,8 +38,6 @@ from core.conv.codegen.target import host
 from core.conv.device import Device, device_of
 from core.conv.normal import NormalForm, Shape
 
-# Most outputs times taps of a bundle: some 50 ms.
-_BUNDLE_MULTIPLY_ADDS = 1 << 32
 _BUNDLE_BYTES = 1 << 20
 _MOST_ROWS = 6
 # Inputs that come from a farther cache slow the sums down by about this factor.
@@ -69,18 +67,23 @@ def planes(form: NormalForm) -> NormalForm:
     return replace(form, batch=batch, in_channels=1, out_channels=1, groups=1)
 
 
-def cost(form: NormalForm, device: Device) -> Cost:
-    """Return the cost of the best way to cut the problem."""
-    form = planes(form)
-    seconds, method = choose(form, device)
-    lanes = method.tile.lanes
-    size = method.cut.size
-    held = math.prod(form.span_of(size)) + math.prod(size) + form.taps
-    threads = min(device.workers, cores())
-    return Cost(seconds, held * lanes * form.itemsize * threads + padded_bytes(form, method.cut))
+def supports(form: NormalForm) -> bool:
+    """Return whether the kernels compute ``form``: real numbers, planes enough to fill lanes."""
+    return (
+        form.dtype in DTYPES
+        and form.group_channels == 1
+        and form.batch * form.out_channels >= host().lanes(form.itemsize) // 2
+    )
 
 
-def run(form: NormalForm, x: Real, w: Real, out: Real, check: Check) -> None:
+def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
+    """Return the cost of the best way to cut the planes that the cap allows."""
+    return choose(planes(form), device, memory_cap)[0]
+
+
+def run(
+    form: NormalForm, x: Real, w: Real, out: Real, *, check: Check, memory_cap: int | None
+) -> None:
     """Fill ``out``; see `core.conv.algorithm.Run`. NaN and infinity in ``x`` stay where they are.
 
     Examples
@@ -88,14 +91,14 @@ def run(form: NormalForm, x: Real, w: Real, out: Real, check: Check) -> None:
     >>> from core.conv.blocks import never
     >>> form = NormalForm(1, 2, 2, 2, (3,), (2,), (0,), (4,), (1,), (1,), "float32")
     >>> x, w, out = np.ones((1, 2, 3)), np.ones((2, 1, 2), "f4"), np.empty((1, 2, 4), "f4")
-    >>> run(form, x, w, out, never)
+    >>> run(form, x, w, out, check=never, memory_cap=None)
     >>> out[0, 1]
     array([1., 2., 2., 1.], dtype=float32)
     """
     batch, channels = form.batch, form.out_channels
     multiplier = channels // form.groups
     form = planes(form)
-    _, method = choose(form, device_of(x))
+    _, method = choose(form, device_of(x), memory_cap)
     x, form = readable(form, x, method.cut)
     image, plane = (s // x.itemsize for s in x.strides[:2])
     origins = np.add.outer(np.arange(batch) * image, np.arange(channels) // multiplier * plane)
@@ -163,23 +166,12 @@ def _places(form: NormalForm, size: Shape, tile: Tile) -> Table:
 
 
 @lru_cache(maxsize=1024)
-def choose(form: NormalForm, device: Device) -> tuple[float, Method]:
-    """Return the predicted seconds and the method of the fastest way to cut the planes."""
-    return min(
-        (_priced(form, Cut(size, by_image), device) for by_image, size in _cuts(form)),
-        key=lambda priced: priced[0],
-    )
+def choose(form: NormalForm, device: Device, memory_cap: int | None) -> tuple[Cost, Method]:
+    """Return the fastest way to cut the planes that the cap allows, and its cost."""
+    return fastest([_priced(form, cut, device) for cut in cuts(form, form.taps)], memory_cap)
 
 
-def _cuts(form: NormalForm) -> Iterator[tuple[bool, Shape]]:
-    lanes = host().lanes(form.itemsize)
-    for size in itertools.product(*map(patch_sizes, form.out)):
-        if lanes * math.prod(size) * form.taps <= _BUNDLE_MULTIPLY_ADDS or math.prod(size) == 1:
-            yield True, size
-            yield False, size
-
-
-def _priced(form: NormalForm, cut: Cut, device: Device) -> tuple[float, Method]:
+def _priced(form: NormalForm, cut: Cut, device: Device) -> tuple[Cost, Method]:
     lanes, size = host().lanes(form.itemsize), cut.size
     # Rows share inputs where they are as far apart as the kernel's rows.
     shares = form.ndim > 1 and form.stride[-2] == form.dilation[-2]
@@ -188,11 +180,13 @@ def _priced(form: NormalForm, cut: Cut, device: Device) -> tuple[float, Method]:
     tile, share = best_tile(form.dtype, plane, rows, form.stride[-1], host())
     count = bundle_count(form, cut, lanes)
     outputs, inputs = math.prod(size) * lanes, math.prod(form.span_of(size)) * lanes
-    sums = outputs * form.taps * device.gemm[form.dtype] / share
+    sums = outputs * form.taps * device.direct[form.dtype] / share
     if inputs * form.itemsize > _BUNDLE_BYTES:
         sums *= _FAR
     moves = 2 * (inputs + outputs + form.taps * lanes) * form.itemsize * device.copy
     overhead = _CALLS * device.call / device.workers
     idle = -(-count // device.workers) * device.workers
-    padding = 3 * padded_bytes(form, cut) * device.copy
-    return idle * (sums + moves + overhead) + padding, Method(cut, tile)
+    padded = padded_bytes(form, cut)
+    seconds = idle * (sums + moves + overhead) + 3 * padded * device.copy
+    held = (inputs + outputs + form.taps * lanes) * form.itemsize * device.workers
+    return Cost(seconds, held + padded), Method(cut, tile)

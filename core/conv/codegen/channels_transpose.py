@@ -125,7 +125,8 @@ def _halves(lanes: int, part: int, distance: int) -> tuple[list[int], list[int]]
     # groups of ``distance`` lanes, alternately from either, of each part's lower and upper half.
     # From there on: the even parts of both, and the odd ones.
     if distance < part:
-        low, high = [], []
+        low: list[int] = []
+        high: list[int] = []
         for start in range(0, lanes, part):
             for group in range(0, part // 2, distance):
                 for target, half in ((low, 0), (high, part // 2)):
