@@ -12,16 +12,17 @@ import numpy as np
 
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check, for_each
-from core.conv.codegen.fft_layout import Words, layout, placed, whole_tile
-from core.conv.codegen.fft_run import (
-    RealArray,
-    address,
-    tile_function,
-    tile_memory,
-    tiles_per_turn,
+from core.conv.codegen.fft_layout import (
+    BoxArray,
+    in_pairs,
+    input_boxes,
+    kernel_boxes,
+    moved,
+    output_boxes,
 )
-from core.conv.codegen.fft_spectrum import spectrum
-from core.conv.codegen.fft_tile import least_row, tile_strides, words
+from core.conv.codegen.fft_run import RealArray, address, strides_of, tile_memory, transform
+from core.conv.codegen.fft_spectrum import spectra
+from core.conv.codegen.fft_tile import least_row, tile_strides
 from core.conv.codegen.target import host
 from core.conv.device import Device
 from core.conv.normal import NormalForm, Shape, read
@@ -88,7 +89,7 @@ def cost(form: NormalForm, device: Device, how: Tiling) -> Cost:
     part = part_dtype(form)
     tile_bytes = tile_strides(part, how.tile)[0] * np.dtype(part).itemsize
     staged = _STAGED_TURNS * 2 * tile_bytes
-    listed = _turns(form, how) * 2 * words(form.ndim) * 8
+    listed = _turns(form, how) * 2 * 2 * (1 + 2 * form.ndim) * 8
     held = (form.out_channels + device.workers) * tile_bytes + device.workers * staged
     return Cost(seconds, held + 2 * listed)
 
@@ -105,21 +106,15 @@ def run(
 ) -> None:
     """Fill ``out`` tile by tile; see `core.conv.algorithm.Run`."""
     turns, turn = _turns(form, how), _turn_seconds(form, device, how.tile)
-    spectra = tile_memory(part_dtype(form), how.tile, form.out_channels)
     workers = device.workers if form.out_channels * turns * turn > _WORTH_A_THREAD else 1
-    for_each(
-        lambda o: spectrum(form, w[o, 0].astype(transform_dtype(form)), how.tile, spectra[o]),
-        range(form.out_channels),
-        check,
-        min(workers, form.out_channels),
-    )
+    kernels = spectra(form, w, how.tile, in_pairs=False, check=check, workers=workers)
     plain = form.bits is None and max(form.stride) == 1 and _is_plain(form, x, out)
     compute = _in_place if plain else _staged
     most = max(1, int(_CHUNK_SECONDS / turn)) if plain else _STAGED_TURNS
     chunk = min(most, -(-turns * form.out_channels // (_PIECES * workers)))
-    job = _Job(form, x, out, how, spectra, SimpleQueue())
-    for scratch in tile_memory(part_dtype(form), how.tile, workers):
-        job.scratch.put(scratch)
+    job = _Job(form, x, out, how, kernels[:, 0], SimpleQueue())
+    for memory in tile_memory(part_dtype(form), how.tile, workers):
+        job.memories.put(memory)
     pieces = (
         (o, range(first, min(first + chunk, turns)))
         for o in range(form.out_channels)
@@ -135,63 +130,67 @@ class _Job:
     out: RealArray
     how: Tiling
     spectra: RealArray
-    scratch: SimpleQueue[RealArray]
+    memories: SimpleQueue[RealArray]
 
-    def convolve(self, tiles: Words, strides: Words, o: int) -> None:
-        """Run the kernel on ``tiles`` with the spectrum of output channel ``o``."""
-        kernel = tile_function(
-            "convolve",
-            str(self.spectra.dtype),
-            self.how.tile,
-            is_complex=self.form.is_complex,
-        )
-        scratch = self.scratch.get()
+    def convolve(self, inputs: BoxArray, outputs: BoxArray, strides: BoxArray, o: int) -> None:
+        """Convolve tiles with the kernel of output channel ``o``."""
+        is_complex = self.form.is_complex
+        kernel = transform("convolve", part_dtype(self.form), self.how.tile, is_complex=is_complex)
+        if not is_complex:
+            inputs, outputs = in_pairs(inputs), in_pairs(outputs)
+        memory = self.memories.get()
         try:
-            kernel(tiles, strides, self.spectra[o], scratch)
+            kernel(inputs, outputs, strides, self.spectra[o], memory)
         finally:
-            self.scratch.put(scratch)
+            self.memories.put(memory)
 
 
 def _in_place(job: _Job, o: int, turns: range) -> None:
     # Straight from x and into out.
-    form, x, out = job.form, job.x, job.out
-    per_turn = tiles_per_turn(is_complex=form.is_complex)
-    tiles = layout(form, job.how.tile, job.how.size, x.strides, out.strides)
-    tiles = tiles[turns.start * per_turn : turns.stop * per_turn]
+    form, x, out, how = job.form, job.x, job.out, job.how
     c = o // (form.out_channels // form.groups)
-    x_address = address(x) + c * x.strides[1]
-    out_address = address(out) + o * out.strides[1]
-    strides = np.array([*x.strides[2:-1], *out.strides[2:-1]], np.int64)
-    job.convolve(placed(tiles, x_address, out_address, per_turn), strides, o)
+    tiles = _tiles(form, turns)
+    inputs = input_boxes(form, how.tile, how.size, x.strides)[tiles]
+    outputs = output_boxes(form, how.size, out.strides)[tiles]
+    job.convolve(
+        moved(inputs, address(x) + c * x.strides[1]),
+        moved(outputs, address(out) + o * out.strides[1]),
+        strides_of(x, out, form.ndim),
+        o,
+    )
 
 
 def _staged(job: _Job, o: int, turns: range) -> None:
-    # By way of copies, for other dtypes and strides.
+    # By way of copies, for other dtypes and strides: whole tiles in, whole results out.
     form, how = job.form, job.how
-    per_turn = tiles_per_turn(is_complex=form.is_complex)
-    shape = (form.batch, *(-(-n // m) for n, m in zip(form.out, how.size, strict=True)))
-    first, last = turns.start * per_turn, min(turns.stop * per_turn, math.prod(shape))
-    c = o // (form.out_channels // form.groups)
-    full = form.span_of(how.size)
-    dense = tuple(s - r for s, r in zip(full, form.reach, strict=True))
-    results = np.empty((last - first, *dense), transform_dtype(form))
-    listed: list[list[int]] = []
-    copies: list[RealArray] = []
-    targets: list[tuple[int | slice, ...]] = []
-    for result, number in zip(results, range(first, last), strict=True):
-        n, *cell = (int(i) for i in np.unravel_index(number, shape))
+    c, dtype = o // (form.out_channels // form.groups), transform_dtype(form)
+    grid = (form.batch, *(-(-n // m) for n, m in zip(form.out, how.size, strict=True)))
+    numbers = range(math.prod(grid))[_tiles(form, turns)]
+    inputs = np.empty((len(numbers), *how.tile), dtype)
+    results = np.empty_like(inputs)
+    where: list[tuple[int | slice, ...]] = []
+    for copy, number in zip(inputs, numbers, strict=True):
+        n, *cell = map(int, np.unravel_index(number, grid))
         at = tuple(i * m for i, m in zip(cell, how.size, strict=True))
-        copy = read(job.x[n, c], form.first_input(at), how.tile, transform_dtype(form))
-        copies.append(np.ascontiguousarray(copy))
-        listed.append(whole_tile(how.tile, dense, address(copies[-1]), address(result)))
-        targets.append((n, o, *(slice(a, a + m) for a, m in zip(at, how.size, strict=True))))
-    strides = np.array([*copies[0].strides[:-1], *result.strides[:-1]], np.int64)
-    job.convolve(placed(np.array(listed, np.int64), 0, 0, per_turn), strides, o)
-    every = tuple(slice(None, None, s) for s in form.stride)
-    for result, target in zip(results, targets, strict=True):
-        wanted = job.out[target]
-        part = result[every][tuple(slice(0, m) for m in wanted.shape)]
+        copy[...] = read(job.x[n, c], form.first_input(at), how.tile, dtype)
+        where.append((n, o, *(slice(a, a + m) for a, m in zip(at, how.size, strict=True))))
+    boxes = kernel_boxes(len(numbers), inputs.strides[0], how.tile)
+    strides = strides_of(inputs, results, form.ndim)
+    job.convolve(moved(boxes, address(inputs)), moved(boxes, address(results)), strides, o)
+    for result, place in zip(results, where, strict=True):
+        wanted = job.out[place]
+        part = result[
+            tuple(
+                slice(r, r + (m - 1) * s + 1, s)
+                for r, m, s in zip(form.reach, wanted.shape, form.stride, strict=True)
+            )
+        ]
         wanted[...] = part if form.bits is None else np.rint(part)
+
+
+def _tiles(form: NormalForm, turns: range) -> slice:
+    per_turn = _tiles_per_turn(form)
+    return slice(turns.start * per_turn, turns.stop * per_turn)
 
 
 def _is_plain(form: NormalForm, *arrays: RealArray) -> bool:
@@ -207,7 +206,11 @@ def _turns(form: NormalForm, how: Tiling) -> int:
     tiles = form.batch
     for n, m in zip(form.out, how.size, strict=True):
         tiles *= -(-n // m)
-    return -(-tiles // tiles_per_turn(is_complex=form.is_complex))
+    return -(-tiles // _tiles_per_turn(form))
+
+
+def _tiles_per_turn(form: NormalForm) -> int:
+    return 1 if form.is_complex else 2
 
 
 def _turn_seconds(form: NormalForm, device: Device, tile: Shape) -> float:

@@ -1,4 +1,7 @@
-"""Where each tile reads and writes, as the integers that the generated kernels take."""
+"""Where each tile reads and writes, as the integers that the generated kernels take.
+
+A box is ``1 + 2 * ndim`` of them, see `core.conv.codegen.fft_window.Boxes`.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from core.conv.codegen.fft_tile import words
 from core.conv.normal import NormalForm, Shape
 
-Words = np.ndarray[Any, np.dtype[np.int64]]
-"""Tiles, `core.conv.codegen.fft_tile.words` integers each."""
+BoxArray = np.ndarray[Any, np.dtype[np.int64]]
+"""Of shape ``(boxes, 1 + 2 * ndim)``."""
 
 
 @lru_cache(maxsize=64)
-def layout(
-    form: NormalForm, tile: Shape, size: Shape, x_strides: Shape, out_strides: Shape
-) -> Words:
-    """Describe the tiles of one channel, all images in turn, for arrays that start at address 0.
+def input_boxes(form: NormalForm, tile: Shape, size: Shape, strides: Shape) -> BoxArray:
+    """Return the inputs of all tiles of one channel, all images in turn.
 
     Parameters
     ----------
@@ -26,59 +26,127 @@ def layout(
         With strides of 1.
     tile, size : tuple of int
         Inputs and outputs of a tile, per convolved axis.
-    x_strides, out_strides : tuple of int
-        Bytes, for the axes ``(batch, channels, *spatial)``.
+    strides : tuple of int
+        Bytes, for the axes ``(batch, channels, *spatial)`` of the input.
 
     Returns
     -------
-    array of shape ``(batch * tiles, words)``
-        Read-only. Input addresses may lie before the array: there nothing exists.
+    array of shape ``(batch * tiles, 1 + 2 * ndim)``
+        Read-only, for an array that starts at address 0. Addresses may lie before it: there
+        nothing exists.
 
     Examples
     --------
     >>> form = NormalForm(1, 1, 1, 1, (9,), (3,), (0,), (11,), (1,), (1,), "float32")
-    >>> layout(form, (8,), (6,), (36, 36, 4), (44, 44, 4))
-    array([[-8,  0,  2,  8,  6],
-           [16, 24,  0,  5,  5]])
+    >>> input_boxes(form, (8,), (6,), (36, 36, 4))
+    array([[-8,  2,  8],
+           [16,  0,  5]])
     """
-    starts = [np.arange(0, n, m) for n, m in zip(form.out, size, strict=True)]
-    shape = (form.batch, *map(len, starts))
-    result = np.zeros((*shape, words(form.ndim)), np.int64)
-    images = np.arange(form.batch).reshape(-1, *(1,) * form.ndim)
-    result[..., 0] = images * x_strides[0]
-    result[..., 1] = images * out_strides[0]
     origin = form.first_input((0,) * form.ndim)
-    for axis, at in enumerate(starts):
-        at = at.reshape(-1, *(1,) * (form.ndim - 1 - axis))
+    result = _grid(form, size)
+    result[..., 0] += _images(form) * strides[0]
+    for axis, at in enumerate(_starts(form, size)):
         first = at + origin[axis]
-        result[..., 0] += first * x_strides[2 + axis]
-        result[..., 1] += at * out_strides[2 + axis]
         low = np.clip(-first, 0, tile[axis])
-        result[..., 2 + 3 * axis] = low
-        result[..., 3 + 3 * axis] = np.clip(form.spatial[axis] - first, low, tile[axis])
-        result[..., 4 + 3 * axis] = np.minimum(form.out[axis] - at, size[axis])
-    result = result.reshape(-1, words(form.ndim))
-    result.flags.writeable = False
-    return result
+        result[..., 0] += first * strides[2 + axis]
+        result[..., 1 + 2 * axis] = low
+        result[..., 2 + 2 * axis] = np.clip(form.spatial[axis] - first, low, tile[axis])
+    return _listed(result)
 
 
-def placed(tiles: Words, x_address: int, out_address: int, multiple: int) -> Words:
-    """Return ``tiles`` for arrays at these addresses, empty ones added up to a whole multiple."""
-    count = -(-len(tiles) // multiple) * multiple
-    result = np.zeros((count, tiles.shape[1]), np.int64)
-    result[: len(tiles)] = tiles
-    result[: len(tiles), 0] += x_address
-    result[: len(tiles), 1] += out_address
-    return result
+@lru_cache(maxsize=64)
+def output_boxes(form: NormalForm, size: Shape, strides: Shape) -> BoxArray:
+    """Return the outputs of all tiles of one channel, as `input_boxes` does the inputs.
 
-
-def whole_tile(tile: Shape, size: Shape, x_address: int, out_address: int) -> list[int]:
-    """Return the integers of a tile all of whose inputs exist.
+    A tile's first ``reach`` results along each axis are not wanted: wrap-around touches them.
 
     Examples
     --------
-    >>> whole_tile((8,), (6,), 1000, 2000)
-    [1000, 2000, 0, 8, 6]
+    >>> form = NormalForm(1, 1, 1, 1, (9,), (3,), (0,), (11,), (1,), (1,), "float32")
+    >>> output_boxes(form, (6,), (44, 44, 4))
+    array([[-8,  2,  8],
+           [16,  2,  7]])
     """
-    limits = ((0, t, m) for t, m in zip(tile, size, strict=True))
-    return [x_address, out_address, *(limit for axis in limits for limit in axis)]
+    result = _grid(form, size)
+    result[..., 0] += _images(form) * strides[0]
+    for axis, at in enumerate(_starts(form, size)):
+        reach = form.reach[axis]
+        result[..., 0] += (at - reach) * strides[2 + axis]
+        result[..., 1 + 2 * axis] = reach
+        result[..., 2 + 2 * axis] = reach + np.minimum(form.out[axis] - at, size[axis])
+    return _listed(result)
+
+
+def kernel_boxes(count: int, stride: int, kernel: Shape) -> BoxArray:
+    """Return ``count`` whole kernels, one every ``stride`` bytes.
+
+    Examples
+    --------
+    >>> kernel_boxes(2, 12, (3,))
+    array([[ 0,  0,  3],
+           [12,  0,  3]])
+    """
+    result = np.zeros((count, 1 + 2 * len(kernel)), np.int64)
+    result[:, 0] = np.arange(count) * stride
+    result[:, 2::2] = kernel
+    return result
+
+
+def moved(boxes: BoxArray, address: int) -> BoxArray:
+    """Return ``boxes`` for an array at ``address``."""
+    result = boxes.copy()
+    result[:, 0] += address
+    return result
+
+
+def in_pairs(boxes: BoxArray) -> BoxArray:
+    """Return an even number of boxes, the last of them empty where it has to be added.
+
+    Examples
+    --------
+    >>> in_pairs(np.array([[1000, 0, 8]]))
+    array([[1000,    0,    8],
+           [1000,    0,    0]])
+    """
+    return np.concatenate([boxes, emptied(boxes[-1:])]) if len(boxes) % 2 else boxes
+
+
+def emptied(boxes: BoxArray) -> BoxArray:
+    """Return boxes at the same addresses without elements."""
+    result = boxes.copy()
+    result[:, 1:] = 0
+    return result
+
+
+def interleaved(first: BoxArray, second: BoxArray) -> BoxArray:
+    """Return the boxes of two lists in turn.
+
+    Examples
+    --------
+    >>> interleaved(np.array([[1], [2]]), np.array([[3], [4]])).ravel()
+    array([1, 3, 2, 4])
+    """
+    return np.stack([first, second], axis=1).reshape(-1, first.shape[1])
+
+
+def _grid(form: NormalForm, size: Shape) -> BoxArray:
+    counts = (-(-n // m) for n, m in zip(form.out, size, strict=True))
+    return np.zeros((form.batch, *counts, 1 + 2 * form.ndim), np.int64)
+
+
+def _images(form: NormalForm) -> BoxArray:
+    return np.arange(form.batch).reshape(-1, *(1,) * form.ndim)
+
+
+def _starts(form: NormalForm, size: Shape) -> list[BoxArray]:
+    # The first output of each tile along each axis, for broadcasting over the grid.
+    return [
+        np.arange(0, n, m).reshape(-1, *(1,) * (form.ndim - 1 - axis))
+        for axis, (n, m) in enumerate(zip(form.out, size, strict=True))
+    ]
+
+
+def _listed(grid: BoxArray) -> BoxArray:
+    result = grid.reshape(-1, grid.shape[-1])
+    result.flags.writeable = False
+    return result

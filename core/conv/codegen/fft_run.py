@@ -1,63 +1,83 @@
-"""Call the generated tile kernels: loading, memory, spectra."""
+"""Call the generated tile kernels: loading, and memory for tiles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from core.conv.codegen.fft_layout import Words
-from core.conv.codegen.fft_tile import (
-    PARAMETERS,
-    Task,
-    tile_kernel,
-    tile_strides,
-)
+from core.conv.codegen.fft_layout import BoxArray
+from core.conv.codegen.fft_tile import PARAMETERS, Task, tile_kernel, tile_strides
 from core.conv.codegen.library import load
 from core.conv.codegen.target import host
 from core.conv.normal import Shape
 
 RealArray = np.ndarray[Any, Any]
-Turns = Callable[[Words, RealArray, RealArray, RealArray], None]
-"""Called with tiles, byte strides, a spectrum and scratch memory."""
 
 _LINE = 64
 
 
+class Transform(Protocol):
+    """A tile kernel as a function of arrays."""
+
+    def __call__(
+        self,
+        inputs: BoxArray,
+        outputs: BoxArray,
+        strides: BoxArray,
+        spectrum: RealArray,
+        memory: RealArray,
+    ) -> None:
+        """Do one turn for each box, or for each two where tiles are real.
+
+        Parameters
+        ----------
+        inputs, outputs : array of boxes
+            Those that the task does not use may be anything.
+        strides : array of int
+            Bytes along each axis but the last, of the inputs and then of the outputs.
+        spectrum, memory : array
+            See `core.conv.codegen.fft_tile.tile_kernel`.
+        """
+
+
 @cache
-def tile_function(task: Task, dtype: str, tile: Shape, *, is_complex: bool) -> Turns:
-    """Return the kernel for this machine's processor as a function of arrays."""
+def transform(task: Task, dtype: str, tile: Shape, *, is_complex: bool) -> Transform:
+    """Return a tile kernel for this machine's processor."""
     kernel = tile_kernel(host(), task, dtype, tile, is_complex=is_complex)
     function = load(kernel.ir, kernel.name, PARAMETERS)
-    constants = kernel.constants
-    constants_address = address(constants)
-    per_turn = tiles_per_turn(is_complex=is_complex)
+    constants, per_turn = kernel.constants, 1 if is_complex else 2
 
-    def turns(tiles: Words, strides: RealArray, spectrum: RealArray, scratch: RealArray) -> None:
+    def call(
+        inputs: BoxArray,
+        outputs: BoxArray,
+        strides: BoxArray,
+        spectrum: RealArray,
+        memory: RealArray,
+    ) -> None:
         function(
-            address(tiles),
-            len(tiles) // per_turn,
+            address(inputs),
+            address(outputs),
+            len(outputs if task == "inverse" else inputs) // per_turn,
             address(strides),
             address(spectrum),
-            address(scratch),
-            constants_address,
+            address(memory),
+            address(constants),
         )
 
-    # The function must not outlive what the address points to.
-    turns.constants = constants  # type: ignore[attr-defined]
-    return turns
-
-
-def tiles_per_turn(*, is_complex: bool) -> int:
-    """Return how many tiles ride in one complex tile."""
-    return 1 if is_complex else 2
+    return call
 
 
 def address(array: RealArray) -> int:
     """Return where the first element of ``array`` lies."""
     return int(array.__array_interface__["data"][0])
+
+
+def strides_of(inputs: RealArray, outputs: RealArray, ndim: int) -> BoxArray:
+    """Return the strides of two arrays, in bytes, as kernels take them."""
+    rows = slice(-ndim, -1) if ndim > 1 else slice(0, 0)
+    return np.array([*inputs.strides[rows], *outputs.strides[rows]], np.int64)
 
 
 def tile_memory(dtype: str, tile: Shape, count: int) -> RealArray:

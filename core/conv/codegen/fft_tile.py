@@ -16,20 +16,27 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-from llvmlite import ir
 
 from core.conv.codegen.emit import Emitter, Kind, Value
 from core.conv.codegen.fft_axis import Axis, Leaf, Sink, Source, Strip
 from core.conv.codegen.fft_complex import Complex, Vectors
-from core.conv.codegen.fft_window import RowWindow, lane_numbers
+from core.conv.codegen.fft_window import Boxes, lane_numbers
 from core.conv.codegen.target import Target
 
 Task = Literal["convolve", "forward", "inverse"]
 Shape = tuple[int, ...]
 
-PARAMETERS: tuple[Kind, ...] = ("pointer", "integer", "pointer", "pointer", "pointer", "pointer")
-"""What tile kernels take: tiles, turns, strides in bytes, spectrum, scratch, constants."""
-
+PARAMETERS: tuple[Kind, ...] = (
+    "pointer",
+    "pointer",
+    "integer",
+    "pointer",
+    "pointer",
+    "pointer",
+    "pointer",
+)
+"""What tile kernels take: boxes of inputs and of outputs (`core.conv.codegen.fft_window.Boxes`),
+the number of turns, both boxes' strides in turn, spectrum, memory for tiles, constants."""
 
 # Bytes of a line of the cache.
 _LINE = 64
@@ -80,15 +87,6 @@ def least_row(target: Target, dtype: str) -> int:
     return 4 * target.lanes(np.dtype(dtype).itemsize)
 
 
-def words(ndim: int) -> int:
-    """Return how many 64-bit integers describe one tile.
-
-    They are the addresses of the tile's first input and of its first output, then for each axis
-    the first and the end of the inputs that exist, and how many outputs are wanted.
-    """
-    return 2 + 3 * ndim
-
-
 @lru_cache(maxsize=64)
 def tile_kernel(
     target: Target, task: Task, dtype: str, tile: Shape, *, is_complex: bool
@@ -100,9 +98,9 @@ def tile_kernel(
     target : Target
         The processor.
     task : {"convolve", "forward", "inverse"}
-        ``forward`` reads inputs and leaves their spectrum in the scratch memory; ``inverse``
-        takes a spectrum from there and writes outputs; ``convolve`` does both, and multiplies
-        with the given spectrum in between.
+        ``forward`` reads inputs and leaves their spectrum in the tile's memory; ``inverse`` takes
+        a spectrum from there and writes outputs; each turn has memory of its own. ``convolve``
+        does both, and multiplies with the given spectrum in between; all turns share one memory.
     dtype : {"float32", "float64"}
         Of the numbers, or of their parts.
     tile : tuple of 1 to 3 int
@@ -117,75 +115,117 @@ def tile_kernel(
     """
     name = f"fft_{task}_{'x'.join(map(str, tile))}"
     code = Emitter(target, name, PARAMETERS)
-    writer = _Writer(code, dtype, tile, is_complex)
-    with code.loop(0, code.arguments[1]) as turn:
-        writer.turn(turn, task)
+    writer = _Writer(code, task, dtype, tile, is_complex=is_complex)
+    with code.loop(0, code.arguments[2]) as turn:
+        writer.turn(turn)
     return TileKernel(name, code.finish(), writer.vectors.constants)
 
 
 class _Writer:
-    def __init__(self, code: Emitter, dtype: str, tile: Shape, is_complex: bool) -> None:
+    def __init__(
+        self, code: Emitter, task: Task, dtype: str, tile: Shape, *, is_complex: bool
+    ) -> None:
+        inputs, outputs, _, strides, self.spectrum, self.memory, table = code.arguments
         self.code = code
-        self.tiles, _, self.strides, self.spectrum, self.scratch, table = code.arguments
+        self.forward, self.inverse = task != "inverse", task != "forward"
         self.vectors = Vectors(code, dtype, table)
         self.tile = tile
         self.is_complex = is_complex
         self.columns = tile[-1] // self.vectors.lanes
         self.vector_elements = 2 * self.vectors.lanes
-        # From one vector to the next, along each axis.
-        self.steps = [*tile_strides(dtype, tile)[1:-1], self.vector_elements]
+        # From one tile to the next, and from one vector to the next along each axis.
+        self.tile_step, *steps = tile_strides(dtype, tile)
+        self.steps = [*steps[:-1], self.vector_elements]
         self.axes = [Axis(self.vectors, n, across=False) for n in tile[:-1]]
         self.axes.append(Axis(self.vectors, self.columns, across=True))
-        self.numbers = lane_numbers(self.vectors)
+        numbers, parts = lane_numbers(self.vectors), 2 if is_complex else 1
+        after = code.at(strides, "int64", len(tile) - 1)
+        self.inputs, self.outputs = (
+            Boxes(self.vectors, numbers, words, strides, len(tile), parts, self.memory)
+            for words, strides in ((inputs, strides), (outputs, after))
+        )
 
-    def turn(self, turn: Value, task: Task) -> None:
+    def turn(self, turn: Value) -> None:
         """Do one turn: one complex tile, or two real ones."""
-        length, tiles = words(len(self.tile)), 1 if self.is_complex else 2
-        heads = [self.code.index((turn, tiles * length), i * length) for i in range(tiles)]
-        forward, inverse = task != "inverse", task != "forward"
+        count = 1 if self.is_complex else 2
+        boxes = [self.code.index((turn, count), i) for i in range(count)]
+        own = turn if self.forward != self.inverse else 0
+        memory = self.code.at(
+            self.memory, self.vectors.dtype, self.code.index((own, self.tile_step))
+        )
         if len(self.tile) == 1:
-            self._row(heads, [], forward=forward, inverse=inverse)
+            self._row(memory, boxes, [], forward=self.forward, inverse=self.inverse)
             return
         inner = range(1, len(self.tile) - 1)
-        if forward:
-            with self._indices(self.tile[:-1]) as position:
-                self._row(heads, position, forward=True, inverse=False)
+        if self.forward:
+            with self._indices([(0, n) for n in self.tile[:-1]]) as position:
+                self._row_if_any(memory, boxes, position)
             for axis in reversed(inner):
-                self._columns(axis, forward=True, inverse=False)
-        self._columns(0, forward=forward, inverse=inverse)
-        if inverse:
+                self._columns(memory, axis, forward=True, inverse=False)
+        self._columns(memory, 0, forward=self.forward, inverse=self.inverse)
+        if self.inverse:
             for axis in inner:
-                self._columns(axis, forward=False, inverse=True)
-            with self._indices(
-                [self._most_outputs(heads, a) for a in range(len(self.axes) - 1)]
-            ) as position:
-                self._row(heads, position, forward=False, inverse=True)
+                self._columns(memory, axis, forward=False, inverse=True)
+            with self._indices([self._wanted(boxes, a) for a in range(len(inner) + 1)]) as position:
+                self._row(memory, boxes, position, forward=False, inverse=True)
+
+    def _wanted(self, boxes: list[Value], axis: int) -> tuple[Value, Value]:
+        # All outputs begin at the same place in their tiles; they may end at different ones.
+        first, most = self.outputs.limits(boxes[0], axis)
+        for box in boxes[1:]:
+            _, last = self.outputs.limits(box, axis)
+            most = self.code.builder.select(
+                self.code.builder.icmp_signed(">", last, most), last, most
+            )
+        return first, most
+
+    def _row_if_any(self, memory: Value, boxes: list[Value], position: list[Value]) -> None:
+        # The transform of nothing is nothing: most rows of a kernel's tile.
+        builder = self.code.builder
+        reached = self.inputs.reaches(boxes[0], position)
+        for box in boxes[1:]:
+            reached = builder.or_(reached, self.inputs.reaches(box, position))
+        with builder.if_else(reached) as (then, otherwise):
+            with then:
+                self._row(memory, boxes, position, forward=True, inverse=False)
+            with otherwise:
+                strip, _ = self._strips(memory, len(position), enumerate(position))
+                zeros = self.code.constant(0.0, self.vectors.dtype, self.vectors.lanes)
+                with self.code.loop(0, self.columns) as i:
+                    strip.put(i, (zeros, zeros))
 
     def _row(
-        self, heads: list[Value], position: list[Value], *, forward: bool, inverse: bool
+        self,
+        memory: Value,
+        boxes: list[Value],
+        position: list[Value],
+        *,
+        forward: bool,
+        inverse: bool,
     ) -> None:
-        strip, spectrum = self._strips(len(position), enumerate(position))
-        source = self._source(heads, position) if forward else None
-        sink = self._sink(heads, position) if inverse else None
+        strip, spectrum = self._strips(memory, len(position), enumerate(position))
+        source = self._source(boxes, position) if forward else None
+        sink = self._sink(boxes, position) if inverse else None
         leaf = self._product(spectrum) if forward and inverse else _unchanged
         self.axes[-1].transform(
             strip, leaf, source=source, sink=sink, forward=forward, inverse=inverse
         )
 
-    def _columns(self, axis: int, *, forward: bool, inverse: bool) -> None:
+    def _columns(self, memory: Value, axis: int, *, forward: bool, inverse: bool) -> None:
         others = [a for a in range(len(self.axes)) if a != axis]
         lengths = [*self.tile[:-1], self.columns]
-        with self._indices([lengths[a] for a in others]) as position:
-            strip, spectrum = self._strips(axis, zip(others, position, strict=True))
+        with self._indices([(0, lengths[a]) for a in others]) as position:
+            strip, spectrum = self._strips(memory, axis, zip(others, position, strict=True))
             leaf = self._product(spectrum) if forward and inverse else _unchanged
             self.axes[axis].transform(strip, leaf, forward=forward, inverse=inverse)
 
-    def _strips(self, axis: int, position: Iterable[tuple[int, Value]]) -> tuple[Strip, Strip]:
+    def _strips(
+        self, memory: Value, axis: int, position: Iterable[tuple[int, Value]]
+    ) -> tuple[Strip, Strip]:
         # Of the tile and of the spectrum, along an axis, at a position in the other axes.
         offset = self.code.index(*((i, self.steps[other]) for other, i in position))
         pointers = (
-            self.code.at(memory, self.vectors.dtype, offset)
-            for memory in (self.scratch, self.spectrum)
+            self.code.at(start, self.vectors.dtype, offset) for start in (memory, self.spectrum)
         )
         tile, spectrum = (Strip(self.vectors, p, self.steps[axis]) for p in pointers)
         return tile, spectrum
@@ -199,18 +239,18 @@ class _Writer:
 
         return leaf
 
-    def _source(self, heads: list[Value], position: list[Value]) -> Source:
-        windows = self._inputs(heads, position)
-        self._prefetch(self._inputs(heads, self._ahead(position)), write=False)
+    def _source(self, boxes: list[Value], position: list[Value]) -> Source:
+        windows = [self.inputs.row(box, position) for box in boxes]
+        self._prefetch(self.inputs, boxes, position, write=False)
         if self.is_complex:
             return lambda i: windows[0].load_complex(self.code.index((i, self.vector_elements)))
         return lambda i: tuple(
             window.load(self.code.index((i, self.vectors.lanes))) for window in windows
         )
 
-    def _sink(self, heads: list[Value], position: list[Value]) -> Sink:
-        windows = self._results(heads, position)
-        self._prefetch(self._results(heads, self._ahead(position)), write=True)
+    def _sink(self, boxes: list[Value], position: list[Value]) -> Sink:
+        windows = [self.outputs.row(box, position) for box in boxes]
+        self._prefetch(self.outputs, boxes, position, write=True)
 
         def put(i: int | Value, value: Complex) -> None:
             if self.is_complex:
@@ -221,91 +261,23 @@ class _Writer:
 
         return put
 
-    def _inputs(self, heads: list[Value], position: list[Value]) -> list[RowWindow]:
-        return [
-            self._window(
-                self._word(head, 0),
-                0,
-                position,
-                [
-                    (self._word(head, 2 + 3 * a), self._word(head, 3 + 3 * a))
-                    for a in range(len(self.axes))
-                ],
-            )
-            for head in heads
-        ]
-
-    def _results(self, heads: list[Value], position: list[Value]) -> list[RowWindow]:
-        zero = self.code.integer(0)
-        return [
-            self._window(
-                self._word(head, 1),
-                len(position),
-                position,
-                [(zero, self._word(head, 4 + 3 * a)) for a in range(len(self.axes))],
-            )
-            for head in heads
-        ]
-
-    def _ahead(self, position: list[Value]) -> list[Value]:
+    def _prefetch(
+        self, where: Boxes, boxes: list[Value], position: list[Value], *, write: bool
+    ) -> None:
         # Rows lie on pages of their own, where no processor looks ahead by itself.
-        return [*position[:-1], *(self.code.index(i, _ROWS_AHEAD) for i in position[-1:])]
-
-    def _prefetch(self, windows: list[RowWindow], *, write: bool) -> None:
-        if len(self.tile) == 1:
+        if not position:
             return
+        ahead = [*position[:-1], self.code.index(position[-1], _ROWS_AHEAD)]
         step = _LINE // np.dtype(self.vectors.dtype).itemsize
-        for window in windows:
+        for box in boxes:
+            row = where.row(box, ahead)
             for offset in range(0, self.tile[-1] * (2 if self.is_complex else 1), step):
-                window.prefetch(offset, write=write)
-
-    def _window(
-        self,
-        address: Value,
-        stride: int,
-        position: list[Value],
-        limits: list[tuple[Value, Value]],
-    ) -> RowWindow:
-        # A row that lies outside in another axis is an empty window, at an address that exists:
-        # to see that nothing lies at one that does not takes a processor a hundred times as long.
-        builder = self.code.builder
-        parts = 2 if self.is_complex else 1
-        first, last = (self.code.index((limit, parts)) for limit in limits[-1])
-        inside = ir.Constant(ir.IntType(1), 1)
-        for axis, i in enumerate(position):
-            address = self.code.index(address, (i, self._stride(stride + axis)))
-            low, high = limits[axis]
-            inside = builder.and_(inside, builder.icmp_signed(">=", i, low))
-            inside = builder.and_(inside, builder.icmp_signed("<", i, high))
-        last = builder.select(inside, last, first)
-        address = builder.select(inside, address, builder.ptrtoint(self.scratch, ir.IntType(64)))
-        pointer = builder.inttoptr(address, ir.PointerType())
-        return RowWindow(self.vectors, self.numbers, pointer, first, last)
-
-    def _most_outputs(self, heads: list[Value], axis: int) -> Value:
-        # The larger of two is the negated smaller of the negated.
-        counts = [self._word(head, 4 + 3 * axis) for head in heads]
-        builder = self.code.builder
-        most = counts[0]
-        for count in counts[1:]:
-            most = builder.select(builder.icmp_signed(">", count, most), count, most)
-        return most
-
-    def _word(self, head: Value, word: int) -> Value:
-        return self._integer_at(self.tiles, self.code.index(head, word))
-
-    def _stride(self, number: int) -> Value:
-        return self._integer_at(self.strides, number)
-
-    def _integer_at(self, pointer: Value, offset: int | Value) -> Value:
-        return self.code.builder.load(
-            self.code.at(pointer, "int64", offset), typ=ir.IntType(64), align=8
-        )
+                row.prefetch(offset, write=write)
 
     @contextmanager
-    def _indices(self, counts: Sequence[int | Value]) -> Iterator[list[Value]]:
+    def _indices(self, ranges: Sequence[tuple[int | Value, int | Value]]) -> Iterator[list[Value]]:
         with ExitStack() as loops:
-            yield [loops.enter_context(self.code.loop(0, count)) for count in counts]
+            yield [loops.enter_context(self.code.loop(*limits)) for limits in ranges]
 
 
 def _unchanged(base: int | Value, values: list[Complex]) -> list[Complex]:
