@@ -173,7 +173,7 @@ def _steps(form: NormalForm, size: Shape, channels: int) -> Table:
 
 @lru_cache(maxsize=256)
 def _places(form: NormalForm, size: Shape, tile: Tile) -> Table:
-    # Where each tile begins, in the inputs and in the outputs.
+    # Where each tile begins, in the inputs and in the outputs; the weights are the same for all.
     span = form.span_of(size)
     sources, targets = pitches(span, tile.lanes), pitches(size, tile.lanes)
     columns = [min(i, size[-1] - tile.vectors) for i in range(0, size[-1], tile.vectors)]
@@ -181,7 +181,7 @@ def _places(form: NormalForm, size: Shape, tile: Tile) -> Table:
     for apart, strides in ((sources, form.stride), (targets, (1,) * form.ndim)):
         steps = [(n, s * p) for n, s, p in zip(size, strides, apart, strict=True)]
         both.append(np.add.outer(distances(steps[:-1]), np.array(columns) * steps[-1][1]).ravel())
-    return np.stack(both, axis=1)
+    return np.stack([*both, np.zeros_like(both[0])], axis=1)
 
 
 @lru_cache(maxsize=1024)

@@ -106,7 +106,8 @@ class Scatter:
     cut : Cut
         How it is cut into bundles.
     out : array
-        With neighbours along its last axis side by side.
+        With neighbours along its last axis side by side. Of a patch that is larger than it, only
+        the part inside is written.
     """
 
     def __init__(self, form: NormalForm, cut: Cut, out: Real) -> None:
@@ -115,7 +116,7 @@ class Scatter:
         plan = bundles(form, cut, self._lanes)
         begins = plan.images * self._strides[0] + plan.corners @ np.array(self._strides[2:])
         self._places = out.ctypes.data + begins * out.itemsize
-        self._out, self._size = form.out, cut.size
+        self._out, self._size = out.shape[2:], cut.size
         self._box(1)
 
     def __call__(self, bundle: int, channel: int, count: int, vectors: Real) -> None:

@@ -64,7 +64,8 @@ def source(tile: Tile, target: Target) -> str:
     - the address of the input;
     - a table of one distance per step;
     - the weights: blocks of ``lanes`` output channels, in each the weights of one step together;
-    - a table of two distances per place of the tile: in the input, and in the output;
+    - a table of three distances per place of the tile: in the input, in the output, and in the
+      weights;
     - the address of the output;
     - the number of steps, of panels and of places;
     - how far it is from one block of weights to the next, and from one channel of the output to
@@ -81,12 +82,16 @@ def source(tile: Tile, target: Target) -> str:
     steps, panels, count, block, channel, adds = numbers
     lanes, per_block = tile.lanes, tile.lanes // tile.panel
     with code.loop(0, count) as place:
-        inputs = code.at(x, tile.dtype, integer_at(code, places, code.index((place, 2))))
-        target_place = integer_at(code, places, code.index((place, 2), 1))
+        entry = code.at(places, "int64", code.index((place, 3)))
+        inputs = code.at(x, tile.dtype, integer_at(code, entry, 0))
+        target_place = integer_at(code, entry, 1)
+        own_weights = code.at(weights, tile.dtype, integer_at(code, entry, 2))
         with code.loop(0, panels) as p:
             blocks = code.builder.sdiv(p, code.integer(per_block))
             within = code.builder.srem(p, code.integer(per_block))
-            panel = code.at(weights, tile.dtype, code.index((blocks, block), (within, tile.panel)))
+            panel = code.at(
+                own_weights, tile.dtype, code.index((blocks, block), (within, tile.panel))
+            )
             first = code.index((code.index((p, tile.panel)), channel), target_place)
             corner = code.at(out, tile.dtype, first)
             spots = [
