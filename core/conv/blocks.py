@@ -113,7 +113,11 @@ def for_each(
     to the caller.
     """
     queue = iter(items)
-    head = list(itertools.islice(queue, workers))
+    head = list(itertools.islice(queue, max(workers, 2)))
+    if len(head) == 1:
+        check()
+        _quietly(work, head[0])
+        return
     # Blocks are taken one by one: all of them at once would take memory.
     queue, lock = itertools.chain(head, queue), Lock()
 
@@ -132,7 +136,7 @@ def for_each(
                     queue = itertools.chain()
                 raise
 
-    helpers = [_pool().submit(drain, never) for _ in head[1:]]
+    helpers = [_pool().submit(drain, never) for _ in head[1:workers]]
     try:
         drain(check)
     finally:

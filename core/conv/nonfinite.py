@@ -10,6 +10,7 @@ Magnitudes that would overflow inside a transform are scaled by a power of two, 
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -38,13 +39,11 @@ def run(
     memory_cap: int | None,
 ) -> None:
     """Run ``algorithm`` so that its result means what the definition says."""
-    w_peak = 0.0 if form.bits is not None else peak(w)
     carries = algorithm.carries_nonfinite(form)
-    carried = form.bits is not None or "x" in carries
-    if carried and (math.isfinite(w_peak) or "w" in carries):
+    if form.bits is not None or ("x" in carries and ("w" in carries or _is_finite(w))):
         algorithm.run(form, x, w, out, check=check, memory_cap=memory_cap)
         return
-    x_peak = peak(x)
+    x_peak, w_peak = peak(x), peak(w)
     finite_x, x_shift = _tamed(x, x_peak, form.dtype)
     finite_w, w_shift = _tamed(w, w_peak, form.dtype)
     algorithm.run(form, finite_x, finite_w, out, check=check, memory_cap=memory_cap)
@@ -70,6 +69,13 @@ def peak(x: Array) -> float:
     xp = array_module(x)
     high, low = float(xp.max(x)), float(xp.min(x))
     return high if math.isnan(high) else max(high, -low)
+
+
+def _is_finite(x: Array) -> bool:
+    # What is not finite makes the sum so. A sum may overflow by itself: then the peak tells.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = complex(x.sum())
+    return cmath.isfinite(total) or math.isfinite(peak(x))
 
 
 def _tamed(x: Array, largest: float, dtype: str) -> tuple[Array, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import Any, Literal, get_args
 
@@ -79,6 +79,14 @@ class ConvProblem:
     groups: int
     bits: int | None = None
     rank: int | None = None
+
+    def __hash__(self) -> int:
+        """Hash all fields, once: plans are looked up by problem at every call."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(vars(self)[field.name] for field in fields(self)))
 
     @cached_property
     def dtype(self) -> str:
@@ -178,7 +186,8 @@ class ConvProblem:
         if self.operation == "conv":
             inputs, weights = x, w
         else:
-            inputs = _moveaxis(x, self.axes, last).reshape(form.batch, 1, *self.spatial)
+            moved = x if self._convolves_last else _moveaxis(x, self.axes, last)
+            inputs = moved.reshape(form.batch, 1, *self.spatial)
             weights = w.reshape(form.out_channels, 1, *form.kernel)
         if self.operation != "convolve":
             weights = weights[(..., *(slice(None, None, -1),) * form.ndim)]
@@ -194,6 +203,8 @@ class ConvProblem:
             return y
         form = self.normal
         y = y.swapaxes(0, 1).reshape(form.out_channels, *self.batch_shape, *form.out)
+        if self._convolves_last:
+            return y if self.bank else y[0]
         y = _moveaxis(y, tuple(range(-form.ndim, 0)), tuple(axis + 1 for axis in self.axes))
         return y if self.bank else y[0]
 
@@ -224,6 +235,10 @@ class ConvProblem:
             "axes": list(self.axes),
             "bank": self.bank,
         }
+
+    @cached_property
+    def _convolves_last(self) -> bool:
+        return self.axes == tuple(range(len(self.x_shape)))[-len(self.axes) :]
 
     @cached_property
     def _accumulator(self) -> str:
@@ -280,11 +295,40 @@ def single_channel_problem(
     >>> single_channel_problem((5, 100), (8, 7), "f4", "f4", axes=1, bank=True).out_shape
     (8, 5, 106)
     """
-    x_dtype, w_dtype = _dtype("x", x_dtype), _dtype("kernel", w_dtype)
-    x_shape, w_shape = _shape("x", x_shape), _shape("kernel", w_shape)
     _one_of("operation", operation, ("convolve", "correlate"))
     _one_of("mode", mode, MODES)
     _one_of("boundary", boundary, BOUNDARIES)
+    if not isinstance(cval, int | float | complex | np.generic):
+        raise InvalidInput("is no number", field="cval", given=cval, accepted="a number")
+    return _single_channel_problem(
+        tuple(x_shape),
+        tuple(w_shape),
+        _any_dtype(x_dtype),
+        _any_dtype(w_dtype),
+        operation,
+        mode,
+        boundary,
+        cval,
+        axes if axes is None or isinstance(axes, int | np.integer) else tuple(axes),
+        bank,
+    )
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _single_channel_problem(
+    given_x_shape: Shape,
+    given_w_shape: Shape,
+    given_x_dtype: np.dtype[Any],
+    given_w_dtype: np.dtype[Any],
+    operation: Operation,
+    mode: Mode,
+    boundary: Boundary,
+    cval: complex,
+    axes: int | Shape | None,
+    bank: bool,
+) -> ConvProblem:
+    x_dtype, w_dtype = _dtype("x", given_x_dtype), _dtype("kernel", given_w_dtype)
+    x_shape, w_shape = _shape("x", given_x_shape), _shape("kernel", given_w_shape)
     chosen = _axes(axes, len(x_shape))
     _check_kernel(x_shape, w_shape[1:] if bank else w_shape, chosen)
     ones = (1,) * len(chosen)
@@ -294,8 +338,8 @@ def single_channel_problem(
         w_shape=w_shape,
         x_dtype=x_dtype,
         w_dtype=w_dtype,
-        mode=mode,  # type: ignore[arg-type]
-        boundary=boundary,  # type: ignore[arg-type]
+        mode=mode,
+        boundary=boundary,
         cval=_cval(cval, x_dtype),
         axes=chosen,
         bank=bank,
@@ -338,7 +382,7 @@ def multi_channel_problem(
     >>> multi_channel_problem((2, 3, 8, 8), (4, 3, 3, 3), "f4", "f4", padding=1).out_shape
     (2, 4, 8, 8)
     """
-    x_dtype, w_dtype = _dtype("x", x_dtype), _dtype("w", w_dtype)
+    x_dtype, w_dtype = _dtype("x", _any_dtype(x_dtype)), _dtype("w", _any_dtype(w_dtype))
     x_shape, w_shape = _shape("x", x_shape), _shape("w", w_shape)
     if len(x_shape) < 3:
         raise InvalidInput("x has too few axes", field="x", given=x_shape, accepted="(N, C, *S)")
@@ -399,11 +443,15 @@ def _moveaxis(x: Array, source: Shape, destination: Shape) -> Array:
     return x.transpose(moved)
 
 
-def _dtype(name: str, dtype: Any) -> str:
+def _any_dtype(dtype: Any) -> np.dtype[Any]:
     try:
-        given = np.dtype(dtype)
+        given: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
         raise InvalidInput("no dtype", field="dtype", given=dtype) from None
+    return given
+
+
+def _dtype(name: str, given: np.dtype[Any]) -> str:
     if given.kind == "b":
         raise InvalidInput(
             "is Boolean, and sums of truth values have no one meaning",

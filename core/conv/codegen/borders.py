@@ -5,12 +5,83 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 
-from core.conv.blocks import Block
+import numpy as np
+
+from core.arrays import Array
+from core.conv.blocks import Block, blocks
+from core.conv.codegen.operands import in_rows
 from core.conv.normal import NormalForm, Shape
 
 # An inner part that is a smaller share of the block than this is not worth calls of its own.
 _LEAST_SHARE = 0.5
+
+
+Index = tuple[slice, ...]
+
+
+class Part(NamedTuple):
+    """A part of a block: where its inputs and its outputs are.
+
+    Parameters
+    ----------
+    source : tuple of slice
+        Its inputs, in ``x`` of shape ``(N, C, *spatial)``.
+    shape : tuple of int
+        Shape of its inputs, zeros outside of ``x`` included.
+    target : tuple of slice or None
+        Where ``source`` lies in ``shape``; ``None`` where it is all of it.
+    outputs : tuple of slice
+        Its outputs, in ``out`` of shape ``(N, O, *out)``.
+    """
+
+    source: Index
+    shape: Shape
+    target: Index | None
+    outputs: Index
+
+
+@lru_cache(maxsize=256)
+def parts_of_blocks(
+    form: NormalForm, size: Shape, images: int, least: Shape
+) -> tuple[tuple[Part, ...], ...]:
+    """Return the parts of every block; see `split`."""
+    return tuple(
+        tuple(_part(form, part) for part in split(form, block, least))
+        for block in blocks(form, size, images)
+    )
+
+
+def fetch(x: Array, part: Part, dtype: str) -> Array:
+    """Return the inputs of a part with a contiguous last axis: a view of ``x`` where it can be."""
+    inside = x[part.source]
+    if part.target is None:
+        return in_rows(inside.astype(dtype, copy=False))
+    padded = np.zeros(part.shape, dtype)
+    padded[part.target] = inside
+    return padded
+
+
+def _part(form: NormalForm, block: Block) -> Part:
+    every = slice(None)
+    first, span = form.first_input(block.at), form.span_of(block.size)
+    source = tuple(
+        slice(min(max(f, 0), n), min(max(f + m, 0), n))
+        for f, m, n in zip(first, span, form.spatial, strict=True)
+    )
+    target = tuple(
+        slice(i.start - f, i.stop - f) if i.stop > i.start else slice(0, 0)
+        for i, f in zip(source, first, strict=True)
+    )
+    whole = all(t.stop - t.start == m for t, m in zip(target, span, strict=True))
+    return Part(
+        source=(block.images, every, *source),
+        shape=(block.last - block.first, form.in_channels, *span),
+        target=None if whole else (every, every, *target),
+        outputs=(block.images, every, *block.positions),
+    )
 
 
 def split(form: NormalForm, block: Block, least: Shape) -> Iterator[Block]:

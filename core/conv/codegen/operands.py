@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 
 from core.arrays import Array
@@ -34,16 +37,19 @@ def three(lengths: Shape) -> Shape:
     return (1,) * (3 - len(lengths)) + lengths
 
 
-def with_three_axes(x: Array, ndim: int) -> Array:
-    """Return a view of an array of shape ``(N, C, *spatial)`` with three spatial axes."""
-    return x[(slice(None), slice(None), *(None,) * (3 - ndim))]
+def with_missing(lengths: Shape, missing: int, value: int) -> Shape:
+    """Return what belongs to ``(N, C, *spatial)`` with ``value`` for missing spatial axes."""
+    return (*lengths[:2], *(value,) * missing, *lengths[2:])
 
 
 def stored_dtype(form: NormalForm, x: Array) -> str:
     """Return the dtype in which ``x`` is best read: its own, where kernels convert it."""
-    own = x.dtype.name
-    loaded = _STORED.get(form.dtype, ())
-    return own if x.dtype.isnative and own in loaded else form.dtype
+    return _stored(form.dtype, x.dtype)
+
+
+def real_dtype(x: Array) -> str:
+    """Return the dtype of the real numbers that ``x`` holds in memory."""
+    return _real(x.dtype)
 
 
 def in_rows(x: Array) -> Array:
@@ -62,3 +68,14 @@ def reversed_kernels(form: NormalForm, w: Array) -> Array:
     """Return one channel's kernels as correlation takes them: ``(O, *kernel)``, contiguous."""
     reverse = (slice(None, None, -1),) * form.ndim
     return np.ascontiguousarray(w[(slice(None), 0, *reverse)])
+
+
+# The name of a dtype takes longer to make than many a convolution.
+@cache
+def _stored(dtype: str, own: np.dtype[Any]) -> str:
+    return own.name if own.isnative and own.name in _STORED.get(dtype, ()) else dtype
+
+
+@cache
+def _real(dtype: np.dtype[Any]) -> str:
+    return REAL.get(dtype.name, dtype.name)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from core.arrays import Array
 from core.conv.algorithm import Cost
-from core.conv.blocks import Block, Check, block_count, blocks, cores, cut, for_each
+from core.conv.blocks import Check, block_count, cores, cut, for_each
 from core.conv.codegen import single
-from core.conv.codegen.borders import split
-from core.conv.codegen.operands import REAL, in_rows, parts, stored_dtype, three
+from core.conv.codegen.borders import Part, fetch, parts_of_blocks
+from core.conv.codegen.operands import REAL, parts, real_dtype, stored_dtype, three
 from core.conv.codegen.passes import kernel
 from core.conv.device import Device
 from core.conv.lowrank import Term
-from core.conv.normal import NormalForm, Shape, read
+from core.conv.normal import NormalForm, Shape
 
 # What the first pass leaves for the second stays in the second-level cache.
 _SCRATCH_BYTES = 1 << 17
@@ -80,20 +81,18 @@ def run(
     """Fill ``out``; ``split_kernels`` are the terms of each output channel's kernel."""
     filters = [_Filter(form, terms) for terms in split_kernels]
     stored = stored_dtype(form, x)
-    least = single.least_edge(form)
     per_group = form.out_channels // form.groups
 
-    def work(block: Block) -> None:
-        for part in split(form, block, least):
-            first, span = form.first_input(part.at), form.span_of(part.size)
-            inputs = in_rows(read(x[part.images], first, span, stored))
-            for o, found in enumerate(filters):
-                channel = slice(o // per_group, o // per_group + 1)
-                found.apply(
-                    inputs[:, channel], out[(part.images, slice(o, o + 1), *part.positions)]
-                )
+    def work(parts: tuple[Part, ...]) -> None:
+        for part in parts:
+            inputs, outputs = fetch(x, part, stored), out[part.outputs]
+            for o, one in enumerate(filters):
+                channel = o // per_group
+                one.apply(inputs[:, channel : channel + 1], outputs[:, o : o + 1])
 
-    for_each(work, blocks(form, *_blocking(form, memory_cap)), check, cores())
+    size, images = _blocking(form, memory_cap)
+    least = single.least_edge(form)
+    for_each(work, parts_of_blocks(form, size, images, least), check, cores())
 
 
 class _Filter:
@@ -135,7 +134,7 @@ class _Filter:
         span = columns + width - 1
         turn = _turn(form, rows, span)
         scratch = np.empty(self.rank * turn * span, form.dtype)
-        stored = REAL.get(inputs.dtype.name, inputs.dtype.name)
+        stored = real_dtype(inputs)
         compute = kernel(
             single.specialised(form, stored, height, turn, span),
             single.specialised(form, REAL[form.dtype], 1, turn, columns),
@@ -172,6 +171,7 @@ def _turn(form: NormalForm, rows: int, span: int) -> int:
     return min(rows, max(_LEAST_TURN, min(_MOST_TURN, fitting // _LEAST_TURN * _LEAST_TURN)))
 
 
+@lru_cache(maxsize=4096)
 def _blocking(form: NormalForm, memory_cap: int | None) -> tuple[Shape, int]:
     copies = form.in_channels + (form.rank or 1 if form.ndim == 3 else 0)
     most = _BLOCK_ELEMENTS

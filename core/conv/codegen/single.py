@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
 
 from core.arrays import Array
 from core.conv.algorithm import Cost
-from core.conv.blocks import Block, Check, block_count, blocks, cores, cut, for_each
-from core.conv.codegen.borders import split
+from core.conv.blocks import Check, block_count, cores, cut, for_each
+from core.conv.codegen.borders import Part, fetch, parts_of_blocks
 from core.conv.codegen.direct import Spec, kernel, specialise
 from core.conv.codegen.operands import (
     REAL,
-    in_rows,
     parts,
+    real_dtype,
     reversed_kernels,
     stored_dtype,
     three,
-    with_three_axes,
+    with_missing,
 )
 from core.conv.codegen.target import host
 from core.conv.codegen.tiles import cycles
 from core.conv.device import Device
-from core.conv.normal import NormalForm, Shape, read
+from core.conv.normal import NormalForm, Shape
 
 # A block is about a millisecond of work, beside which Python's share is small.
 _BLOCK_ELEMENTS = 1 << 20
@@ -84,15 +89,13 @@ def run(
     """Fill ``out``; the arguments are those of `core.conv.algorithm.Run`."""
     weights = reversed_kernels(form, w)
     stored = stored_dtype(form, x)
-    least = least_edge(form)
 
-    def work(block: Block) -> None:
-        for part in split(form, block, least):
-            first, span = form.first_input(part.at), form.span_of(part.size)
-            inputs = in_rows(read(x[part.images], first, span, stored))
-            correlate(form, inputs, weights, out[(part.images, slice(None), *part.positions)])
+    def work(parts: tuple[Part, ...]) -> None:
+        for part in parts:
+            correlate(form, fetch(x, part, stored), weights, out[part.outputs])
 
-    for_each(work, blocks(form, *_blocking(form, memory_cap)), check, cores())
+    size, images = _blocking(form, memory_cap)
+    for_each(work, parts_of_blocks(form, size, images, least_edge(form)), check, cores())
 
 
 def correlate(form: NormalForm, inputs: Array, weights: Array, out: Array) -> None:
@@ -109,45 +112,64 @@ def correlate(form: NormalForm, inputs: Array, weights: Array, out: Array) -> No
     out : array of shape ``(N, O, *size)``
         Of the form's dtype; its last axis is contiguous.
     """
+    x, y, weight = inputs.ctypes.data, out.ctypes.data, weights.ctypes.data
+    calls = _calls(form, real_dtype(inputs), inputs.strides, out.shape, out.strides)
+    for compute, x_offset, out_offset, weight_offset, arguments in calls:
+        compute(x + x_offset, y + out_offset, weight + weight_offset, *arguments)
+
+
+class _Call(NamedTuple):
+    # One call of a kernel: what it adds to the addresses, in bytes, and its other arguments.
+    compute: Callable[..., None]
+    x_offset: int
+    out_offset: int
+    weight_offset: int
+    arguments: tuple[int, ...]
+
+
+@lru_cache(maxsize=4096)
+def _calls(
+    form: NormalForm, stored: str, x_strides: Shape, out_shape: Shape, out_strides: Shape
+) -> tuple[_Call, ...]:
     pair, taps = parts(form), three(form.kernel)
     d_depth, d_row, d_column = three(form.dilation)
-    inputs, out = with_three_axes(inputs, form.ndim), with_three_axes(out, form.ndim)
-    images, _, depths, rows, columns = out.shape
-    x_image, x_channel, x_depth, x_row, _ = inputs.strides
-    out_image, out_channel, out_depth, out_row, _ = out.strides
-    x_item, out_item = inputs.itemsize // pair, out.itemsize // pair
+    missing = 3 - form.ndim
+    x_image, x_channel, x_depth, x_row, _ = with_missing(x_strides, missing, 0)
+    out_image, out_channel, out_depth, out_row, _ = with_missing(out_strides, missing, 0)
+    images, _, depths, rows, columns = with_missing(out_shape, missing, 1)
+    x_item, out_item = np.dtype(stored).itemsize, form.itemsize // pair
     # A kernel takes one sequence of planes: the images, or an image's depths.
     planes, x_plane, out_plane = images, x_image, out_image
     if form.ndim == 3:
         planes, x_plane, out_plane = depths, x_depth, out_depth
-    x_address, out_address = inputs.ctypes.data, out.ctypes.data
     per_group = form.out_channels // form.groups
-    stored = REAL.get(inputs.dtype.name, inputs.dtype.name)
-
+    calls = []
     # Rows that a dilated kernel relates lie ``d_row`` apart: each residue is an image of its own.
     for residue in range(min(d_row, rows)):
         count = -(-(rows - residue) // d_row)
         compute = kernel(specialised(form, stored, taps[1], count, columns))
+        arguments = (
+            *taps,
+            x_depth // x_item * d_depth,
+            x_row // x_item * d_row,
+            d_column * pair,
+            planes,
+            x_plane // x_item,
+            out_plane // out_item,
+            count,
+            out_row // out_item * d_row,
+            columns * pair,
+        )
         for image in range(images if form.ndim == 3 else 1):
             for o in range(form.out_channels):
-                channel = o // per_group
-                compute(
-                    x_address + image * x_image + channel * x_channel + residue * x_row,
-                    out_address + image * out_image + o * out_channel + residue * out_row,
-                    weights[o].ctypes.data,
-                    *taps,
-                    x_depth // x_item * d_depth,
-                    x_row // x_item * d_row,
-                    d_column * pair,
-                    planes,
-                    x_plane // x_item,
-                    out_plane // out_item,
-                    count,
-                    out_row // out_item * d_row,
-                    columns * pair,
-                )
+                x_offset = image * x_image + o // per_group * x_channel + residue * x_row
+                out_offset = image * out_image + o * out_channel + residue * out_row
+                weight_offset = o * form.taps * form.itemsize
+                calls.append(_Call(compute, x_offset, out_offset, weight_offset, arguments))
+    return tuple(calls)
 
 
+@lru_cache(maxsize=4096)
 def least_edge(form: NormalForm) -> Shape:
     """Return the least size of an edge: a tile, so that the inner part's kernel computes it."""
     _, rows, columns = three(form.out)
@@ -168,6 +190,7 @@ def specialised(form: NormalForm, stored: str, height: int, rows: int, columns: 
     )
 
 
+@lru_cache(maxsize=4096)
 def _blocking(form: NormalForm, memory_cap: int | None) -> tuple[Shape, int]:
     work = form.out_channels * form.taps
     most = min(_BLOCK_ELEMENTS, max(1, _BLOCK_MULTIPLY_ADDS // work))
