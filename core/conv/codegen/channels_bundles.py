@@ -39,7 +39,8 @@ def readable(form: NormalForm, x: Real, cut: Cut) -> tuple[Real, NormalForm]:
     if not cut.by_image and _sticks_out(form):
         x = read(x, form.first_input((0,) * form.ndim), form.span, x.dtype.name)
         form = replace(form, spatial=form.span, start=form.reach)
-    if x.dtype.name not in _ELEMENTS or not x.dtype.isnative:
+    wide = x.itemsize > form.itemsize
+    if wide or x.dtype.name not in _ELEMENTS or not x.dtype.isnative:
         x = x.astype(form.dtype)
     if x.strides[-1] != x.itemsize or any(s % x.itemsize for s in x.strides):
         x = np.ascontiguousarray(x)

@@ -114,6 +114,12 @@ class Vectors:
             )
         return code.fma(ar, br, code.neg(code.mul(ai, bi))), code.fma(ar, bi, code.mul(ai, br))
 
+    def plus_product(self, total: Complex, a: Complex, b: Complex) -> Complex:
+        """Return ``total + a * b``."""
+        code, (ar, ai), (br, bi) = self.code, a, b
+        real = code.fma(code.neg(ai), bi, code.fma(ar, br, total[0]))
+        return real, code.fma(ar, bi, code.fma(ai, br, total[1]))
+
     def turned(self, a: Complex, quarters: int) -> Complex:
         """Return ``a * 1j ** quarters``."""
         real, imaginary = a

@@ -95,7 +95,7 @@ def kernel_boxes(count: int, stride: int, kernel: Shape) -> BoxArray:
 def moved(boxes: BoxArray, address: int) -> BoxArray:
     """Return ``boxes`` for an array at ``address``."""
     result = boxes.copy()
-    result[:, 0] += address
+    result[..., 0] += address
     return result
 
 
@@ -114,7 +114,7 @@ def in_pairs(boxes: BoxArray) -> BoxArray:
 def emptied(boxes: BoxArray) -> BoxArray:
     """Return boxes at the same addresses without elements."""
     result = boxes.copy()
-    result[:, 1:] = 0
+    result[..., 1:] = 0
     return result
 
 

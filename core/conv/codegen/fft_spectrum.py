@@ -50,7 +50,8 @@ def spectra(
     """
     per_group = form.out_channels // form.groups
     dilated = _dilated(form, w.astype(transform_dtype(form)) / math.prod(tile))
-    stride, channels = dilated.strides[1], form.group_channels
+    # Not its strides: along an axis of length 1 they mean nothing.
+    stride, channels = dilated[0, 0].nbytes, form.group_channels
     boxes = moved(
         kernel_boxes(form.out_channels * channels, stride, dilated.shape[2:]), address(dilated)
     )
@@ -79,9 +80,7 @@ def spectra(
 def _paired(boxes: BoxArray) -> BoxArray:
     # (groups, outputs, channels, words): neighbouring outputs in turn, the last with nothing.
     if boxes.shape[1] % 2:
-        last = boxes[:, -1:].copy()
-        last[..., 1:] = 0
-        boxes = np.concatenate([boxes, last], axis=1)
+        boxes = np.concatenate([boxes, emptied(boxes[:, -1:])], axis=1)
     words = boxes.shape[-1]
     return interleaved(boxes[:, 0::2].reshape(-1, words), boxes[:, 1::2].reshape(-1, words))
 

@@ -67,18 +67,19 @@ def tile_strides(dtype: str, tile: Shape) -> tuple[int, ...]:
     """Return the elements from one tile to the next in scratch memory, then along its axes.
 
     Along the last axis that is a complex number's two parts. Every stride but that one is an odd
-    number of cache lines: what lies a power of two apart meets in few sets of the cache.
+    number of pairs of cache lines: what lies a power of two apart meets in few sets of the cache,
+    and a pair is a complex vector of the widest registers.
 
     Examples
     --------
     >>> tile_strides("float32", (8, 64)), tile_strides("float32", (64,))
-    ((1168, 144, 2), (144, 2))
+    ((1312, 160, 2), (160, 2))
     """
-    line = _LINE // np.dtype(dtype).itemsize
+    pair = 2 * _LINE // np.dtype(dtype).itemsize
     strides = [2]
     for n in reversed(tile):
-        lines = -(-n * strides[0] // line)
-        strides.insert(0, (lines | 1) * line)
+        pairs = -(-n * strides[0] // pair)
+        strides.insert(0, (pairs | 1) * pair)
     return tuple(strides)
 
 

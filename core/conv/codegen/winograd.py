@@ -15,6 +15,7 @@ import numpy as np
 
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check, cores, for_each
+from core.conv.codegen.channels import packed_weights
 from core.conv.codegen.channels_bundles import (
     Gather,
     Real,
@@ -26,7 +27,7 @@ from core.conv.codegen.channels_bundles import (
     pitches,
     readable,
 )
-from core.conv.codegen.channels_lanes import Cut, Table, bundle_count, filled, scratch
+from core.conv.codegen.channels_lanes import Cut, Table, bundle_count, scratch
 from core.conv.codegen.channels_sums import Tile, best_tile, kernel
 from core.conv.codegen.target import host
 from core.conv.codegen.winograd_transforms import (
@@ -34,15 +35,14 @@ from core.conv.codegen.winograd_transforms import (
     constants,
     input_kernel,
     output_kernel,
+    weights_kernel,
 )
-from core.conv.cook_toom import cook_toom
 from core.conv.device import Device, device_of
 from core.conv.normal import NormalForm, Shape
 
-DTYPES = ("float32", "float64")
 _PRODUCTS = SIDE * SIDE
 # What the tiles that are computed at a time may take, as numbers and as products.
-_TILES_BYTES = 3 << 19
+_TILES_BYTES = 1 << 22
 # Vectors of one product and of the next would meet in the same sets of a cache.
 _PAD_VECTORS = 5
 # Vector operations per number of a tile that is transformed, loads and stores among them.
@@ -70,11 +70,6 @@ class Method:
     at_a_time: int
 
 
-def supports(form: NormalForm) -> bool:
-    """Return whether the kernels compute ``form``, which `winograd.refuses` does not refuse."""
-    return form.dtype in DTYPES
-
-
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """Return the cost of the best way to cut the problem that the cap allows."""
     return choose(form, device, memory_cap)[0]
@@ -99,90 +94,88 @@ def run(
     covering = _covering(form, method.cut.size)
     x, covering = readable(covering, x, method.cut)
     gather, scatter = Gather(covering, method.cut, x), Scatter(covering, method.cut, out)
-    weights = transformed_weights(form, w)
-    per_group = form.out_channels // form.groups
+    groups = _Groups(form, method, transformed_weights(form, w))
 
     def work(bundle: int) -> None:
         inputs = scratch("inputs", gather.shape, form.dtype)
         for group in range(form.groups):
             gather(bundle, group * form.group_channels, inputs)
-            outputs = _group(form, inputs, weights[group], method)
-            scatter(bundle, group * per_group, per_group, outputs)
+            outputs = groups.compute(inputs, group)
+            scatter(bundle, group * groups.count, groups.count, outputs)
 
     count = bundle_count(covering, method.cut, method.tile.lanes)
     for_each(work, range(count), check, cores())
 
 
 def transformed_weights(form: NormalForm, w: Real) -> Real:
-    """Return the weights as ``(group, product, block of channels, channel, channel of the block)``.
-
-    They are transformed in double precision and rounded once.
-    """
-    lanes, r = host().lanes(form.itemsize), form.kernel[0]
-    channels = np.arange(form.out_channels).reshape(form.groups, -1)
-    order = np.stack([filled(group, lanes) for group in channels])
-    # (group, block, lane, channel, tap) -> (group, tap, block, channel, lane)
-    taps = w[..., ::-1, ::-1].reshape(*w.shape[:2], r * r)[order].transpose(0, 4, 1, 3, 2)
-    both = np.kron(cook_toom(r).taps, cook_toom(r).taps)
-    flat = taps.reshape(form.groups, r * r, -1).astype("float64")
-    result = np.matmul(both, flat).astype(form.dtype)
-    return result.reshape(form.groups, _PRODUCTS, *taps.shape[2:])
-
-
-def _group(form: NormalForm, inputs: Real, weights: Real, method: Method) -> Real:
-    # All output channels of a group, as (channel, y, x, lane).
-    tile, size, lanes = method.tile, method.cut.size, method.tile.lanes
-    channels, per_group = form.group_channels, form.out_channels // form.groups
-    panels = -(-per_group // tile.panel)
-    sources, targets = _tiles(form, size)
-    numbers = constants(form.dtype)
-    outputs = scratch("outputs", (panels * tile.panel, *size, lanes), form.dtype)
-    steps = np.arange(channels, dtype=np.int64) * (method.at_a_time * lanes)
-    apart = channels * method.at_a_time * lanes + _PAD_VECTORS * lanes
-    apart_out = panels * tile.panel * method.at_a_time * lanes + _PAD_VECTORS * lanes
-    values = scratch("values", (_PRODUCTS * apart,), form.dtype)
-    products = scratch("products", (_PRODUCTS * apart_out,), form.dtype)
-    places = _places(method, apart, apart_out, weights[0].size)
-    for first in range(0, len(sources), method.at_a_time):
-        count = min(method.at_a_time, len(sources) - first)
-        input_kernel(form.dtype)(
-            inputs.ctypes.data,
+    """Return the weights as ``(group, product, block of channels, channel, lane)``."""
+    weights = packed_weights(form, w)
+    groups, blocks, _, lanes = weights.shape
+    shape = (groups, _PRODUCTS, blocks, form.group_channels, lanes)
+    result, numbers = np.empty(shape, form.dtype), constants(form.dtype)
+    transform = weights_kernel(form.dtype, form.kernel[0])
+    for group, transformed in zip(weights, result, strict=True):
+        transform(
+            group.ctypes.data,
             numbers.ctypes.data,
-            sources[first:].ctypes.data,
-            values.ctypes.data,
-            channels,
-            count,
-            inputs[0].size,
-            inputs[0, 0].size,
-            apart,
-            method.at_a_time * lanes,
+            transformed.ctypes.data,
+            blocks * form.group_channels,
+            transformed[0].size,
         )
-        kernel(tile)(
-            values.ctypes.data,
-            steps.ctypes.data,
-            weights.ctypes.data,
-            places.ctypes.data,
-            products.ctypes.data,
-            channels,
-            panels,
-            len(places),
-            channels * lanes,
-            method.at_a_time * lanes,
-            0,
+    return result
+
+
+class _Groups:
+    """All output channels of a bundle's group, tiles by tiles."""
+
+    def __init__(self, form: NormalForm, method: Method, weights: Real) -> None:
+        self.form, self.method, self.weights = form, method, weights
+        lanes, tile = method.tile.lanes, method.tile
+        self.channels, self.count = form.group_channels, form.out_channels // form.groups
+        self.panels = -(-self.count // tile.panel)
+        # Distances in the values and the products of the tiles: from channel to channel, and
+        # from one product to the next.
+        self.step = method.at_a_time * lanes
+        self.apart = self.channels * self.step + _PAD_VECTORS * lanes
+        self.apart_out = self.panels * tile.panel * self.step + _PAD_VECTORS * lanes
+        self.steps = np.arange(self.channels, dtype=np.int64) * self.step
+        self.places = _places(method, self.apart, self.apart_out, weights[0, 0].size)
+        self.sources, self.targets = _tiles(form, method.cut.size)
+        self.constants = constants(form.dtype)
+        self.to_values = input_kernel(form.dtype)
+        self.multiply = kernel(tile)
+        self.to_outputs = output_kernel(form.dtype, form.kernel[0])
+
+    def compute(self, inputs: Real, group: int) -> Real:
+        """Return the outputs as ``(channel, y, x, lane)``: scratch memory."""
+        form, method, lanes = self.form, self.method, self.method.tile.lanes
+        shape = (self.count, *method.cut.size, lanes)
+        outputs = scratch("outputs", shape, form.dtype)
+        values = scratch("values", (_PRODUCTS * self.apart,), form.dtype).ctypes.data
+        products = scratch("products", (_PRODUCTS * self.apart_out,), form.dtype).ctypes.data
+        numbers, sources, targets = (
+            table.ctypes.data for table in (self.constants, self.sources, self.targets)
         )
-        output_kernel(form.dtype, form.kernel[0])(
-            products.ctypes.data,
-            numbers.ctypes.data,
-            targets[first:].ctypes.data,
-            outputs.ctypes.data,
-            per_group,
-            count,
-            outputs[0].size,
-            outputs[0, 0].size,
-            apart_out,
-            method.at_a_time * lanes,
+        of_inputs = (inputs[0].size, inputs[0, 0].size)
+        of_outputs = (outputs[0].size, outputs[0, 0].size)
+        x, y = inputs.ctypes.data, outputs.ctypes.data
+        multiplication = (
+            *(values, self.steps.ctypes.data, self.weights[group].ctypes.data),
+            *(self.places.ctypes.data, products, self.channels, self.panels, len(self.places)),
+            *(self.channels * lanes, self.step, 0),
         )
-    return outputs
+        for first in range(0, len(self.sources), method.at_a_time):
+            count = min(method.at_a_time, len(self.sources) - first)
+            skipped = first * self.sources.itemsize
+            counts = self.channels, count
+            of_values = self.apart, self.step
+            self.to_values(x, numbers, sources + skipped, values, *counts, *of_inputs, *of_values)
+            self.multiply(*multiplication)
+            counts, of_values = (self.count, count), (self.apart_out, self.step)
+            self.to_outputs(
+                products, numbers, targets + skipped, y, *counts, *of_outputs, *of_values
+            )
+        return outputs
 
 
 def _covering(form: NormalForm, size: Shape) -> NormalForm:
@@ -248,9 +241,9 @@ def _priced(form: NormalForm, cut: Cut, device: Device) -> tuple[Cost, Method]:
     idle = -(-bundled // device.workers) * device.workers
     padded = padded_bytes(covering, cut)
     weights = _PRODUCTS * form.out_channels * channels
-    prepared = weights * form.itemsize * 6 * device.copy
+    prepared = 4 * weights * form.itemsize * device.copy
     held = (inputs + outputs) // form.groups + at_a_time * _PRODUCTS * (channels + per_group)
-    total = held * vector * device.workers + padded + 3 * weights * 8
+    total = held * vector * device.workers + padded + 2 * weights * form.itemsize
     return (
         Cost(idle * seconds + 3 * padded * device.copy + prepared, total),
         Method(cut, tile, at_a_time),

@@ -22,6 +22,7 @@ from core.conv.cook_toom import POINTS, Matrix, cook_toom
 
 SIDE = len(POINTS) + 1
 PARAMETERS: tuple[Kind, ...] = ("pointer",) * 4 + ("integer",) * 6
+WEIGHTS_PARAMETERS: tuple[Kind, ...] = ("pointer",) * 3 + ("integer",) * 2
 # Points of opposite sign, by their numbers.
 _PAIRS = ((1, 2), (3, 4))
 
@@ -36,6 +37,12 @@ def input_kernel(dtype: str) -> Callable[..., None]:
 def output_kernel(dtype: str, taps: int) -> Callable[..., None]:
     """Return the compiled `output_source` for this machine."""
     return load(output_source(dtype, taps, host()), "outputs", PARAMETERS)
+
+
+@lru_cache(maxsize=16)
+def weights_kernel(dtype: str, taps: int) -> Callable[..., None]:
+    """Return the compiled `weights_source` for this machine."""
+    return load(weights_source(dtype, taps, host()), "weights", WEIGHTS_PARAMETERS)
 
 
 def input_source(dtype: str, target: Target) -> str:
@@ -116,13 +123,47 @@ def output_source(dtype: str, taps: int, target: Target) -> str:
     return code.finish()
 
 
+def weights_source(dtype: str, taps: int, target: Target) -> str:
+    """Return the IR of the kernel that transforms weights.
+
+    Its arguments; all distances are counted in elements:
+
+    - the address of the weights, ``(kernel, row of taps, tap, lane)``; the constants;
+    - the address of the result, ``(product, kernel, lane)``;
+    - the number of kernels, and how far it is from one product to the next.
+
+    Examples
+    --------
+    >>> "define void" in weights_source("float32", 5, host())
+    True
+    """
+    code = Emitter(target, "weights", WEIGHTS_PARAMETERS)
+    weights, numbers, out, kernels, product = code.arguments
+    transform = _Transform(code, dtype, numbers)
+    matrix, lanes = cook_toom(taps).taps, transform.lanes
+    with code.loop(0, kernels) as k:
+        first = code.at(weights, dtype, code.index((k, taps * taps * lanes)))
+        place = code.at(out, dtype, code.index((k, lanes)))
+        with code.loop(0, taps) as j:
+            column = [
+                transform.load(first, code.index((j, lanes), i * taps * lanes)) for i in range(taps)
+            ]
+            transform.keep(transform.by_rows(matrix, column), j)
+        with code.loop(0, SIDE) as i:
+            row = transform.kept(i)[:taps]
+            for j, value in enumerate(transform.by_rows(matrix, row)):
+                number = code.index((i, SIDE), j)
+                code.store(value, place, code.index((number, product)))
+    return code.finish()
+
+
 def constants(dtype: str) -> Matrix:
     """Return the table of constants that the kernels take."""
     return np.array(_NUMBERS, dtype)
 
 
 def _magnitudes() -> list[float]:
-    matrices = [cook_toom(3).inputs, cook_toom(3).outputs, cook_toom(5).outputs]
+    matrices = [m for r in (3, 5) for m in vars(cook_toom(r)).values()]
     found = {abs(float(entry)) for matrix in matrices for entry in matrix.ravel()}
     return sorted(found - {0.0, 1.0})
 
