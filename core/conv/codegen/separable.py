@@ -28,7 +28,7 @@ _MOST_COLUMNS = 1 << 12
 _BLOCK_ELEMENTS = 1 << 19
 _THREAD_MULTIPLY_ADDS = 1 << 22
 # Python's work for a block and its edges, in array operations.
-_CALLS = 30
+_CALLS = 45
 
 
 def supports(form: NormalForm) -> bool:
@@ -56,11 +56,11 @@ def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     )
     if form.ndim == 3:
         passes += depth * single.busy_seconds(form, device, 1, rows + height - 1, span)
+    busy = planes * form.rank * passes
     seconds = (
-        max(
-            planes * form.rank * passes * (device.workers / min(count, device.workers)),
-            single.moved_bytes(form) * device.copy,
-        )
+        busy * device.workers / min(count, device.workers)
+        # Between the passes values move as well, inside the cache.
+        + (1 + form.rank / 2) * single.moved_seconds(form, device)
         + count * _CALLS * form.out_channels * device.call
     )
     # A block's inputs, where they are copied, and on three axes what the first pass leaves.

@@ -51,16 +51,11 @@ def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     _, rows, columns = three(size)
     depth, height, width = three(form.kernel)
     planes = form.outputs // (rows * columns)
+    busy = planes * depth * width * busy_seconds(form, device, height, rows, columns)
     seconds = (
-        max(
-            planes
-            * depth
-            * width
-            * busy_seconds(form, device, height, rows, columns)
-            # Fewer blocks than cores leave some idle.
-            * (device.workers / min(count, device.workers)),
-            moved_bytes(form) * device.copy,
-        )
+        # Fewer blocks than cores leave some idle.
+        busy * device.workers / min(count, device.workers)
+        + moved_seconds(form, device)
         + count * _CALLS * form.out_channels * device.call
     )
     # A block's inputs are copied where they are not as kernels read them.
@@ -77,10 +72,10 @@ def busy_seconds(form: NormalForm, device: Device, height: int, rows: int, colum
     return busy * lanes * device.direct[REAL[form.dtype]]
 
 
-def moved_bytes(form: NormalForm) -> int:
-    """Return the bytes that come from memory and go there."""
+def moved_seconds(form: NormalForm, device: Device) -> float:
+    """Return the time that inputs and outputs take from and to memory, with all cores."""
     inputs = form.batch * form.in_channels * math.prod(form.spatial)
-    return (inputs + form.outputs) * form.itemsize
+    return (inputs + form.outputs) * form.itemsize * device.copy / device.workers
 
 
 def run(
