@@ -15,6 +15,7 @@ from core.conv import device as devices
 from core.conv.algorithm import Cost
 from core.conv.algorithms import ALGORITHMS, direct
 from core.conv.algorithms.direct import ALGORITHM as DIRECT
+from core.conv.algorithms.fft_tiled import ALGORITHM as FFT_TILED
 from core.conv.blocks import Check, never
 from core.conv.device import Device
 from core.conv.functions import plan
@@ -161,6 +162,10 @@ def measure(device: Device, check: Check = never) -> Device:
             form = _form((256, 512), (9, 9), dtype)
             solved = _solve(DIRECT.cost, form, device, "direct", dtype, _run_direct(form), check)
             device = _with(device, "direct", dtype, solved)
+        for dtype in device.fft_tile:
+            form = _form((1024, 1024), (33, 33), dtype)
+            solved = _solve(FFT_TILED.cost, form, device, "fft_tile", dtype, _run_fft(form), check)
+            device = _with(device, "fft_tile", dtype, solved)
     for dtype in device.fft:
         form = _form((1024, 1024), (33, 33), dtype)
         how = overlap_save.tiling(form, 1 << 15)
@@ -299,6 +304,11 @@ def _run_numpy(form: NormalForm) -> Callable[[], object]:
 def _run_direct(form: NormalForm) -> Callable[[], object]:
     x, w, out = _operands(form)
     return lambda: DIRECT.run(form, x, w, out, check=never, memory_cap=None)
+
+
+def _run_fft(form: NormalForm) -> Callable[[], object]:
+    x, w, out = _operands(form)
+    return lambda: FFT_TILED.run(form, x, w, out, check=never, memory_cap=None)
 
 
 def _run_tiles(form: NormalForm, how: overlap_save.Tiling, workers: int) -> Callable[[], object]:
