@@ -34,8 +34,6 @@ from core.conv.overlap_save import Tiling
 
 # Between two checks lies at most about this much work, in seconds.
 _CHUNK_SECONDS = 0.02
-# The spectra that a thread works on: as large as the last cache, for kernels are read for each.
-_CHUNK_BYTES = 1 << 24
 # Array operations around a run, and for each piece of work.
 _CALLS, _PIECE_CALLS = 60, 60
 
@@ -71,6 +69,8 @@ def cost(form: NormalForm, device: Device, how: Tiling) -> Cost:
     """Count transforms, products, and the calls around them."""
     shape, turn = _shape(form, how), turn_seconds(form, device, how.tile)
     product_seconds = device.fft_tile[part_dtype(form)] * np.prod(how.tile)
+    spectrum = tile_bytes(form, how.tile)
+    kernel_bytes = form.groups * shape.results * shape.channels * spectrum
     block = _block(form, device, how)
     pieces = form.groups * -(-shape.units // block)
     workers = min(device.workers, pieces)
@@ -79,11 +79,12 @@ def cost(form: NormalForm, device: Device, how: Tiling) -> Cost:
     seconds = (
         work / workers * uneven
         + form.outputs * form.itemsize * device.copy
+        # Kernels' spectra are written once, to new memory, and read for each piece.
+        + kernel_bytes * (4 + pieces / form.groups) * device.copy
         + (_CALLS + _PIECE_CALLS * pieces) * device.call
     )
-    spectrum = tile_bytes(form, how.tile)
     per_worker = block * (shape.channels + shape.results) * spectrum
-    held = form.groups * shape.results * shape.channels * spectrum + 2 * workers * per_worker
+    held = kernel_bytes + 2 * workers * per_worker
     listed = 4 * tile_count(form, how) * (1 + 2 * form.ndim) * 8
     return Cost(float(seconds), held + listed)
 
@@ -226,9 +227,7 @@ def _shape(form: NormalForm, how: Tiling) -> _Shape:
 def _block(form: NormalForm, device: Device, how: Tiling) -> int:
     # Units at a time.
     shape = _shape(form, how)
-    per_unit = (shape.channels + shape.results) * tile_bytes(form, how.tile)
-    turn = turn_seconds(form, device, how.tile)
-    seconds = (shape.channels + shape.results) * turn / 2
+    seconds = (shape.channels + shape.results) * turn_seconds(form, device, how.tile) / 2
     share = -(-form.groups * shape.units // device.workers)
-    most = min(int(_CHUNK_BYTES / per_unit), int(_CHUNK_SECONDS / seconds), share)
+    most = min(how.images // shape.tiles_per_unit, int(_CHUNK_SECONDS / seconds), share)
     return max(1, min(most, shape.units))

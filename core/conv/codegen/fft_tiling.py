@@ -18,6 +18,9 @@ from core.conv.overlap_save import Tiling, inexact, transform_dtype
 _MOST_POINTS = 1 << 20
 # Per axis the shortest possible tile is tried, and its doubles.
 _TRIED = 4
+# Of many channels, so many tiles are at work at a time in each thread: kernels are read for each
+# such group, but the spectra of all channels lie in memory.
+_TOGETHER = (1, 8)
 # What a turn takes besides: limits and masks.
 _TURN_SECONDS = 3e-7
 # The second cache of a core.
@@ -26,7 +29,7 @@ _CACHE_BYTES = 1 << 20
 
 @lru_cache(maxsize=1024)
 def tilings(form: NormalForm) -> tuple[Tiling, ...]:
-    """Return the tiles to choose from, those of fewer points first; none where none can do.
+    """Return the tiles to choose from, the smallest first; none where none can do.
 
     Examples
     --------
@@ -43,7 +46,13 @@ def tilings(form: NormalForm) -> tuple[Tiling, ...]:
         for least, span in zip(shortest, form.span, strict=True)
     ]
     tiles = sorted(itertools.product(*lengths), key=math.prod)
-    found = (Tiling(t, _outputs(form, t), 1) for t in tiles if math.prod(t) <= _MOST_POINTS)
+    together = _TOGETHER if form.group_channels > 1 or form.out_channels > form.groups else (1,)
+    found = (
+        Tiling(t, _outputs(form, t), images)
+        for t in tiles
+        if math.prod(t) <= _MOST_POINTS
+        for images in together
+    )
     return tuple(how for how in found if inexact(form, how) is None)
 
 
