@@ -25,7 +25,7 @@ _SCRATCH_BYTES = 1 << 17
 _LEAST_TURN, _MOST_TURN = 4, 32
 # A row of a block, so that a few of them are no more than that.
 _MOST_COLUMNS = 1 << 12
-_BLOCK_ELEMENTS = 1 << 19
+_BLOCK_ELEMENTS = 1 << 20
 _THREAD_MULTIPLY_ADDS = 1 << 22
 # Python's work for a block and its edges, in array operations.
 _CALLS = 45
