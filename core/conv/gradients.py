@@ -18,12 +18,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from core.arrays import Array, array_module
+from core.conv.algorithms import by_name
 from core.conv.blocks import Check, never
-from core.conv.functions import conv
+from core.conv.device import device_of
+from core.conv.execute import execute
 from core.conv.normal import Shape, read
+from core.conv.plan import make_plan
 from core.conv.problem import ConvProblem, multi_channel_problem
 from core.errors import InvalidInput
 
@@ -91,16 +93,17 @@ def conv_input_gradient(
         kernels = swapped[(..., *(slice(a.taps.start, None, a.taps.step) for a in axes))]
         inputs, around = _window(dy, tuple(a.first for a in axes), tuple(a.length for a in axes))
         target = (..., *(slice(r, None, s) for r, s in zip(residue, form.stride, strict=True)))
-        dx[target] = conv(
-            inputs,
-            kernels[(..., *(slice(None, None, -1),) * form.ndim)],
+        problem = multi_channel_problem(
+            inputs.shape,
+            kernels.shape,
+            dy.dtype,
+            w.dtype,
             padding=around,
             dilation=tuple(a.dilation for a in axes),
             groups=form.groups,
-            method=method,
-            memory_cap=memory_cap,
-            check=check,
         )
+        reversed_kernels = kernels[(..., *(slice(None, None, -1),) * form.ndim)]
+        dx[target] = _computed(problem, inputs, reversed_kernels, method, memory_cap, check)
     return dx
 
 
@@ -154,30 +157,40 @@ def conv_weight_gradient(
     """
     forward = _forward(dy, x.shape, w_shape, stride, padding, dilation, groups)
     form = forward.normal
-    options: dict[str, Any] = {
-        "groups": form.groups,
-        "method": method,
-        "memory_cap": memory_cap,
-        "check": check,
-    }
-    steps: dict[str, Any] = {
-        "stride": forward.dilation,
-        "dilation": forward.stride,
-        "padding": forward.padding,
-    }
-    if form.group_channels == 1:
+    # The steps between outputs and those between taps exchange their roles.
+    steps = [forward.dilation, forward.padding, forward.stride]
+    if form.groups > 1 and form.group_channels == 1:
         # Each channel by itself: the batch becomes an axis along which all is summed.
-        fixed = {"stride": (1,), "dilation": (1,), "padding": (0,)}
-        steps = {name: fixed[name] + values for name, values in steps.items()}
-        kernels = dy.swapaxes(0, 1)[:, None]
-        found = conv(x.swapaxes(0, 1)[None], kernels, **steps, **options)[0]
+        inputs, kernels = x.swapaxes(0, 1)[None], dy.swapaxes(0, 1)[:, None]
+        steps = [(own, *values) for own, values in zip((1, 0, 1), steps, strict=True)]
     else:
         # The batch becomes the channels that are summed, a group's channels the batch.
         by_group = x.reshape(form.batch, form.groups, form.group_channels, *form.spatial)
         inputs = by_group.swapaxes(0, 2).reshape(form.group_channels, -1, *form.spatial)
-        found = conv(inputs, dy.swapaxes(0, 1), **steps, **options).swapaxes(0, 1)
+        kernels = dy.swapaxes(0, 1)
+    stride_of, padding_of, dilation_of = steps
+    problem = multi_channel_problem(
+        inputs.shape,
+        kernels.shape,
+        x.dtype,
+        dy.dtype,
+        stride=stride_of,
+        padding=padding_of,
+        dilation=dilation_of,
+        groups=form.groups,
+    )
+    found = _computed(problem, inputs, kernels, method, memory_cap, check)
+    by_kernel = found[0] if len(problem.spatial) > form.ndim else found.swapaxes(0, 1)
     # Inputs that no output reaches may let the kernel seem longer than it is.
-    return found[(..., *(slice(k) for k in form.kernel))]
+    return by_kernel[(..., *(slice(k) for k in form.kernel))]
+
+
+def _computed(
+    problem: ConvProblem, x: Array, w: Array, method: str, memory_cap: int | None, check: Check
+) -> Array:
+    # Gradients are never of low rank: nothing about their values is worth learning.
+    plan = make_plan(problem, device_of(x), method, memory_cap)
+    return execute(plan.problem, by_name(plan.chosen), x, w, check=check, memory_cap=memory_cap)
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ _ELEMENTS = ("float16", "float32", "float64", "uint8", "int8", "uint16", "int16"
 _SHORT = 17
 _THINNED = 0.85
 # Inputs of a bundle that take more than this are never worth it.
-_MOST_BYTES = 1 << 24
-_BUNDLE_MULTIPLY_ADDS = 1 << 32
+_MOST_BYTES = 1 << 22
+_BUNDLE_MULTIPLY_ADDS = 1 << 30
 
 Real = np.ndarray[Any, np.dtype[Any]]
 Method = TypeVar("Method")
@@ -171,7 +171,7 @@ def packed(w: Real, channels: Table, dtype: str) -> Real:
 def cuts(form: NormalForm, work: int) -> Iterator[Cut]:
     """Yield the ways to cut a problem that are worth pricing.
 
-    ``work`` is the number of multiply-adds per position and lane: bundles stay below some 50 ms,
+    ``work`` is the number of multiply-adds per position and lane: bundles take some 10 ms at most,
     so that a check is never far.
     """
     lanes = host().lanes(form.itemsize)
