@@ -215,12 +215,14 @@ def _price(form: NormalForm, method: Method, device: Device) -> Cost:
     sums = outputs * form.group_channels * form.taps * device.direct[form.dtype] / share
     if inputs // form.groups * form.itemsize > _BUNDLE_BYTES:
         sums *= _FAR
-    moves = 2 * (inputs + outputs) * form.itemsize * device.copy
+    moves = (inputs + outputs) * form.itemsize * device.copy
     passes = -(-per_group // method.pass_channels)
     calls = form.groups * (2 + passes * (1 + -(-form.group_channels // method.chunk)))
     overhead = calls * _CALLS_PER_KERNEL * device.call / device.workers
     idle = -(-count // device.workers) * device.workers
     padded = padded_bytes(form, method.cut)
-    seconds = idle * (sums + moves + overhead) + 3 * padded * device.copy
+    weights = form.out_channels * form.group_channels * form.taps * form.itemsize
+    prepared = (3 * padded + 2 * device.workers * weights) * device.copy
+    seconds = idle * (sums + moves + overhead) + prepared
     held = inputs // form.groups + method.pass_channels * math.prod(size) * lanes
-    return Cost(seconds, held * form.itemsize * device.workers + padded)
+    return Cost(seconds, held * form.itemsize * device.workers + padded + weights)

@@ -20,8 +20,8 @@ from core.conv.normal import NormalForm, Shape, read
 _ELEMENTS = ("float16", "float32", "float64", "uint8", "int8", "uint16", "int16", "int32")
 
 # Patches shorter than this are all worth a look; of longer ones, those that differ this much.
-_SHORT = 17
-_THINNED = 0.85
+_SHORT = 9
+_THINNED = 0.8
 # Inputs of a bundle that take more than this are never worth it.
 _MOST_BYTES = 1 << 22
 _BUNDLE_MULTIPLY_ADDS = 1 << 30

@@ -183,7 +183,7 @@ def _priced(form: NormalForm, cut: Cut, device: Device) -> tuple[Cost, Method]:
     sums = outputs * form.taps * device.direct[form.dtype] / share
     if inputs * form.itemsize > _BUNDLE_BYTES:
         sums *= _FAR
-    moves = 2 * (inputs + outputs + form.taps * lanes) * form.itemsize * device.copy
+    moves = (inputs + outputs + form.taps * lanes) * form.itemsize * device.copy
     overhead = _CALLS * device.call / device.workers
     idle = -(-count // device.workers) * device.workers
     padded = padded_bytes(form, cut)

@@ -45,8 +45,8 @@ _PRODUCTS = SIDE * SIDE
 _TILES_BYTES = 1 << 22
 # Vectors of one product and of the next would meet in the same sets of a cache.
 _PAD_VECTORS = 5
-# Vector operations per number of a tile that is transformed, loads and stores among them.
-_TRANSFORM = 4
+# What transforming takes per number of a tile, in multiply-adds: loads and stores, mostly.
+_TRANSFORM = 9
 # What the calls for some tiles take, in array operations (`Device.call`).
 _CALLS = 12
 
@@ -233,7 +233,7 @@ def _priced(form: NormalForm, cut: Cut, device: Device) -> tuple[Cost, Method]:
     outputs = math.prod(cut.size) * form.out_channels
     seconds = (
         form.groups * (sums + transforms) * device.direct[form.dtype]
-        + 2 * (inputs + outputs) * vector * device.copy
+        + (inputs + outputs) * vector * device.copy
         + form.groups * (2 + rounds) * _CALLS * device.call / device.workers
     )
     covering = _covering(form, cut.size)
