@@ -9,7 +9,7 @@ from __future__ import annotations
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check
 from core.conv.codegen import fft_channels, fft_single
-from core.conv.codegen.fft_run import RealArray
+from core.conv.codegen.fft_memory import RealArray
 from core.conv.codegen.fft_tiling import tilings
 from core.conv.device import Device
 from core.conv.normal import NormalForm

@@ -10,7 +10,6 @@ kernels, which take half the memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from queue import SimpleQueue
 
 import numpy as np
 
@@ -18,15 +17,19 @@ from core.conv.algorithm import Cost
 from core.conv.blocks import Check, for_each
 from core.conv.codegen.fft_layout import (
     BoxArray,
+    boxes_of,
     emptied,
+    evened,
     input_boxes,
     interleaved,
+    of_channels,
     output_boxes,
 )
+from core.conv.codegen.fft_memory import RealArray, thread_tiles
 from core.conv.codegen.fft_product import product
-from core.conv.codegen.fft_run import RealArray, address, strides_of, tile_memory, transform
+from core.conv.codegen.fft_run import strides_of, transform
 from core.conv.codegen.fft_spectrum import spectra
-from core.conv.codegen.fft_staging import boxes_of, copied_in, copied_out, is_plain
+from core.conv.codegen.fft_staging import copied_in, copied_out, is_plain
 from core.conv.codegen.fft_tiling import part_dtype, tile_bytes, tile_count, turn_seconds
 from core.conv.device import Device
 from core.conv.normal import NormalForm
@@ -80,7 +83,7 @@ def cost(form: NormalForm, device: Device, how: Tiling) -> Cost:
         work / workers * uneven
         + form.outputs * form.itemsize * device.copy
         # Kernels' spectra are written once, to new memory, and read for each piece.
-        + kernel_bytes * (4 + pieces / form.groups) * device.copy
+        + kernel_bytes * (1 + pieces / (2 * form.groups)) * device.copy
         + (_CALLS + _PIECE_CALLS * pieces) * device.call
     )
     per_worker = block * (shape.channels + shape.results) * spectrum
@@ -100,7 +103,7 @@ def run(
     check: Check,
 ) -> None:
     """Fill ``out``, some tiles of all channels at a time; see `core.conv.algorithm.Run`."""
-    shape, block, part = _shape(form, how), _block(form, device, how), part_dtype(form)
+    shape, block = _shape(form, how), _block(form, device, how)
     pairs = shape.outputs_per_result == 2
     kernels = spectra(form, w, how.tile, in_pairs=pairs, check=check, workers=device.workers)
     pieces = [
@@ -108,10 +111,7 @@ def run(
         for group in range(form.groups)
         for first in range(0, shape.units, block)
     ]
-    job = _Job(form, x, out, how, shape, kernels, SimpleQueue(), is_plain(form, x, out))
-    for _ in range(min(device.workers, len(pieces))):
-        inputs = tile_memory(part, how.tile, block * shape.channels)
-        job.memories.put((inputs, tile_memory(part, how.tile, block * shape.results)))
+    job = _Job(form, x, out, how, shape, kernels, is_plain(form, x, out))
     for_each(lambda piece: _convolve(job, *piece), pieces, check, device.workers)
 
 
@@ -123,19 +123,10 @@ class _Job:
     how: Tiling
     shape: _Shape
     spectra: RealArray
-    memories: SimpleQueue[tuple[RealArray, RealArray]]
     plain: bool
 
 
 def _convolve(job: _Job, group: int, units: range) -> None:
-    memories = job.memories.get()
-    try:
-        _transformed(job, group, units, *memories)
-    finally:
-        job.memories.put(memories)
-
-
-def _transformed(job: _Job, group: int, units: range, before: RealArray, after: RealArray) -> None:
     form, how, shape = job.form, job.how, job.shape
     per_group = form.out_channels // form.groups
     channels = range(group * shape.channels, (group + 1) * shape.channels)
@@ -144,34 +135,35 @@ def _transformed(job: _Job, group: int, units: range, before: RealArray, after: 
         units.start * shape.tiles_per_unit,
         min(units.stop * shape.tiles_per_unit, tile_count(form, how)),
     )
+    some = slice(tiles.start, tiles.stop)
     if job.plain:
-        some = slice(tiles.start, tiles.stop)
-        x_boxes = _of_channels(
+        x_boxes = of_channels(
             input_boxes(form, how.tile, how.size, job.x.strides)[some], job.x, channels
         )
-        out_boxes = _of_channels(
+        out_boxes = of_channels(
             output_boxes(form, how.size, job.out.strides)[some], job.out, outputs
         )
         strides = strides_of(job.x, job.out, form.ndim)
     else:
         copies = copied_in(form, job.x, how, tiles, channels)
         results = np.empty((len(tiles), per_group, *how.tile), copies.dtype)
-        x_boxes, out_boxes = boxes_of(copies), boxes_of(results)
+        x_boxes, out_boxes = boxes_of(copies, form.ndim), boxes_of(results, form.ndim)
         strides = strides_of(copies, results, form.ndim)
-    part, elements = part_dtype(form), before.shape[-1]
+    part = part_dtype(form)
     forward, inverse = (
         transform(task, part, how.tile, is_complex=form.is_complex)
         for task in ("forward", "inverse")
     )
-    before = before[: len(units) * shape.channels]
-    after = after[: len(units) * shape.results]
+    kernels = job.spectra[group * shape.results : (group + 1) * shape.results]
+    spectra_before = len(units) * shape.channels
+    memory = thread_tiles(part, how.tile, (len(units) * (shape.channels + shape.results),))
+    before, after = memory[:spectra_before], memory[spectra_before:]
     listed = _input_turns(form, shape, x_boxes)
     forward(listed, listed, strides, before, before)
-    kernels = job.spectra[group * shape.results : (group + 1) * shape.results]
-    product(part, elements, len(units), shape.results)(
-        before.reshape(len(units), shape.channels, elements),
+    product(part, memory.shape[-1], len(units), shape.results)(
+        before.reshape(len(units), shape.channels, -1),
         kernels,
-        after.reshape(len(units), shape.results, elements),
+        after.reshape(len(units), shape.results, -1),
     )
     listed = _output_turns(form, shape, out_boxes)
     inverse(listed, listed, strides, after, after)
@@ -199,19 +191,9 @@ def _output_turns(form: NormalForm, shape: _Shape, boxes: BoxArray) -> BoxArray:
 
 def _riding(boxes: BoxArray, axis: int) -> BoxArray:
     # Neighbours along an axis in turn; an odd last one rides with nothing.
-    words = boxes.shape[-1]
-    if boxes.shape[axis] % 2:
-        last = boxes.take([-1], axis)
-        boxes = np.concatenate([boxes, emptied(last)], axis)
+    words, boxes = boxes.shape[-1], evened(boxes, axis)
     first, second = (boxes[i::2] if axis == 0 else boxes[:, i::2] for i in (0, 1))
     return interleaved(first.reshape(-1, words), second.reshape(-1, words))
-
-
-def _of_channels(boxes: BoxArray, array: RealArray, channels: range) -> BoxArray:
-    # From boxes of an array at address 0 to those of some channels of this one.
-    result = np.repeat(boxes[:, None], len(channels), axis=1)
-    result[..., 0] += address(array) + np.array(channels) * array.strides[1]
-    return result
 
 
 def _shape(form: NormalForm, how: Tiling) -> _Shape:

@@ -5,6 +5,7 @@ A box is ``1 + 2 * ndim`` of them, see `core.conv.codegen.fft_window.Boxes`.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -77,38 +78,70 @@ def output_boxes(form: NormalForm, size: Shape, strides: Shape) -> BoxArray:
     return _listed(result)
 
 
-def kernel_boxes(count: int, stride: int, kernel: Shape) -> BoxArray:
-    """Return ``count`` whole kernels, one every ``stride`` bytes.
+def boxes_of(array: np.ndarray[Any, Any], ndim: int) -> BoxArray:
+    """Return a box for each of the arrays of ``ndim`` axes that ``array`` consists of.
+
+    Parameters
+    ----------
+    array : array of shape ``(..., *axes)``
+        Contiguous.
+    ndim : int
+        How many axes a box has.
+
+    Returns
+    -------
+    array of shape ``(..., 1 + 2 * ndim)``
 
     Examples
     --------
-    >>> kernel_boxes(2, 12, (3,))
+    >>> array = np.zeros((2, 3), np.float32)
+    >>> boxes_of(array, 1) - [address(array), 0, 0]
     array([[ 0,  0,  3],
            [12,  0,  3]])
     """
-    result = np.zeros((count, 1 + 2 * len(kernel)), np.int64)
-    result[:, 0] = np.arange(count) * stride
-    result[:, 2::2] = kernel
+    lead, shape = array.shape[: array.ndim - ndim], array.shape[array.ndim - ndim :]
+    result = np.zeros((*lead, 1 + 2 * ndim), np.int64)
+    # Not the array's strides: along an axis of length 1 they mean nothing.
+    step = math.prod(shape) * array.itemsize
+    result[..., 0] = address(array) + step * np.arange(math.prod(lead)).reshape(lead)
+    result[..., 2::2] = shape
     return result
 
 
-def moved(boxes: BoxArray, address: int) -> BoxArray:
-    """Return ``boxes`` for an array at ``address``."""
-    result = boxes.copy()
-    result[..., 0] += address
+def of_channels(boxes: BoxArray, array: np.ndarray[Any, Any], channels: range) -> BoxArray:
+    """Return the boxes of some channels of an array, of shape ``(boxes, channels, words)``.
+
+    Parameters
+    ----------
+    boxes : array of boxes
+        Of one channel of an array at address 0.
+    array : array of shape ``(batch, channels, *spatial)``
+        Where they shall lie.
+    channels : range
+        Which channels.
+    """
+    result = np.repeat(boxes[:, None], len(channels), axis=1)
+    result[..., 0] += address(array) + np.array(channels) * array.strides[1]
     return result
 
 
-def in_pairs(boxes: BoxArray) -> BoxArray:
-    """Return an even number of boxes, the last of them empty where it has to be added.
+def address(array: np.ndarray[Any, Any]) -> int:
+    """Return where the first element of ``array`` lies."""
+    return int(array.__array_interface__["data"][0])
+
+
+def evened(boxes: BoxArray, axis: int) -> BoxArray:
+    """Return an even number of boxes along ``axis``, the last empty where one has to be added.
 
     Examples
     --------
-    >>> in_pairs(np.array([[1000, 0, 8]]))
+    >>> evened(np.array([[1000, 0, 8]]), 0)
     array([[1000,    0,    8],
            [1000,    0,    0]])
     """
-    return np.concatenate([boxes, emptied(boxes[-1:])]) if len(boxes) % 2 else boxes
+    if boxes.shape[axis] % 2 == 0:
+        return boxes
+    return np.concatenate([boxes, emptied(boxes.take([-1], axis))], axis)
 
 
 def emptied(boxes: BoxArray) -> BoxArray:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from queue import SimpleQueue
+
+import numpy as np
 
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check, for_each
-from core.conv.codegen.fft_layout import BoxArray, in_pairs, input_boxes, moved, output_boxes
-from core.conv.codegen.fft_run import RealArray, address, strides_of, tile_memory, transform
+from core.conv.codegen.fft_layout import (
+    BoxArray,
+    boxes_of,
+    evened,
+    input_boxes,
+    of_channels,
+    output_boxes,
+)
+from core.conv.codegen.fft_memory import RealArray, thread_tiles
+from core.conv.codegen.fft_run import strides_of, transform
 from core.conv.codegen.fft_spectrum import spectra
-from core.conv.codegen.fft_staging import boxes_of, copied_in, copied_out, is_plain
+from core.conv.codegen.fft_staging import copied_in, copied_out, is_plain
 from core.conv.codegen.fft_tiling import part_dtype, tile_bytes, tile_count, turn_seconds
 from core.conv.device import Device
 from core.conv.normal import NormalForm
@@ -24,8 +33,8 @@ _WORTH_A_THREAD = 4e-5
 _STAGED_TURNS = 2
 # Pieces of work for each thread, so that all end at about the same time.
 _PIECES = 4
-# Array operations around a run, and for each channel.
-_CALLS, _CHANNEL_CALLS = 40, 8
+# Array operations around a run, and for each piece of work.
+_CALLS, _PIECE_CALLS = 40, 20
 
 
 def cost(form: NormalForm, device: Device, how: Tiling) -> Cost:
@@ -36,7 +45,7 @@ def cost(form: NormalForm, device: Device, how: Tiling) -> Cost:
         # Of a kernel there is the forward transform only.
         (-(-turns // workers) + form.out_channels / (2 * workers)) * turn
         + form.outputs * form.itemsize * device.copy
-        + (_CALLS + _CHANNEL_CALLS * form.out_channels) * device.call
+        + (_CALLS + _PIECE_CALLS * min(turns, _PIECES * workers)) * device.call
     )
     spectrum = tile_bytes(form, how.tile)
     staged = 2 * _STAGED_TURNS * spectrum
@@ -63,15 +72,15 @@ def run(
     turn = turn_seconds(form, device, how.tile)
     most = max(1, int(_CHUNK_SECONDS / turn)) if plain else _STAGED_TURNS
     chunk = min(most, -(-turns * form.out_channels // (_PIECES * workers)))
-    job = _Job(form, x, out, how, kernels[:, 0], SimpleQueue())
-    for memory in tile_memory(part_dtype(form), how.tile, workers):
-        job.memories.put(memory)
+    job = _Job(form, x, out, how, kernels[:, 0], plain)
+    # Of channels with few tiles, several at a time.
+    channels = max(1, chunk // turns)
     pieces = (
-        (o, range(first, min(first + chunk, turns)))
-        for o in range(form.out_channels)
-        for first in range(0, turns, chunk)
+        (range(c, min(c + channels, form.out_channels)), range(t, min(t + chunk, turns)))
+        for c in range(0, form.out_channels, channels)
+        for t in range(0, turns, chunk)
     )
-    for_each(lambda piece: (_in_place if plain else _staged)(job, *piece), pieces, check, workers)
+    for_each(lambda piece: _convolve(job, *piece), pieces, check, workers)
 
 
 @dataclass(frozen=True)
@@ -81,45 +90,39 @@ class _Job:
     out: RealArray
     how: Tiling
     spectra: RealArray
-    memories: SimpleQueue[RealArray]
-
-    def convolve(self, inputs: BoxArray, outputs: BoxArray, strides: BoxArray, o: int) -> None:
-        """Convolve tiles with the kernel of output channel ``o``."""
-        is_complex = self.form.is_complex
-        kernel = transform("convolve", part_dtype(self.form), self.how.tile, is_complex=is_complex)
-        if not is_complex:
-            inputs, outputs = in_pairs(inputs), in_pairs(outputs)
-        memory = self.memories.get()
-        try:
-            kernel(inputs, outputs, strides, self.spectra[o], memory)
-        finally:
-            self.memories.put(memory)
+    plain: bool
 
 
-def _in_place(job: _Job, o: int, turns: range) -> None:
-    # Straight from x and into out.
+def _convolve(job: _Job, channels: range, turns: range) -> None:
     form, x, out, how = job.form, job.x, job.out, job.how
-    c, tiles = o // (form.out_channels // form.groups), _tiles(form, how, turns)
+    tiles = _tiles(form, how, turns)
     some = slice(tiles.start, tiles.stop)
-    inputs = input_boxes(form, how.tile, how.size, x.strides)[some]
-    outputs = output_boxes(form, how.size, out.strides)[some]
-    job.convolve(
-        moved(inputs, address(x) + c * x.strides[1]),
-        moved(outputs, address(out) + o * out.strides[1]),
-        strides_of(x, out, form.ndim),
-        o,
+    if job.plain:
+        inputs = of_channels(input_boxes(form, how.tile, how.size, x.strides)[some], x, channels)
+        outputs = of_channels(output_boxes(form, how.size, out.strides)[some], out, channels)
+        strides = strides_of(x, out, form.ndim)
+    else:
+        # A result takes the place of its tile, which has been read by then.
+        copies = copied_in(form, x, how, tiles, channels)
+        inputs = outputs = boxes_of(copies, form.ndim)
+        strides = strides_of(copies, copies, form.ndim)
+    part = part_dtype(form)
+    transform("convolve", part, how.tile, is_complex=form.is_complex)(
+        _by_channel(form, inputs),
+        _by_channel(form, outputs),
+        strides,
+        job.spectra[channels.start : channels.stop],
+        thread_tiles(part, how.tile, (1,)),
     )
+    if not job.plain:
+        copied_out(form, copies, out, how, tiles, channels)
 
 
-def _staged(job: _Job, o: int, turns: range) -> None:
-    # By way of copies, for other dtypes and strides: whole tiles in, whole tiles out.
-    form, how = job.form, job.how
-    c, tiles = o // (form.out_channels // form.groups), _tiles(form, how, turns)
-    copies = copied_in(form, job.x, how, tiles, range(c, c + 1))
-    # A result takes the place of its tile, which has been read by then.
-    boxes = boxes_of(copies)[:, 0]
-    job.convolve(boxes, boxes, strides_of(copies, copies, form.ndim), o)
-    copied_out(form, copies, job.out, how, tiles, range(o, o + 1))
+def _by_channel(form: NormalForm, boxes: BoxArray) -> BoxArray:
+    # From (tiles, channels, words) to whole turns of one channel after the other.
+    if not form.is_complex:
+        boxes = evened(boxes, 0)
+    return np.ascontiguousarray(boxes.swapaxes(0, 1)).reshape(-1, boxes.shape[-1])
 
 
 def _turns(form: NormalForm, how: Tiling) -> int:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.conv.codegen.fft_layout import BoxArray, kernel_boxes, moved
-from core.conv.codegen.fft_run import RealArray, address
+from core.conv.codegen.fft_memory import RealArray
 from core.conv.normal import NormalForm, Shape, read
 from core.conv.overlap_save import Tiling, transform_dtype
 
@@ -55,13 +54,6 @@ def copied_out(
         )
         part = result[:, *keep]
         wanted[...] = part if form.bits is None else np.rint(part)
-
-
-def boxes_of(copies: RealArray) -> BoxArray:
-    """Return the boxes of whole tiles, of shape ``(tiles, channels, words)``."""
-    tiles, channels, *tile = copies.shape
-    boxes = kernel_boxes(tiles * channels, copies.strides[1], tuple(tile))
-    return moved(boxes, address(copies)).reshape(tiles, channels, -1)
 
 
 def _place(form: NormalForm, how: Tiling, tile: int) -> tuple[int, Shape]:

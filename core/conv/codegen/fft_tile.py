@@ -30,13 +30,15 @@ PARAMETERS: tuple[Kind, ...] = (
     "pointer",
     "pointer",
     "integer",
+    "integer",
     "pointer",
     "pointer",
     "pointer",
     "pointer",
 )
 """What tile kernels take: boxes of inputs and of outputs (`core.conv.codegen.fft_window.Boxes`),
-the number of turns, both boxes' strides in turn, spectrum, memory for tiles, constants."""
+the number of turns, and of those that share a spectrum, both boxes' strides in turn, spectra,
+memory for tiles, constants."""
 
 # Bytes of a line of the cache.
 _LINE = 64
@@ -101,7 +103,7 @@ def tile_kernel(
     task : {"convolve", "forward", "inverse"}
         ``forward`` reads inputs and leaves their spectrum in the tile's memory; ``inverse`` takes
         a spectrum from there and writes outputs; each turn has memory of its own. ``convolve``
-        does both, and multiplies with the given spectrum in between; all turns share one memory.
+        does both, and multiplies with the given spectra in between; all turns share one memory.
     dtype : {"float32", "float64"}
         Of the numbers, or of their parts.
     tile : tuple of 1 to 3 int
@@ -126,7 +128,7 @@ class _Writer:
     def __init__(
         self, code: Emitter, task: Task, dtype: str, tile: Shape, *, is_complex: bool
     ) -> None:
-        inputs, outputs, _, strides, self.spectrum, self.memory, table = code.arguments
+        inputs, outputs, _, self.sharing, strides, self.spectra, self.memory, table = code.arguments
         self.code = code
         self.forward, self.inverse = task != "inverse", task != "forward"
         self.vectors = Vectors(code, dtype, table)
@@ -151,6 +153,10 @@ class _Writer:
         count = 1 if self.is_complex else 2
         boxes = [self.code.index((turn, count), i) for i in range(count)]
         own = turn if self.forward != self.inverse else 0
+        number = self.code.builder.sdiv(turn, self.sharing)
+        self.spectrum = self.code.at(
+            self.spectra, self.vectors.dtype, self.code.index((number, self.tile_step))
+        )
         memory = self.code.at(
             self.memory, self.vectors.dtype, self.code.index((own, self.tile_step))
         )

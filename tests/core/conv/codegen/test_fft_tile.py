@@ -33,7 +33,7 @@ class Kernel:
 
     def __call__(self, inputs, outputs, turns, spectrum, memory, strides) -> None:
         self.function(
-            inputs.ctypes.data, outputs.ctypes.data, turns, strides.ctypes.data,
+            inputs.ctypes.data, outputs.ctypes.data, turns, turns, strides.ctypes.data,
             spectrum.ctypes.data, memory.ctypes.data, self.kernel.constants.ctypes.data,
         )  # fmt: skip
 
