@@ -22,6 +22,7 @@ from core.conv import codegen
 from core.conv.algorithm import Algorithm
 from core.conv.algorithms import fft_tiled, fft_whole
 from core.conv.blocks import Check
+from core.conv.boundary import Extended
 from core.conv.integers import accumulator
 from core.conv.normal import NormalForm
 
@@ -66,6 +67,9 @@ def peak(x: Array) -> float:
     >>> peak(np.array([1, -3])), peak(np.array([np.inf, np.nan]))
     (3.0, nan)
     """
+    if isinstance(x, Extended):
+        # What lies outside repeats what is inside, or is a number that is known.
+        return float(np.maximum(peak(x.base), abs(x.cval) if x.boundary == "constant" else 0))
     if x.size >= _LONG and codegen.available() and _is_plain(x):
         from core.conv.codegen import peak as generated
 
@@ -93,6 +97,10 @@ def _is_finite(x: Array) -> bool:
 
 def _tamed(x: Array, largest: float, dtype: str) -> tuple[Array, int]:
     # Finite values of moderate size, and the power of two by which they were divided.
+    if _SMALL <= largest <= _LARGE:
+        return x, 0
+    if isinstance(x, Extended):
+        x = np.asarray(x)
     if not math.isfinite(largest):
         x = array_module(x).where(array_module(x).isfinite(x), x, x.dtype.type(0))
         largest = peak(x)

@@ -217,7 +217,7 @@ def make_plan(
 def _candidate(
     algorithm: Algorithm, problem: ConvProblem, device: Device, memory_cap: int | None
 ) -> Candidate:
-    name, form, fixed = algorithm.name, problem.normal, fixed_bytes(problem)
+    name, form, fixed = algorithm.name, problem.normal, fixed_bytes(problem, algorithm)
     refused = algorithm.refuses(form)
     if refused is not None:
         return Candidate(name, None, None, refused)

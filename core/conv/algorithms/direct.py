@@ -116,6 +116,11 @@ def numpy_run(form: NormalForm, x: Array, w: Array, out: Array, check: Check) ->
     for_each(work, blocks(form, size, images), check, workers)
 
 
+def reads_parts(form: NormalForm) -> bool:
+    """Return whether ``x`` may be an `Extended`: one channel is read block by block."""
+    return form.in_channels == form.out_channels == 1
+
+
 def taps(kernel: Shape) -> itertools.product[tuple[int, ...]]:
     """Iterate over the indices of a kernel's values."""
     return itertools.product(*map(range, kernel))
@@ -185,7 +190,9 @@ def _generated(form: NormalForm, device: Device, memory_cap: int | None) -> Any:
         return None
     from core.conv.codegen import channels, channels_planes, single
 
-    families = [f for f in (single, channels_planes, channels) if f.supports(form)]
+    # One channel is read in parts, where it lies; channels are gathered from an array.
+    every = (single,) if reads_parts(form) else (single, channels_planes, channels)
+    families = [family for family in every if family.supports(form)]
     costs = [family.cost(form, device, memory_cap).seconds for family in families]
     return families[costs.index(min(costs))] if families else None
 
@@ -213,4 +220,5 @@ ALGORITHM = Algorithm(
     error_bound=error_bound,
     run=run,
     carries_nonfinite=carries_nonfinite,
+    reads_parts=reads_parts,
 )

@@ -165,4 +165,5 @@ ALGORITHM = Algorithm(
     error_bound=error_bound,
     run=run,
     carries_nonfinite=lambda form: (),
+    reads_parts=lambda form: True,
 )

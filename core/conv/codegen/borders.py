@@ -12,6 +12,7 @@ import numpy as np
 
 from core.arrays import Array
 from core.conv.blocks import Block, blocks
+from core.conv.boundary import Extended
 from core.conv.codegen.operands import in_rows
 from core.conv.normal import NormalForm, Shape
 
@@ -20,6 +21,7 @@ _LEAST_SHARE = 0.5
 
 
 Index = tuple[slice, ...]
+Ranges = tuple[tuple[int, int], ...]
 
 
 class Part(NamedTuple):
@@ -45,11 +47,11 @@ class Part(NamedTuple):
 
 @lru_cache(maxsize=256)
 def parts_of_blocks(
-    form: NormalForm, size: Shape, images: int, least: Shape
+    form: NormalForm, size: Shape, images: int, least: Shape, inside: Ranges
 ) -> tuple[tuple[Part, ...], ...]:
-    """Return the parts of every block; see `split`."""
+    """Return the parts of every block; for ``least`` and ``inside`` see `split`."""
     return tuple(
-        tuple(_part(form, part) for part in split(form, block, least))
+        tuple(_part(form, part) for part in split(form, block, least, inside))
         for block in blocks(form, size, images)
     )
 
@@ -84,16 +86,22 @@ def _part(form: NormalForm, block: Block) -> Part:
     )
 
 
-def split(form: NormalForm, block: Block, least: Shape) -> Iterator[Block]:
+def inside_of(x: Array, form: NormalForm) -> Ranges:
+    """Return where ``x`` is in memory, along the convolved axes."""
+    return x.inside if isinstance(x, Extended) else tuple((0, n) for n in form.spatial)
+
+
+def split(form: NormalForm, block: Block, least: Shape, inside: Ranges) -> Iterator[Block]:
     """Cut a block of a form with stride 1 into its edges and, last, its inner part.
 
-    All inputs of the inner part lie within ``x``. An edge is at least ``least`` outputs long
-    where the block allows it; a block that has little inside is left whole.
+    All inputs of the inner part lie within ``inside``, from first to last on every axis. An edge
+    is at least ``least`` outputs long where the block allows it; a block that has little inside
+    is left whole.
 
     Examples
     --------
     >>> form = NormalForm(1, 1, 1, 1, (9, 15), (3, 3), (1, 1), (9, 15), (1, 1), (1, 1), "float64")
-    >>> for part in split(form, Block(0, 1, (0, 0), (9, 15)), (1, 2)):
+    >>> for part in split(form, Block(0, 1, (0, 0), (9, 15)), (1, 2), ((0, 9), (0, 15))):
     ...     print(part.at, part.size)
     (0, 0) (1, 15)
     (8, 0) (1, 15)
@@ -103,9 +111,7 @@ def split(form: NormalForm, block: Block, least: Shape) -> Iterator[Block]:
     """
     inner = [
         _inner(*sides)
-        for sides in zip(
-            block.at, block.size, form.spatial, form.start, form.reach, least, strict=True
-        )
+        for sides in zip(block.at, block.size, inside, form.start, form.reach, least, strict=True)
     ]
     if math.prod(stop - start for start, stop in inner) < _LEAST_SHARE * math.prod(block.size):
         yield block
@@ -121,10 +127,12 @@ def split(form: NormalForm, block: Block, least: Shape) -> Iterator[Block]:
     yield replace(block, at=tuple(at), size=tuple(size))
 
 
-def _inner(at: int, size: int, spatial: int, start: int, reach: int, least: int) -> tuple[int, int]:
+def _inner(
+    at: int, size: int, inside: tuple[int, int], start: int, reach: int, least: int
+) -> tuple[int, int]:
     # The outputs of an axis whose inputs lie inside; an edge takes at least ``least`` of them.
     end = at + size
-    first, last = max(at, reach - start), min(end, spatial - start)
+    first, last = max(at, inside[0] + reach - start), min(end, inside[1] - start)
     first = first if first == at else max(first, at + least)
     last = last if last == end else min(last, end - least)
     return (first, last) if first < last else (at, at)

@@ -13,7 +13,7 @@ from core.arrays import Array
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check, block_count, cores, cut, for_each
 from core.conv.codegen import single
-from core.conv.codegen.borders import Part, fetch, parts_of_blocks
+from core.conv.codegen.borders import Part, fetch, inside_of, parts_of_blocks
 from core.conv.codegen.operands import REAL, parts, real_dtype, stored_dtype, three
 from core.conv.codegen.passes import kernel
 from core.conv.device import Device
@@ -91,8 +91,8 @@ def run(
                 one.apply(inputs[:, channel : channel + 1], outputs[:, o : o + 1])
 
     size, images = _blocking(form, memory_cap)
-    least = single.least_edge(form)
-    for_each(work, parts_of_blocks(form, size, images, least), check, cores())
+    todo = parts_of_blocks(form, size, images, single.least_edge(form), inside_of(x, form))
+    for_each(work, todo, check, cores())
 
 
 class _Filter:

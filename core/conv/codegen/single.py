@@ -12,7 +12,7 @@ import numpy as np
 from core.arrays import Array
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check, block_count, cores, cut, for_each
-from core.conv.codegen.borders import Part, fetch, parts_of_blocks
+from core.conv.codegen.borders import Part, fetch, inside_of, parts_of_blocks
 from core.conv.codegen.direct import Spec, kernel, specialise
 from core.conv.codegen.operands import (
     REAL,
@@ -90,7 +90,8 @@ def run(
             correlate(form, fetch(x, part, stored), weights, out[part.outputs])
 
     size, images = _blocking(form, memory_cap)
-    for_each(work, parts_of_blocks(form, size, images, least_edge(form)), check, cores())
+    todo = parts_of_blocks(form, size, images, least_edge(form), inside_of(x, form))
+    for_each(work, todo, check, cores())
 
 
 def correlate(form: NormalForm, inputs: Array, weights: Array, out: Array) -> None:

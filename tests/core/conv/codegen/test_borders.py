@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite")
 
-from core.conv.codegen.borders import fetch, parts_of_blocks
+from core.conv.codegen.borders import fetch, inside_of, parts_of_blocks
 from core.conv.normal import NormalForm, read
 
 
@@ -32,7 +32,7 @@ def test_every_output_once_from_the_right_inputs(lengths, size, least, batch) ->
     size = tuple(min(s, m) for s, m in zip(size, out, strict=False))
     x = np.random.default_rng(0).standard_normal((batch, 1, *spatial))
     covered = np.zeros(form.out_shape, int)
-    for block in parts_of_blocks(form, size, 1, tuple(least[:ndim])):
+    for block in parts_of_blocks(form, size, 1, tuple(least[:ndim]), inside_of(x, form)):
         for part in block:
             covered[part.outputs] += 1
             at = tuple(s.start for s in part.outputs[2:])
@@ -44,8 +44,8 @@ def test_every_output_once_from_the_right_inputs(lengths, size, least, batch) ->
 
 def test_most_of_a_picture_is_read_where_it_lies() -> None:
     form = NormalForm(1, 1, 1, 1, (600, 800), (5, 5), (2, 2), (600, 800), (1, 1), (1, 1), "float64")
-    ((*edges, inner),) = parts_of_blocks(form, (600, 800), 1, (4, 64))
     x = np.zeros((1, 1, 600, 800))
+    ((*edges, inner),) = parts_of_blocks(form, (600, 800), 1, (4, 64), inside_of(x, form))
     assert np.shares_memory(fetch(x, inner, "float64"), x)
     assert len(edges) == 4
     assert math.prod(inner.shape) > 0.8 * x.size
