@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,25 +28,25 @@ from core.conv.overlap_save import Tiling
 
 # Between two checks lies at most about this much work, in seconds.
 _CHUNK_SECONDS = 0.02
-# A smaller share of the work than this is not worth another thread, in seconds.
-_WORTH_A_THREAD = 4e-5
+# A smaller share of the work than this is not worth another thread, or another piece, in seconds.
+_WORTH_A_THREAD, _WORTH_A_PIECE = 4e-5, 1.5e-4
 # Turns whose tiles are copied and converted at a time.
 _STAGED_TURNS = 2
-# Pieces of work for each thread, so that all end at about the same time.
+# Pieces of work for each thread, at most, so that all end at about the same time.
 _PIECES = 4
 # Array operations around a run, and for each piece of work.
-_CALLS, _PIECE_CALLS = 40, 20
+_CALLS, _PIECE_CALLS = 45, 20
 
 
 def cost(form: NormalForm, device: Device, how: Tiling) -> Cost:
     """Count the turns of the busiest core, and the calls around them."""
+    workers, pieces = _pieces(form, device, how)
     turns, turn = form.out_channels * _turns(form, how), turn_seconds(form, device, how.tile)
-    workers = _workers(form, device, how)
     seconds = (
         # Of a kernel there is the forward transform only.
         (-(-turns // workers) + form.out_channels / (2 * workers)) * turn
         + form.outputs * form.itemsize * device.copy
-        + (_CALLS + _PIECE_CALLS * min(turns, _PIECES * workers)) * device.call
+        + (_CALLS + _PIECE_CALLS * pieces) * device.call
     )
     spectrum = tile_bytes(form, how.tile)
     staged = 2 * _STAGED_TURNS * spectrum
@@ -66,12 +67,12 @@ def run(
     check: Check,
 ) -> None:
     """Fill ``out`` tile by tile; see `core.conv.algorithm.Run`."""
-    turns, workers = _turns(form, how), _workers(form, device, how)
+    workers, count = _pieces(form, device, how)
     kernels = spectra(form, w, how.tile, in_pairs=False, check=check, workers=workers)
-    plain = is_plain(form, x, out)
-    turn = turn_seconds(form, device, how.tile)
-    most = max(1, int(_CHUNK_SECONDS / turn)) if plain else _STAGED_TURNS
-    chunk = min(most, -(-turns * form.out_channels // (_PIECES * workers)))
+    plain, turns = is_plain(form, x, out), _turns(form, how)
+    chunk = -(-turns * form.out_channels // count)
+    if not plain:
+        chunk = min(chunk, _STAGED_TURNS)
     job = _Job(form, x, out, how, kernels[:, 0], plain)
     # Of channels with few tiles, several at a time.
     channels = max(1, chunk // turns)
@@ -138,6 +139,13 @@ def _tiles_per_turn(form: NormalForm) -> int:
     return 1 if form.is_complex else 2
 
 
-def _workers(form: NormalForm, device: Device, how: Tiling) -> int:
-    seconds = form.out_channels * _turns(form, how) * turn_seconds(form, device, how.tile)
-    return device.workers if seconds > _WORTH_A_THREAD else 1
+@lru_cache(maxsize=1024)
+def _pieces(form: NormalForm, device: Device, how: Tiling) -> tuple[int, int]:
+    # How many threads to use, and into how many pieces to cut the work for all of them.
+    turns = form.out_channels * _turns(form, how)
+    seconds = turns * turn_seconds(form, device, how.tile)
+    if seconds <= _WORTH_A_THREAD or turns == 1:
+        return 1, 1
+    share = seconds / device.workers
+    wanted = max(min(share / _WORTH_A_PIECE, _PIECES), share / _CHUNK_SECONDS, 1)
+    return device.workers, min(device.workers * round(wanted), turns)
