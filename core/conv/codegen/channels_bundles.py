@@ -6,13 +6,22 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
 
 from core.conv.algorithm import Cost
 from core.conv.codegen import channels_transpose
-from core.conv.codegen.channels_lanes import Cut, Runs, Table, bundle_count, bundles, runs
+from core.conv.codegen.channels_lanes import (
+    Cut,
+    Runs,
+    Table,
+    bundle_count,
+    bundles,
+    runs,
+    scratch,
+)
 from core.conv.codegen.target import host
 from core.conv.normal import NormalForm, Shape, read
 
@@ -37,10 +46,10 @@ def readable(form: NormalForm, x: Real, cut: Cut) -> tuple[Real, NormalForm]:
     dtype that is converted on the way.
     """
     if not cut.by_image and _sticks_out(form):
-        x = read(x, form.first_input((0,) * form.ndim), form.span, x.dtype.name)
+        x = read(x, form.first_input((0,) * form.ndim), form.span, _name(x.dtype))
         form = replace(form, spatial=form.span, start=form.reach)
     wide = x.itemsize > form.itemsize
-    if wide or x.dtype.name not in _ELEMENTS or not x.dtype.isnative:
+    if wide or _name(x.dtype) not in _ELEMENTS or not x.dtype.isnative:
         x = x.astype(form.dtype)
     if x.strides[-1] != x.itemsize or any(s % x.itemsize for s in x.strides):
         x = np.ascontiguousarray(x)
@@ -68,24 +77,17 @@ class Gather:
     """
 
     def __init__(self, form: NormalForm, cut: Cut, x: Real, origins: Table | None = None) -> None:
-        lanes = host().lanes(form.itemsize)
         strides = tuple(s // x.itemsize for s in x.strides)
-        plan = bundles(form, cut, lanes)
-        begins = plan.images * strides[0] if origins is None else origins[plan.images]
-        firsts = plan.corners * np.array(form.stride) + np.array(form.start) - np.array(form.reach)
-        if cut.by_image:
-            # The same patch of all images: what lies outside is the same for all lanes.
-            corners = firsts[: bundle_count(replace(form, batch=1), cut, lanes), 0].tolist()
-        else:
-            begins = begins + firsts @ np.array(strides[2:])
-            corners = [[0] * form.ndim]
-        sizes, span = ((form.group_channels, *n) for n in (form.spatial, form.span_of(cut.size)))
-        self.shape: Shape = (*span, lanes)
-        self._boxes = [runs(strides[1:], sizes, (0, *c), span, lanes) for c in corners]
+        begins, self._boxes = _sources(form, cut, strides)
+        if origins is not None:
+            images = bundles(form, cut, host().lanes(form.itemsize)).images
+            begins = begins + (origins - np.arange(form.batch) * strides[0])[images]
+        self.shape = (form.group_channels, *form.span_of(cut.size), host().lanes(form.itemsize))
         self._places = x.ctypes.data + begins * x.itemsize
         self._channel = strides[1]
+        element = _name(x.dtype)
         self._kernels = {
-            box.tail: channels_transpose.kernel("gather", form.dtype, box.tail, x.dtype.name)
+            box.tail: channels_transpose.kernel("gather", form.dtype, box.tail, element)
             for box in self._boxes
         }
 
@@ -114,21 +116,49 @@ class Scatter:
     def __init__(self, form: NormalForm, cut: Cut, out: Real) -> None:
         self._lanes = host().lanes(form.itemsize)
         self._strides = tuple(s // out.itemsize for s in out.strides)
-        plan = bundles(form, cut, self._lanes)
-        begins = plan.images * self._strides[0] + plan.corners @ np.array(self._strides[2:])
-        self._places = out.ctypes.data + begins * out.itemsize
-        self._out, self._size = out.shape[2:], cut.size
-        self._box(1)
+        self._places = out.ctypes.data + _targets(form, cut, self._strides) * out.itemsize
+        self._out, self._size, self._dtype = out.shape[2:], cut.size, form.dtype
 
     def __call__(self, bundle: int, channel: int, count: int, vectors: Real) -> None:
         """Write ``count`` channels, from ``channel`` on."""
         box = self._box(count)
-        move = channels_transpose.kernel("scatter", vectors.dtype.name, box.tail)
+        move = channels_transpose.kernel("scatter", self._dtype, box.tail)
         _move(move, self._places[bundle], box, vectors, channel * self._strides[1])
 
     def _box(self, count: int) -> Runs:
         inside, span = (count, *self._out), (count, *self._size)
         return runs(self._strides[1:], inside, (0,) * len(span), span, self._lanes)
+
+
+@lru_cache(maxsize=256)
+def _sources(form: NormalForm, cut: Cut, strides: Shape) -> tuple[Table, tuple[Runs, ...]]:
+    # Where each lane of each bundle begins in the input, and the box of each of its places.
+    lanes = host().lanes(form.itemsize)
+    plan = bundles(form, cut, lanes)
+    begins = plan.images * strides[0]
+    firsts = plan.corners * np.array(form.stride) + np.array(form.start) - np.array(form.reach)
+    if cut.by_image:
+        # The same patch of all images: what lies outside is the same for all lanes.
+        corners = firsts[: bundle_count(replace(form, batch=1), cut, lanes), 0].tolist()
+    else:
+        begins = begins + firsts @ np.array(strides[2:])
+        corners = [[0] * form.ndim]
+    sizes, span = ((form.group_channels, *n) for n in (form.spatial, form.span_of(cut.size)))
+    return begins, tuple(runs(strides[1:], sizes, (0, *c), span, lanes) for c in corners)
+
+
+@lru_cache(maxsize=256)
+def _targets(form: NormalForm, cut: Cut, strides: Shape) -> Table:
+    # Where each lane of each bundle begins in the output.
+    plan = bundles(form, cut, host().lanes(form.itemsize))
+    begins: Table = plan.images * strides[0] + plan.corners @ np.array(strides[2:])
+    return begins
+
+
+@lru_cache(maxsize=64)
+def _name(dtype: np.dtype[Any]) -> str:
+    # NumPy derives the name anew each time, which takes microseconds.
+    return str(dtype.name)
 
 
 def _move(move: Callable[..., None], places: Table, box: Runs, vectors: Real, skipped: int) -> None:
@@ -153,7 +183,7 @@ def packed(w: Real, channels: Table, dtype: str) -> Real:
     channels : array of shape (blocks, lanes)
         Which channel's kernel goes where.
     dtype : str
-        Dtype of the result, ``(blocks, values, lanes)``.
+        Dtype of the result, ``(blocks, values, lanes)``: scratch memory.
     """
     ahead = np.ascontiguousarray(
         w[(slice(None), slice(None), *(slice(None, None, -1),) * (w.ndim - 2))]
@@ -161,8 +191,8 @@ def packed(w: Real, channels: Table, dtype: str) -> Real:
     lanes, values = channels.shape[1], ahead[0].size
     box = runs((1,), (values,), (0,), (values,), lanes)
     places = ahead.ctypes.data + channels * ahead.strides[0]
-    vectors = np.empty((len(channels), values, lanes), dtype)
-    move = channels_transpose.kernel("gather", dtype, box.tail, ahead.dtype.name)
+    vectors = scratch("packed", (len(channels), values, lanes), dtype)
+    move = channels_transpose.kernel("gather", dtype, box.tail, _name(ahead.dtype))
     for block, place in zip(vectors, places, strict=True):
         _move(move, place, box, block, 0)
     return vectors

@@ -165,16 +165,20 @@ def runs(strides: Shape, sizes: Shape, first: Shape, span: Shape, lanes: int) ->
 
 _SCRATCH = threading.local()
 _LINE_BYTES = 64
+# Larger arrays are not worth their memory between two calls.
+_KEPT_BYTES = 1 << 23
 
 
 def scratch(role: str, shape: Shape, dtype: str) -> np.ndarray[Any, Any]:
     """Return an array of this thread's own, on a cache line; the role's last one is reused."""
-    held: dict[str, np.ndarray[Any, Any]] = _SCRATCH.__dict__
+    held: dict[str, tuple[Shape, str, np.ndarray[Any, Any]]] = _SCRATCH.__dict__
     last = held.get(role)
-    if last is not None and last.shape == shape and last.dtype == dtype:
-        return last
+    if last is not None and last[:2] == (shape, dtype):
+        return last[2]
     size = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(size + _LINE_BYTES, np.uint8)
     start = -memory.ctypes.data % _LINE_BYTES
-    held[role] = memory[start : start + size].view(dtype).reshape(shape)
-    return held[role]
+    array = memory[start : start + size].view(dtype).reshape(shape)
+    if size <= _KEPT_BYTES:
+        held[role] = shape, dtype, array
+    return array

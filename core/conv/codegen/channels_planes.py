@@ -54,6 +54,7 @@ class Method:
     tile: Tile
 
 
+@lru_cache(maxsize=1024)
 def planes(form: NormalForm) -> NormalForm:
     """Return the problem as a batch of planes, without channels.
 

@@ -108,11 +108,11 @@ def run(
 
 
 def transformed_weights(form: NormalForm, w: Real) -> Real:
-    """Return the weights as ``(group, product, block of channels, channel, lane)``."""
+    """Return the weights as ``(group, product, block of channels, channel, lane)``, in scratch."""
     weights = packed_weights(form, w)
     groups, blocks, _, lanes = weights.shape
     shape = (groups, _PRODUCTS, blocks, form.group_channels, lanes)
-    result, numbers = np.empty(shape, form.dtype), constants(form.dtype)
+    result, numbers = scratch("transformed", shape, form.dtype), constants(form.dtype)
     transform = weights_kernel(form.dtype, form.kernel[0])
     for group, transformed in zip(weights, result, strict=True):
         transform(
@@ -178,6 +178,7 @@ class _Groups:
         return outputs
 
 
+@lru_cache(maxsize=256)
 def _covering(form: NormalForm, size: Shape) -> NormalForm:
     # Where a patch is larger than the window, the window is made as large.
     return replace(form, out=tuple(map(max, form.out, size)))

@@ -157,6 +157,7 @@ def weights_source(dtype: str, taps: int, target: Target) -> str:
     return code.finish()
 
 
+@lru_cache(maxsize=4)
 def constants(dtype: str) -> Matrix:
     """Return the table of constants that the kernels take."""
     return np.array(_NUMBERS, dtype)
