@@ -103,6 +103,7 @@ def test_many_processes_share_a_folder(tmp_path: Path) -> None:
         "x = np.ones((9, 40), np.float32); print(convolve(x, np.ones((3, 3), np.float32)).sum())"
     )
     paths = {"CONVQ_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    paths["CONVQ_CODEGEN"] = "on"
     running = [
         subprocess.Popen(
             [sys.executable, "-c", program], env=os.environ | paths, stdout=subprocess.PIPE
