@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from core.conv.algorithm import Cost
+from core.conv.blocks import cores, for_each, never
 from core.conv.codegen import channels_transpose
 from core.conv.codegen.channels_lanes import (
     Cut,
@@ -34,6 +35,8 @@ _THINNED = 0.8
 # Inputs of a bundle that take more than this are never worth it.
 _MOST_BYTES = 1 << 22
 _BUNDLE_MULTIPLY_ADDS = 1 << 30
+# Fewer weights than this are packed before another thread is awake.
+_WORTH_A_THREAD = 1 << 18
 
 Real = np.ndarray[Any, np.dtype[Any]]
 Method = TypeVar("Method")
@@ -51,9 +54,7 @@ def readable(form: NormalForm, x: Real, cut: Cut) -> tuple[Real, NormalForm]:
     wide = x.itemsize > form.itemsize
     if wide or _name(x.dtype) not in _ELEMENTS or not x.dtype.isnative:
         x = x.astype(form.dtype)
-    if x.strides[-1] != x.itemsize or any(s % x.itemsize for s in x.strides):
-        x = np.ascontiguousarray(x)
-    return x, form
+    return _in_rows(x), form
 
 
 class Gather:
@@ -185,17 +186,27 @@ def packed(w: Real, channels: Table, dtype: str) -> Real:
     dtype : str
         Dtype of the result, ``(blocks, values, lanes)``: scratch memory.
     """
-    ahead = np.ascontiguousarray(
-        w[(slice(None), slice(None), *(slice(None, None, -1),) * (w.ndim - 2))]
-    )
-    lanes, values = channels.shape[1], ahead[0].size
-    box = runs((1,), (values,), (0,), (values,), lanes)
+    ahead = _in_rows(w[(slice(None), slice(None), *(slice(None, None, -1),) * (w.ndim - 2))])
+    lanes, span = channels.shape[1], ahead.shape[1:]
+    strides = tuple(s // ahead.itemsize for s in ahead.strides[1:])
+    box = runs(strides, span, (0,) * len(span), span, lanes)
     places = ahead.ctypes.data + channels * ahead.strides[0]
-    vectors = scratch("packed", (len(channels), values, lanes), dtype)
+    vectors = scratch("packed", (len(channels), math.prod(span), lanes), dtype)
     move = channels_transpose.kernel("gather", dtype, box.tail, _name(ahead.dtype))
-    for block, place in zip(vectors, places, strict=True):
-        _move(move, place, box, block, 0)
+
+    def pack(block: int) -> None:
+        _move(move, places[block], box, vectors[block], 0)
+
+    workers = cores() if vectors.size > _WORTH_A_THREAD else 1
+    for_each(pack, range(len(channels)), never, workers)
     return vectors
+
+
+def _in_rows(x: Real) -> Real:
+    # Neighbours along the last axis side by side, and all distances whole elements.
+    if x.strides[-1] != x.itemsize or any(s % x.itemsize for s in x.strides):
+        return np.ascontiguousarray(x)
+    return x
 
 
 def cuts(form: NormalForm, work: int) -> Iterator[Cut]:
