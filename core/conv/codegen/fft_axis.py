@@ -58,7 +58,8 @@ class Axis:
     vectors : Vectors
         Writes the kernel.
     count : int
-        Vectors along the axis: a power of two.
+        Vectors along the axis: a power of two, or three times one. Where the axis runs through
+        the lanes, four vectors or more must be left when the three is divided out.
     across : bool
         Whether the axis runs through the lanes too (a row: ``count * lanes`` points), or each
         lane is a column of its own.
@@ -180,6 +181,8 @@ class Axis:
     def _radix(self, count: int) -> int:
         # As few stages as the registers allow, as equal as they can be; across lanes, the last
         # four vectors belong to a leaf.
+        if count % 3 == 0:
+            return 6 if count % 24 == 0 and self._most >= 8 else 3
         bits, most = count.bit_length() - 1, self._most.bit_length() - 1
         levels = -(-bits // most)
         return min(1 << -(-bits // levels), count // 4 if self.across else count)

@@ -153,9 +153,10 @@ class Vectors:
         )
 
     def butterfly(self, values: Sequence[Complex], sign: int) -> list[Complex]:
-        """Return the discrete Fourier transform of 2, 4, 8 or 16 vectors, lane by lane.
+        """Return the discrete Fourier transform of 2, 4, 8 or 16 vectors or thrice as many.
 
-        Straight-line code, split by radix 4 (J. Cooley and J. Tukey, 1965), in natural order.
+        Straight-line code, lane by lane, split by radices 3, 2 and 4 (J. Cooley and J. Tukey,
+        1965), in natural order.
 
         Parameters
         ----------
@@ -167,7 +168,7 @@ class Vectors:
         n = len(values)
         if n == 1:
             return list(values)
-        radix = 2 if n in (2, 8) else 4
+        radix = 3 if n % 3 == 0 else 2 if n in (2, 8) else 4
         rest = n // radix
         parts = []
         for j in range(rest):
@@ -179,6 +180,8 @@ class Vectors:
     def _short(self, v: Sequence[Complex], sign: int) -> list[Complex]:
         if len(v) == 2:
             return [self.add(v[0], v[1]), self.sub(v[0], v[1])]
+        if len(v) == 3:
+            return self._thirds(v[0], v[1], v[2], sign)
         even, odd = self.add(v[0], v[2]), self.add(v[1], v[3])
         above, across = self.sub(v[0], v[2]), self.sub(v[1], v[3])
         (ar, ai), (br, bi) = above, across
@@ -187,3 +190,13 @@ class Vectors:
         minus = (self.code.add(ar, bi), self.code.sub(ai, br))
         first, last = (plus, minus) if sign > 0 else (minus, plus)
         return [self.add(even, odd), first, self.sub(even, odd), last]
+
+    def _thirds(self, a: Complex, b: Complex, c: Complex, sign: int) -> list[Complex]:
+        code = self.code
+        half, height = self.constant(-0.5), self.constant(sign * math.sqrt(0.75))
+        (sum_r, sum_i), (difference_r, difference_i) = self.add(b, c), self.sub(b, c)
+        middle = code.fma(half, sum_r, a[0]), code.fma(half, sum_i, a[1])
+        # The difference times 1j.
+        across = code.neg(code.mul(height, difference_i)), code.mul(height, difference_r)
+        first = self.add(a, (sum_r, sum_i))
+        return [first, self.add(middle, across), self.sub(middle, across)]

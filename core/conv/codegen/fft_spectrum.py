@@ -93,7 +93,7 @@ def spectra(
 def _transformed(
     form: NormalForm, w: RealArray, tile: Shape, *, in_pairs: bool, check: Check, workers: int
 ) -> RealArray:
-    # The smaller operand takes the factor: it is a power of two, and rounds nothing.
+    # The smaller operand takes the factor.
     kernels = _dilated(form, w.astype(transform_dtype(form)) / math.prod(tile))
     boxes = boxes_of(kernels, form.ndim).reshape(
         form.groups, -1, form.group_channels, 1 + 2 * form.ndim

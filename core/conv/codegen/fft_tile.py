@@ -107,7 +107,7 @@ def tile_kernel(
     dtype : {"float32", "float64"}
         Of the numbers, or of their parts.
     tile : tuple of 1 to 3 int
-        Powers of two; the last is at least `least_row`.
+        Powers of two or three times those; the last is at least `least_row`, or three times it.
     is_complex : bool
         Whether arrays are complex. If not, each turn takes two tiles.
 

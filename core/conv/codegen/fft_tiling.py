@@ -16,8 +16,8 @@ from core.conv.overlap_save import Tiling, inexact, transform_dtype
 
 # A tile beyond this leaves every cache.
 _MOST_POINTS = 1 << 20
-# Per axis the shortest possible tile is tried, and its doubles.
-_TRIED = 4
+# How many lengths are tried per axis, by the number of axes, from the shortest possible one on.
+_TRIED = (0, 12, 7, 5)
 # Of many channels, so many tiles are at work at a time in each thread: kernels are read for each
 # such group, but the spectra of all channels lie in memory.
 _TOGETHER = (1, 8)
@@ -39,11 +39,10 @@ def tilings(form: NormalForm) -> tuple[Tiling, ...]:
     """
     if form.ndim > 3 or form.dtype == "object":
         return ()
-    shortest = [1 << r.bit_length() for r in form.reach]
-    shortest[-1] = max(shortest[-1], least_row(host(), part_dtype(form)))
+    row = least_row(host(), part_dtype(form))
     lengths = [
-        [n for n in (least << e for e in range(_TRIED)) if n == least or n < 2 * span]
-        for least, span in zip(shortest, form.span, strict=True)
+        _lengths(reach + 1, span, row if axis == form.ndim - 1 else 1, _TRIED[form.ndim])
+        for axis, (reach, span) in enumerate(zip(form.reach, form.span, strict=True))
     ]
     tiles = sorted(itertools.product(*lengths), key=math.prod)
     together = _TOGETHER if form.group_channels > 1 or form.out_channels > form.groups else (1,)
@@ -85,6 +84,15 @@ def turn_seconds(form: NormalForm, device: Device, tile: Shape) -> float:
     doublings = max(0.0, math.log2(2 * tile_bytes(form, tile) / fitting))
     factor = (1.4 if row else 1.0) * (1 + doublings / 3)
     return _TURN_SECONDS + device.fft_tile[part_dtype(form)] * factor * points * math.log2(points)
+
+
+def _lengths(least: int, span: int, row: int, count: int) -> list[int]:
+    # Powers of two and three times those, up to the first that covers the whole axis.
+    powers = [1 << e for e in range(_MOST_POINTS.bit_length())]
+    thrice = [3 * n for n in powers if 3 * n >= 3 * row]
+    fitting = sorted(n for n in (*powers, *thrice) if n >= max(least, row))
+    covering = next((i for i, n in enumerate(fitting) if n >= span), len(fitting))
+    return fitting[: min(count, covering + 1)]
 
 
 def _outputs(form: NormalForm, tile: Shape) -> Shape:
