@@ -58,9 +58,13 @@ class _Shape:
 
     @property
     def transforms(self) -> float:
-        """Forward and inverse transforms, in turns of both; kernels are mostly empty tiles."""
+        """Forward and inverse transforms, in turns of both.
+
+        Kernels are mostly empty tiles, and are counted by half of that, since their spectra are
+        kept: a network sees the same kernels again and again.
+        """
         inputs = self.units * (self.channels + self.results)
-        return inputs / 2 + 0.4 * self.results * self.channels
+        return inputs / 2 + 0.2 * self.results * self.channels
 
     @property
     def products(self) -> int:
@@ -82,8 +86,8 @@ def cost(form: NormalForm, device: Device, how: Tiling) -> Cost:
     seconds = (
         work / workers * uneven
         + form.outputs * form.itemsize * device.copy
-        # Kernels' spectra are written once, to new memory, and read for each piece.
-        + kernel_bytes * (1 + pieces / (2 * form.groups)) * device.copy
+        # Kernels' spectra are read for each piece.
+        + kernel_bytes * (1 + pieces / form.groups) / 2 * device.copy
         + (_CALLS + _PIECE_CALLS * pieces) * device.call
     )
     per_worker = block * (shape.channels + shape.results) * spectrum
