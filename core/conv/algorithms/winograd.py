@@ -8,15 +8,16 @@ products for each pair of channels.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from core.arrays import Array, array_module
 from core.conv import codegen
 from core.conv.algorithm import Algorithm, Cost
-from core.conv.blocks import Block, Check, blocks, cut, for_each
+from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each
 from core.conv.cook_toom import cook_toom
 from core.conv.device import Device, device_of
-from core.conv.normal import NormalForm, read
+from core.conv.normal import NormalForm, Shape, read
 
 _TAPS = (3, 5)
 _SIDE = 6
@@ -25,9 +26,11 @@ _LARGEST_BOUND = 2.0**-8
 # Roundings of a number on its way through the transforms: two passes each of taps, inputs and
 # outputs, of at most 5, 5 and 6 terms, and the rounded matrix of the taps.
 _TRANSFORM_ROUNDINGS = 2 * (5 + 5 + 6) + 2
-# Outputs of a block with NumPy; and passes over a tile's numbers that its transforms take.
-_BLOCK_OUTPUTS = 1 << 17
+# Numbers of the tiles of a block with NumPy; passes over them that the transforms take; and
+# operations of a block.
+_BLOCK_NUMBERS = 1 << 22
 _PASSES = 24
+_CALLS = 40
 
 
 def refuses(form: NormalForm) -> str | None:
@@ -53,17 +56,14 @@ def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
         from core.conv.codegen import winograd
 
         return winograd.cost(form, device, memory_cap)
-    m = _SIDE + 1 - form.kernel[0]
-    ratio = _SIDE**2 / (m * form.kernel[0]) ** 2
-    channels = form.in_channels + form.out_channels
-    numbers = form.batch * channels * form.out[0] * form.out[1] * _SIDE**2 // m**2
+    m, r = _SIDE + 1 - form.kernel[0], form.kernel[0]
+    numbers = form.batch * (form.in_channels + form.out_channels) * math.prod(form.out)
     seconds = (
-        form.multiply_adds * ratio * device.gemm[form.dtype]
-        + _PASSES * numbers * form.itemsize * device.copy
-        + len(list(blocks(form, *cut(form, _BLOCK_OUTPUTS)))) * 40 * device.call
+        form.multiply_adds * (_SIDE / (m * r)) ** 2 * device.gemm[form.dtype]
+        + numbers * (_SIDE / m) ** 2 * _PASSES * form.itemsize * device.copy
+        + block_count(form, *_blocking(form)) * _CALLS * device.call
     )
-    tiles = _BLOCK_OUTPUTS * _SIDE**2 // m**2 * channels
-    return Cost(seconds, 3 * tiles * form.itemsize)
+    return Cost(seconds, 4 * _BLOCK_NUMBERS * form.itemsize)
 
 
 def error_bound(form: NormalForm) -> float:
@@ -113,7 +113,13 @@ def run(
         target[...] = whole[..., : block.size[0], : block.size[1]]
 
     # The matrix product brings threads of its own.
-    for_each(work, blocks(form, *cut(form, _BLOCK_OUTPUTS)), check, 1)
+    for_each(work, blocks(form, *_blocking(form)), check, 1)
+
+
+def _blocking(form: NormalForm) -> tuple[Shape, int]:
+    m = _SIDE + 1 - form.kernel[0]
+    per_position = (form.in_channels + form.out_channels) * _SIDE**2 // m**2
+    return cut(form, _BLOCK_NUMBERS // per_position)
 
 
 def _applied(matrix: Array, tiles: Array) -> Array:

@@ -128,3 +128,16 @@ def test_the_growth_bounds_the_sum_of_magnitudes() -> None:
         parts = abs(short.outputs) * abs((short.taps @ w) * (short.inputs @ x))
         largest = max(largest, float(parts.sum(axis=1).max() / abs(w).sum()))
     assert short.growth / 4 < largest <= short.growth
+
+
+@pytest.mark.parametrize("taps", [3, 5])
+def test_work_larger_than_a_block(generated, monkeypatch, taps: int) -> None:
+    """Blocks of NumPy that cut through rows of tiles; bundles of several images and patches."""
+    monkeypatch.setattr(winograd, "_BLOCK_NUMBERS", 4000)
+    random = np.random.default_rng(4)
+    x, w = random.standard_normal((18, 3, 40, 37)), random.standard_normal((7, 3, taps, taps))
+    np.testing.assert_allclose(
+        conv(x, w, padding=1, method="winograd"),
+        conv(x, w, padding=1, method="fft-whole"),
+        atol=1e-10,
+    )
