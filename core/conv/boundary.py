@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -10,7 +11,8 @@ from core.arrays import Array, array_module, is_on_gpu
 
 Boundary = Literal["zero", "constant", "reflect", "mirror", "nearest", "wrap"]
 BOUNDARIES: tuple[Boundary, ...] = get_args(Boundary)
-Widths = tuple[tuple[int, int], ...]
+Range = tuple[int, int]
+Widths = tuple[Range, ...]
 
 # scipy.ndimage's names on the left, numpy.pad's on the right.
 _PAD_MODES = {
@@ -102,16 +104,19 @@ class Extended:
             return Extended(base, self.widths, self.boundary, self.cval)
         # Positions in ``base``, some of them outside.
         ranges = [(a - b, z - b) for (a, z), (b, _) in zip(ranges, self.widths, strict=True)]
-        if self.boundary == "constant":
-            return self._with_constant(base, ranges)
-        for axis, ((first, last_), n) in enumerate(
-            zip(ranges, self.base.shape[self._lead :], strict=True), self._lead
-        ):
-            if first >= 0 and last_ <= n:
-                base = base[(slice(None),) * axis + (slice(first, last_),)]
-            else:
-                base = base.take(_source(np.arange(first, last_), n, self.boundary), axis)
-        return base
+        lengths = base.shape[self._lead :]
+        cuts = [_cut(start, stop, n) for (start, stop), n in zip(ranges, lengths, strict=True)]
+        pieces = list(itertools.product(*cuts))
+        if len(pieces) == 1 and all(map(_is_inside, pieces[0], lengths)):
+            return self._piece(base, pieces[0])
+        sizes = tuple(stop - start for start, stop in ranges)
+        part = np.empty((*base.shape[: self._lead], *sizes), self.dtype)
+        for piece in pieces:
+            place: list[Any] = [
+                slice(a - r[0], z - r[0]) for (a, z), r in zip(piece, ranges, strict=True)
+            ]
+            part[(..., *place)] = self._piece(base, piece)
+        return part
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         """Return all of it as an array."""
@@ -131,25 +136,27 @@ class Extended:
             keys = (*keys[:at], *(slice(None),) * missing, *keys[at + 1 :])
         return (*keys, *(slice(None),) * (self.ndim - len(keys)))
 
-    def _with_constant(self, base: Array, ranges: list[tuple[int, int]]) -> Array:
-        sizes = tuple(last - first for first, last in ranges)
-        inner = tuple(
-            slice(min(max(first, 0), n), min(max(last, 0), n))
-            for (first, last), n in zip(ranges, self.base.shape[self._lead :], strict=True)
-        )
-        index: tuple[Any, ...] = (..., *inner)
-        part = base[index]
-        if part.shape[self._lead :] == sizes:
-            return part
-        block = np.full((*base.shape[: self._lead], *sizes), self.cval, self.dtype)
-        if part.size:
-            target = tuple(
-                slice(i.start - first, i.stop - first)
-                for i, (first, _) in zip(inner, ranges, strict=True)
-            )
-            place: tuple[Any, ...] = (..., *target)
-            block[place] = part
-        return block
+    def _piece(self, base: Array, piece: tuple[Range, ...]) -> Array:
+        # On every axis all of it is inside of ``base``, or all outside.
+        for axis, range_ in enumerate(piece, self._lead):
+            n = base.shape[axis]
+            if _is_inside(range_, n):
+                base = base[(slice(None),) * axis + (slice(*range_),)]
+            elif self.boundary == "constant":
+                return self.cval
+            else:
+                base = base.take(_source(np.arange(*range_), n, self.boundary), axis)
+        return base
+
+
+def _cut(start: int, stop: int, n: int) -> list[Range]:
+    # Before, inside and after an axis of length n, as far as there is something.
+    ends = sorted({start, *(edge for edge in (0, n) if start < edge < stop), stop})
+    return list(itertools.pairwise(ends))
+
+
+def _is_inside(range_: Range, n: int) -> bool:
+    return range_[0] >= 0 and range_[1] <= n
 
 
 def _padded(x: Array, widths: Widths, boundary: Boundary, cval: complex) -> Array:
