@@ -252,10 +252,10 @@ def patch_sizes(n: int) -> list[int]:
     [7, 4, 3, 2, 1]
     """
     sizes = [n]
-    for parts in range(2, n + 1):
-        size = -(-n // parts)
-        if size < sizes[-1] * _THINNED or size < min(sizes[-1], _SHORT):
-            sizes.append(size)
+    while sizes[-1] > 1:
+        most = sizes[-1] - 1 if sizes[-1] <= _SHORT else int(sizes[-1] * _THINNED)
+        parts = -(-n // most)
+        sizes.append(-(-n // parts))
     return sizes
 
 
