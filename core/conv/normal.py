@@ -39,6 +39,8 @@ class NormalForm:
         magnitudes of its products, is below ``2**bits``.
     rank : int, optional
         How many separable terms the kernel has; ``None`` when its values are not known.
+    uniform : bool
+        Whether all values of a kernel are known to be equal: a box.
 
     Examples
     --------
@@ -60,6 +62,7 @@ class NormalForm:
     dtype: str
     bits: int | None = None
     rank: int | None = None
+    uniform: bool = False
 
     def __hash__(self) -> int:
         """Hash all fields, once: what is prepared for a form is looked up at every call."""

@@ -55,6 +55,8 @@ class ConvProblem:
         For integers: every output is below ``2**bits`` in magnitude.
     rank : int, optional
         The number of separable terms of the kernel, where its values are known.
+    uniform : bool
+        Whether all values of a kernel are known to be equal.
 
     Examples
     --------
@@ -79,6 +81,7 @@ class ConvProblem:
     groups: int
     bits: int | None = None
     rank: int | None = None
+    uniform: bool = False
 
     def __hash__(self) -> int:
         """Hash all fields, once: plans are looked up by problem at every call."""
@@ -149,6 +152,7 @@ class ConvProblem:
             dtype=self._accumulator,
             bits=self.bits,
             rank=self.rank,
+            uniform=self.uniform,
         )
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import lru_cache
 
@@ -46,15 +47,22 @@ def learn(
     """
     if not problem.is_exact and type(w) is np.ndarray and w.nbytes <= _SMALL and w.dtype.isnative:
         return _learned_from(problem, w.tobytes(), want_rank)
-    rank = _rank(problem, w) if want_rank and w is not None else None
-    return interned(replace(problem, bits=_bits(problem, x, w), rank=rank))
+    known = replace(problem, bits=_bits(problem, x, w))
+    return interned(known if w is None or not want_rank else _with_rank(known, w))
 
 
 @lru_cache(maxsize=1024)
 def _learned_from(problem: ConvProblem, kernel: bytes, want_rank: bool) -> ConvProblem:
     # The bytes of a small kernel are hashed faster than its rank is looked for.
     w = np.frombuffer(kernel, problem.w_dtype).reshape(problem.w_shape)
-    return interned(replace(problem, rank=_rank(problem, w) if want_rank else None))
+    return interned(_with_rank(problem, w) if want_rank else problem)
+
+
+def _with_rank(problem: ConvProblem, w: Array) -> ConvProblem:
+    rank = _rank(problem, w)
+    kernels = to_numpy(w).reshape(-1, math.prod(problem.kernel))
+    uniform = rank == 1 and bool((kernels == kernels[:, :1]).all())
+    return replace(problem, rank=rank, uniform=uniform)
 
 
 def _bits(problem: ConvProblem, x: Array | None, w: Array | None) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -17,7 +16,7 @@ from core.conv.codegen.borders import Part, fetch, inside_of, parts_of_blocks
 from core.conv.codegen.operands import REAL, parts, real_dtype, stored_dtype, three
 from core.conv.codegen.passes import kernel
 from core.conv.device import Device
-from core.conv.lowrank import Term
+from core.conv.lowrank import Term, terms_of
 from core.conv.normal import NormalForm, Shape
 
 # What the first pass leaves for the second stays in the second-level cache.
@@ -38,14 +37,14 @@ def supports(form: NormalForm) -> bool:
 
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """Count the multiply-adds of every pass, what is read and written, and the calls."""
-    size, images = _blocking(form, memory_cap)
+    size, images = blocking(form, memory_cap)
     count = block_count(form, size, images)
     _, rows, columns = three(size)
     depth, height, width = three(form.kernel)
     assert form.rank is not None
     planes = form.outputs // (rows * columns)
     span = columns + width - 1
-    turn = _turn(form, rows, span)
+    turn = turn_of(form, rows, span)
     passes = (
         rows
         / turn
@@ -70,16 +69,10 @@ def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
 
 
 def run(
-    form: NormalForm,
-    x: Array,
-    split_kernels: Sequence[tuple[Term, ...]],
-    out: Array,
-    *,
-    check: Check,
-    memory_cap: int | None,
+    form: NormalForm, x: Array, w: Array, out: Array, *, check: Check, memory_cap: int | None
 ) -> None:
-    """Fill ``out``; ``split_kernels`` are the terms of each output channel's kernel."""
-    filters = [_Filter(form, terms) for terms in split_kernels]
+    """Fill ``out``; the arguments are those of `core.conv.algorithm.Run`."""
+    filters = [_Filter(form, terms_of(form, one[0])) for one in w]
     stored = stored_dtype(form, x)
     per_group = form.out_channels // form.groups
 
@@ -90,7 +83,7 @@ def run(
                 channel = o // per_group
                 one.apply(inputs[:, channel : channel + 1], outputs[:, o : o + 1])
 
-    size, images = _blocking(form, memory_cap)
+    size, images = blocking(form, memory_cap)
     todo = parts_of_blocks(form, size, images, single.least_edge(form), inside_of(x, form))
     for_each(work, todo, check, cores())
 
@@ -132,7 +125,7 @@ class _Filter:
         planes, _, rows, columns = out.shape
         height, width = form.kernel[-2:]
         span = columns + width - 1
-        turn = _turn(form, rows, span)
+        turn = turn_of(form, rows, span)
         scratch = np.empty(self.rank * turn * span, form.dtype)
         stored = real_dtype(inputs)
         compute = kernel(
@@ -165,14 +158,15 @@ class _Filter:
         )
 
 
-def _turn(form: NormalForm, rows: int, span: int) -> int:
-    # Rows of the scratch: few enough for the cache, several tiles where possible.
+def turn_of(form: NormalForm, rows: int, span: int) -> int:
+    """Return the rows of the scratch: few enough for the cache, several tiles where possible."""
     fitting = _SCRATCH_BYTES // ((form.rank or 1) * span * form.itemsize)
     return min(rows, max(_LEAST_TURN, min(_MOST_TURN, fitting // _LEAST_TURN * _LEAST_TURN)))
 
 
 @lru_cache(maxsize=4096)
-def _blocking(form: NormalForm, memory_cap: int | None) -> tuple[Shape, int]:
+def blocking(form: NormalForm, memory_cap: int | None) -> tuple[Shape, int]:
+    """Return the shape of a block of outputs, and how many images it spans."""
     copies = form.in_channels + (form.rank or 1 if form.ndim == 3 else 0)
     most = _BLOCK_ELEMENTS
     if memory_cap is not None:
