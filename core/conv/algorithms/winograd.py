@@ -23,9 +23,6 @@ _TAPS = (3, 5)
 _SIDE = 6
 # The bound is a worst case that no data comes near: the errors seen are a thousandth of it.
 _LARGEST_BOUND = 2.0**-8
-# Roundings of a number on its way through the transforms: two passes each of taps, inputs and
-# outputs, of at most 5, 5 and 6 terms, and the rounded matrix of the taps.
-_TRANSFORM_ROUNDINGS = 2 * (5 + 5 + 6) + 2
 # Numbers of the tiles of a block with NumPy; passes over them that the transforms take; and
 # operations of a block.
 _BLOCK_NUMBERS = 1 << 22
@@ -71,10 +68,13 @@ def error_bound(form: NormalForm) -> float:
 
     To first order: each output is a sum whose terms' magnitudes sum to at most
     ``growth ** 2 * sum(abs(w)) * max(abs(x))`` (`core.conv.cook_toom.CookToom.growth`), and
-    each term is rounded once per channel and in each pass of a transform.
+    each term is rounded once per channel, and in the two passes of each transform.
     """
-    growth = cook_toom(form.kernel[0]).growth ** 2
-    return growth * (form.group_channels + _TRANSFORM_ROUNDINGS) * form.unit_roundoff
+    r = form.kernel[0]
+    # A pass over the taps has r terms of rounded factors; factors of inputs and outputs are exact,
+    # but for one product, and they have up to 4 and 5 terms.
+    transforms = 2 * ((r + 1) + 3 + 4)
+    return cook_toom(r).growth ** 2 * (form.group_channels + transforms) * form.unit_roundoff
 
 
 def carries_nonfinite(form: NormalForm) -> tuple[Literal["x", "w"], ...]:
