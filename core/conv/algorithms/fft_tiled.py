@@ -82,8 +82,10 @@ def _choose(form: NormalForm, device: Device, memory_cap: int | None) -> tuple[T
             (how, overlap_save.cost(form, device, how, device.workers)) for how in _tilings(form)
         ]
     fitting = [c for c in costs if memory_cap is None or c[1].bytes <= memory_cap]
-    # The smallest tiling stands even where it exceeds the cap: the plan then refuses it.
-    return min(fitting, key=lambda c: c[1].seconds) if fitting else costs[0]
+    # What takes the least memory stands even where it exceeds the cap: the plan then refuses it.
+    if not fitting:
+        return min(costs, key=lambda c: c[1].bytes)
+    return min(fitting, key=lambda c: c[1].seconds)
 
 
 ALGORITHM = Algorithm(

@@ -30,8 +30,6 @@ from core.conv.overlap_save import Tiling
 _CHUNK_SECONDS = 0.02
 # A smaller share of the work than this is not worth another thread, or another piece, in seconds.
 _WORTH_A_THREAD, _WORTH_A_PIECE = 4e-5, 1.5e-4
-# Turns whose tiles are copied and converted at a time.
-_STAGED_TURNS = 2
 # Pieces of work for each thread, at most, so that all end at about the same time.
 _PIECES = 4
 # Array operations around a run, and for each piece of work.
@@ -49,9 +47,11 @@ def cost(form: NormalForm, device: Device, how: Tiling) -> Cost:
         + (_CALLS + _PIECE_CALLS * pieces) * device.call
     )
     spectrum = tile_bytes(form, how.tile)
-    staged = 2 * _STAGED_TURNS * spectrum
-    # Two lists of boxes for all tiles, and the pieces of them that are at work.
-    listed = 4 * tile_count(form, how) * (1 + 2 * form.ndim) * 8
+    # A turn's tiles, which results replace, and as much while they are read.
+    staged = 2 * spectrum
+    # Two lists of boxes for all tiles, and a few of the pieces that are at work.
+    boxes = 2 * tile_count(form, how) * (1 + 2 * form.ndim) * 8
+    listed = boxes + 3 * boxes * workers // max(1, pieces // form.out_channels)
     held = form.out_channels * spectrum + workers * (spectrum + staged) + listed
     return Cost(seconds, held)
 
@@ -72,7 +72,8 @@ def run(
     plain, turns = is_plain(form, x, out), _turns(form, how)
     chunk = -(-turns * form.out_channels // count)
     if not plain:
-        chunk = min(chunk, _STAGED_TURNS)
+        # Copies of more tiles would take more memory, and gain nothing.
+        chunk = 1
     job = _Job(form, x, out, how, kernels[:, 0], plain)
     # Of channels with few tiles, several at a time.
     channels = max(1, chunk // turns)

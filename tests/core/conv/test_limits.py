@@ -40,6 +40,7 @@ def test_the_prediction_of_many_channels() -> None:
     x, w = random.standard_normal((2, 8, 200, 200)), random.standard_normal((12, 8, 3, 3))
     for name in ("direct", "fft-tiled", "fft-whole"):
         planned = plan(x, w, "conv", padding=1, method=name)
+        planned.run(x, w)
         tracemalloc.start()
         planned.run(x, w)
         most = tracemalloc.get_traced_memory()[1]
@@ -63,6 +64,8 @@ def test_a_run_stays_below_the_cap_with_all_that_is_not_the_algorithms(picture) 
     cap = 2 * picture.nbytes + 1_200_000
     options = {"mode": "same", "boundary": "wrap", "method": "fft-tiled"}
     planned = plan(picture, w, memory_cap=cap, **options)
+    # What is generated and kept for later runs is not the run's.
+    planned.run(picture, w)
     tracemalloc.start()
     planned.run(picture, w)
     most = tracemalloc.get_traced_memory()[1]
