@@ -5,6 +5,7 @@ from core.conv.algorithms import ALGORITHMS, by_name
 from core.conv.calibrate import Calibration, calibrate, plot_crossover
 from core.conv.device import Device
 from core.conv.functions import conv, convolve, convolve_bank, correlate, plan
+from core.conv.gradients import conv_input_gradient, conv_weight_gradient
 from core.conv.plan import Candidate, Plan, make_plan
 from core.conv.problem import ConvProblem
 
@@ -20,6 +21,8 @@ __all__ = [
     "by_name",
     "calibrate",
     "conv",
+    "conv_input_gradient",
+    "conv_weight_gradient",
     "convolve",
     "convolve_bank",
     "correlate",

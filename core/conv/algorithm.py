@@ -84,6 +84,9 @@ class Algorithm:
         ``carries_nonfinite(form)``: the operands, of ``"x"`` and ``"w"``, whose NaN and
         infinities reach in ``run`` exactly the outputs that the definition lets them reach.
         `core.conv.nonfinite` sees to the others.
+    reads_parts : callable
+        ``reads_parts(form)``: whether ``run`` reads ``x`` by slices only, so that it takes an
+        `core.conv.boundary.Extended` in place of an array.
     """
 
     name: str
@@ -93,3 +96,4 @@ class Algorithm:
     error_bound: Callable[[NormalForm], float]
     run: Run
     carries_nonfinite: Callable[[NormalForm], tuple[Literal["x", "w"], ...]]
+    reads_parts: Callable[[NormalForm], bool] = lambda form: False

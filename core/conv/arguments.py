@@ -95,11 +95,15 @@ def check_kernel_axes(x_shape: Shape, kernel: Shape, axes: Shape) -> None:
     )
 
 
+def check_number(name: str, given: object) -> None:
+    """Refuse what is no number."""
+    if not isinstance(given, int | float | complex | np.number):
+        raise InvalidInput("is no number", field=name, given=given, accepted="a number")
+
+
 def checked_cval(cval: Any, x_dtype: str) -> complex:
     """Return the value outside as a number that ``x`` can hold."""
     dtype = np.dtype(x_dtype)
-    if not _is_number(cval):
-        raise InvalidInput("is no number", field="cval", given=cval, accepted="a number")
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
         if cval != cval.real or cval.real % 1 or not info.min <= cval.real <= info.max:
@@ -115,10 +119,6 @@ def checked_cval(cval: Any, x_dtype: str) -> complex:
             f"does not fit x, which is {x_dtype}", field="cval", given=cval, accepted="real numbers"
         )
     return complex(cval) if dtype.kind == "c" else float(cval)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | complex | np.number)
 
 
 def whole_number(name: str, value: Any, least: int) -> int:

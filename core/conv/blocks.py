@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from core.arrays import Array, is_on_gpu
 from core.conv.normal import NormalForm, Shape
 
 Check = Callable[[], None]
+Item = TypeVar("Item")
 
 
 # Below this, calls cost more than arithmetic however heavy the arithmetic is.
@@ -49,12 +51,12 @@ class Block:
         return tuple(slice(a, a + m) for a, m in zip(self.at, self.size, strict=True))
 
 
-def cut(form: NormalForm, elements: int) -> tuple[Shape, int]:
+def cut(form: NormalForm, elements: int, least: int = _WORTH_A_THREAD) -> tuple[Shape, int]:
     """Return the shape of a block of about ``elements`` outputs, and how many images it spans.
 
     Blocks are long in the last axes and short in the first; where whole images are smaller than
     a block, several go into one. Where the work would make fewer blocks than there are cores,
-    blocks are smaller.
+    blocks are smaller, down to ``least`` outputs: fewer are not worth another thread.
 
     Examples
     --------
@@ -63,7 +65,7 @@ def cut(form: NormalForm, elements: int) -> tuple[Shape, int]:
     (((3, 9), 1), ((9, 9), 2))
     """
     share = form.batch * math.prod(form.out) // cores()
-    elements = max(min(elements, max(share, _WORTH_A_THREAD)), _LEAST_ELEMENTS)
+    elements = max(min(elements, max(share, least)), _LEAST_ELEMENTS)
     size: Shape = ()
     left = elements
     for length in reversed(form.out):
@@ -102,39 +104,61 @@ def workers_for(x: Array) -> int:
 
 
 def for_each(
-    work: Callable[[Block], None], items: Iterable[Block], check: Check, workers: int
+    work: Callable[[Item], None], items: Iterable[Item], check: Check, workers: int
 ) -> None:
-    """Call ``work`` on every block, ``workers`` at a time, and ``check`` between blocks.
+    """Call ``work`` on every item, ``workers`` at a time, and ``check`` between them.
 
-    ``check`` runs on the calling thread only; when it raises, blocks that have not begun are
-    dropped, those that run are waited for, and the error goes on to the caller.
+    The calling thread is one of the workers, and ``check`` runs on it only; when it raises,
+    blocks that have not begun are dropped, those that run are waited for, and the error goes on
+    to the caller.
     """
     queue = iter(items)
-    head = list(itertools.islice(queue, 2))
-    queue = itertools.chain(head, queue)
-    if workers == 1 or len(head) < 2:
-        for item in queue:
-            check()
-            _quietly(work, item)
+    head = list(itertools.islice(queue, max(workers, 2)))
+    if len(head) == 1:
+        check()
+        _quietly(work, head[0])
         return
-    running: deque[Future[None]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            # A few blocks ahead keep every worker busy; all of them at once would take memory.
-            for item in queue:
-                running.append(pool.submit(_quietly, work, item))
-                if len(running) > 2 * workers:
-                    check()
-                    running.popleft().result()
-            for future in running:
+    # Blocks are taken one by one: all of them at once would take memory.
+    queue, lock = itertools.chain(head, queue), Lock()
+
+    def drain(check: Check) -> None:
+        nonlocal queue
+        while True:
+            with lock:
+                item = next(queue, None)
+            if item is None:
+                return
+            try:
                 check()
-                future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+                _quietly(work, item)
+            except BaseException:
+                with lock:
+                    queue = itertools.chain()
+                raise
+
+    helpers = [_pool().submit(drain, never) for _ in head[1:workers]]
+    try:
+        drain(check)
+    finally:
+        # Helpers that have not begun, because others use the pool, have nothing left to do.
+        begun = [helper for helper in helpers if not helper.cancel()]
+        wait(begun)
+    for helper in begun:
+        helper.result()
 
 
-def _quietly(work: Callable[[Block], None], item: Block) -> None:
+@cache
+def _pool() -> ThreadPoolExecutor:
+    # Starting threads for each call would cost more than a small convolution.
+    return ThreadPoolExecutor(cores(), thread_name_prefix="convq-blocks")
+
+
+# Threads do not survive a fork: a child starts its own.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def _quietly(work: Callable[[Item], None], item: Item) -> None:
     # NaN and overflow are results here, stated in the documentation; NumPy's warning state is
     # per thread, so it is set where the work is done.
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from core.conv import codegen, overlap_save
 from core.conv import device as devices
-from core.conv import overlap_save
 from core.conv.algorithm import Cost
-from core.conv.algorithms import ALGORITHMS
+from core.conv.algorithms import ALGORITHMS, direct
 from core.conv.algorithms.direct import ALGORITHM as DIRECT
+from core.conv.algorithms.fft_tiled import ALGORITHM as FFT_TILED
 from core.conv.blocks import Check, never
 from core.conv.device import Device
 from core.conv.functions import plan
@@ -147,8 +148,7 @@ def measure(device: Device, check: Check = never) -> Device:
     device = replace(device, copy=_best(source.copy, check) / (2 * source.nbytes))
 
     tiny = _form((64, 64), (5, 5), "float32")
-    tiny = _form((64, 64), (5, 5), "float32")
-    call = _solve(DIRECT.cost, tiny, device, "call", None, _run_direct(tiny), check)
+    call = _solve(_numpy_cost, tiny, device, "call", None, _run_numpy(tiny), check)
     device = replace(device, call=call)
     for dtype in device.multiply_add:
         small = dtype == "object"
@@ -157,6 +157,15 @@ def measure(device: Device, check: Check = never) -> Device:
     for dtype in device.gemm:
         form = _form((8, 8) if dtype == "object" else (96, 96), (3, 3), dtype, channels=32)
         device = _measured(device, "gemm", dtype, form, check)
+    if codegen.available():
+        for dtype in device.direct:
+            form = _form((256, 512), (9, 9), dtype)
+            solved = _solve(DIRECT.cost, form, device, "direct", dtype, _run_direct(form), check)
+            device = _with(device, "direct", dtype, solved)
+        for dtype in device.fft_tile:
+            form = _form((1024, 1024), (33, 33), dtype)
+            solved = _solve(FFT_TILED.cost, form, device, "fft_tile", dtype, _run_fft(form), check)
+            device = _with(device, "fft_tile", dtype, solved)
     for dtype in device.fft:
         form = _form((1024, 1024), (33, 33), dtype)
         how = overlap_save.tiling(form, 1 << 15)
@@ -223,7 +232,7 @@ def _solve(
 
 
 def _measured(device: Device, constant: str, dtype: str, form: NormalForm, check: Check) -> Device:
-    value = _solve(DIRECT.cost, form, device, constant, dtype, _run_direct(form), check)
+    value = _solve(_numpy_cost, form, device, constant, dtype, _run_numpy(form), check)
     return _with(device, constant, dtype, value)
 
 
@@ -247,7 +256,8 @@ def _row(kernel: int, shape: Shape, device: Device, check: Check) -> Row:
     fastest = chosen.candidate.seconds or 0.0
     seconds: dict[str, float | None] = {}
     for algorithm in ALGORITHMS:
-        if algorithm.name == "reference":
+        # One is for tests, the other for sums over channels.
+        if algorithm.name in ("reference", "winograd"):
             continue
         w = rank_one if algorithm.name == "separable" else full
         planned = plan(x, w, mode="same", method=algorithm.name, device=device)
@@ -282,9 +292,23 @@ def _operands(form: NormalForm) -> tuple[np.ndarray[Any, Any], ...]:
     return x, w, np.empty(form.out_shape, form.dtype)
 
 
+def _numpy_cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
+    return direct.numpy_cost(form, device)
+
+
+def _run_numpy(form: NormalForm) -> Callable[[], object]:
+    x, w, out = _operands(form)
+    return lambda: direct.numpy_run(form, x, w, out, never)
+
+
 def _run_direct(form: NormalForm) -> Callable[[], object]:
     x, w, out = _operands(form)
     return lambda: DIRECT.run(form, x, w, out, check=never, memory_cap=None)
+
+
+def _run_fft(form: NormalForm) -> Callable[[], object]:
+    x, w, out = _operands(form)
+    return lambda: FFT_TILED.run(form, x, w, out, check=never, memory_cap=None)
 
 
 def _run_tiles(form: NormalForm, how: overlap_save.Tiling, workers: int) -> Callable[[], object]:

@@ -44,6 +44,11 @@ class Device:
     fft : dict of str to float
         Seconds per ``n log2 n`` of a real transform of ``n`` points, per dtype (complex ones
         take twice as long).
+    direct : dict of str to float
+        Seconds per real multiply-add of a generated kernel at its best, per real dtype.
+    fft_tile : dict of str to float
+        Seconds per ``n log2 n`` that one core takes to transform a complex tile of ``n`` points
+        with a generated kernel, multiply it and transform it back, per dtype of its parts.
 
     Examples
     --------
@@ -59,6 +64,8 @@ class Device:
     multiply_add: dict[str, float] = field(hash=False)
     gemm: dict[str, float] = field(hash=False)
     fft: dict[str, float] = field(hash=False)
+    direct: dict[str, float] = field(hash=False)
+    fft_tile: dict[str, float] = field(hash=False)
 
     def fft_seconds(self, shape: tuple[int, ...], dtype: str) -> float:
         """Return the seconds of one transform of ``shape`` with accumulator ``dtype``."""
@@ -92,6 +99,8 @@ _CPU = {
         "object": 6e-8,
     },
     "fft": {"float32": 9e-11, "float64": 1.5e-10},
+    "direct": {"float32": 4e-12, "float64": 8e-12, "int64": 3e-11},
+    "fft_tile": {"float32": 6.9e-11, "float64": 1.35e-10},
 }
 
 # Not measured: rough figures of a data-centre GPU, so that plans have the right order.
@@ -115,6 +124,8 @@ _GPU = {
         "object": float("inf"),
     },
     "fft": {"float32": 5e-13, "float64": 1e-12},
+    "direct": {"float32": float("inf"), "float64": float("inf"), "int64": float("inf")},
+    "fft_tile": {"float32": float("inf"), "float64": float("inf")},
 }
 
 

@@ -8,6 +8,7 @@ from core.arrays import Array, array_module
 from core.conv import integers, nonfinite
 from core.conv.algorithm import Algorithm
 from core.conv.blocks import Check
+from core.conv.boundary import Extended
 from core.conv.problem import ConvProblem
 
 
@@ -29,9 +30,11 @@ def execute(
     """
     form = problem.normal
     inputs, weights = problem.to_normal(x, w)
+    if isinstance(inputs, Extended) and not algorithm.reads_parts(form):
+        inputs = np.asarray(inputs)
     out = array_module(x).empty(form.out_shape, form.dtype)
     # What the algorithm may take is what the result and the extended input leave.
-    cap = None if memory_cap is None else memory_cap - fixed_bytes(problem)
+    cap = None if memory_cap is None else memory_cap - fixed_bytes(problem, algorithm)
     nonfinite.run(algorithm, form, inputs, weights, out, check=check, memory_cap=cap)
     if form.bits is not None:
         out = integers.to_dtype(out, problem.dtype, form.bits)
@@ -41,6 +44,7 @@ def execute(
     return problem.from_normal(out)
 
 
-def fixed_bytes(problem: ConvProblem) -> int:
-    """Return the bytes that any algorithm needs: the result and the extended input."""
-    return problem.result_bytes + problem.extended_bytes
+def fixed_bytes(problem: ConvProblem, algorithm: Algorithm) -> int:
+    """Return the bytes beside the algorithm's own: the result, and an extended copy of ``x``."""
+    extended = 0 if algorithm.reads_parts(problem.normal) else problem.extended_bytes
+    return problem.result_bytes + extended

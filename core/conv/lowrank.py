@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Array, to_numpy
+from core.conv.normal import NormalForm
+from core.errors import AlgorithmRefused
 
 # From this side on, and for no more terms than this, a kernel is decomposed by a sketch.
 _LARGE, _MOST_TERMS = 64, 16
@@ -49,6 +51,24 @@ def terms(kernel: Array) -> tuple[Term, ...] | None:
         # Bytes of an object array are addresses, which say nothing about values.
         return _integer_terms(host)
     return _cached(host.tobytes(), host.shape, host.dtype.str)
+
+
+def terms_of(form: NormalForm, kernel: Array) -> tuple[Term, ...]:
+    """Return the terms of one kernel of ``form``, in the form's dtype.
+
+    Raises
+    ------
+    AlgorithmRefused
+        The kernel is of integers and no outer product of integers.
+    """
+    # Whole numbers lie exactly in a floating-point accumulator, and are factored as integers.
+    whole = form.bits is not None and form.dtype != "object"
+    found = terms(kernel.astype("int64") if whole else kernel)
+    if found is None:
+        raise AlgorithmRefused(
+            "the integer kernel is no exact outer product", field="method", given="separable"
+        )
+    return tuple(tuple(v.astype(form.dtype, copy=False) for v in term) for term in found)
 
 
 def tolerance(shape: tuple[int, ...], unit_roundoff: float) -> float:

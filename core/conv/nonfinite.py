@@ -10,6 +10,7 @@ Magnitudes that would overflow inside a transform are scaled by a power of two, 
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -17,14 +18,18 @@ from dataclasses import replace
 import numpy as np
 
 from core.arrays import Array, array_module
+from core.conv import codegen
 from core.conv.algorithm import Algorithm
 from core.conv.algorithms import fft_tiled, fft_whole
 from core.conv.blocks import Check
+from core.conv.boundary import Extended
 from core.conv.integers import accumulator
 from core.conv.normal import NormalForm
 
 # Sums over a transform stay finite in float32 between these magnitudes.
 _LARGE, _SMALL = 2.0**40, 2.0**-40
+# Elements from which on a generated kernel finds the peak sooner.
+_LONG = 1 << 14
 
 
 def run(
@@ -38,13 +43,11 @@ def run(
     memory_cap: int | None,
 ) -> None:
     """Run ``algorithm`` so that its result means what the definition says."""
-    w_peak = 0.0 if form.bits is not None else peak(w)
     carries = algorithm.carries_nonfinite(form)
-    carried = form.bits is not None or "x" in carries
-    if carried and (math.isfinite(w_peak) or "w" in carries):
+    if form.bits is not None or ("x" in carries and ("w" in carries or _is_finite(w))):
         algorithm.run(form, x, w, out, check=check, memory_cap=memory_cap)
         return
-    x_peak = peak(x)
+    x_peak, w_peak = peak(x), peak(w)
     finite_x, x_shift = _tamed(x, x_peak, form.dtype)
     finite_w, w_shift = _tamed(w, w_peak, form.dtype)
     algorithm.run(form, finite_x, finite_w, out, check=check, memory_cap=memory_cap)
@@ -64,6 +67,13 @@ def peak(x: Array) -> float:
     >>> peak(np.array([1, -3])), peak(np.array([np.inf, np.nan]))
     (3.0, nan)
     """
+    if isinstance(x, Extended):
+        # What lies outside repeats what is inside, or is a number that is known.
+        return float(np.maximum(peak(x.base), abs(x.cval) if x.boundary == "constant" else 0))
+    if x.size >= _LONG and codegen.available() and _is_plain(x):
+        from core.conv.codegen import peak as generated
+
+        return generated.peak(x.view(x.real.dtype))
     if x.dtype.kind == "c":
         parts = peak(x.real), peak(x.imag)
         return max(parts, key=lambda part: (math.isnan(part), part))
@@ -72,8 +82,25 @@ def peak(x: Array) -> float:
     return high if math.isnan(high) else max(high, -low)
 
 
+def _is_plain(x: Array) -> bool:
+    # Whether x is as generated kernels read it.
+    flags = x.flags
+    return type(x) is np.ndarray and x.dtype.char in "fdFD" and flags.c_contiguous and flags.aligned
+
+
+def _is_finite(x: Array) -> bool:
+    # What is not finite makes the sum so. A sum may overflow by itself: then the peak tells.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = complex(x.sum())
+    return cmath.isfinite(total) or math.isfinite(peak(x))
+
+
 def _tamed(x: Array, largest: float, dtype: str) -> tuple[Array, int]:
     # Finite values of moderate size, and the power of two by which they were divided.
+    if _SMALL <= largest <= _LARGE:
+        return x, 0
+    if isinstance(x, Extended):
+        x = np.asarray(x)
     if not math.isfinite(largest):
         x = array_module(x).where(array_module(x).isfinite(x), x, x.dtype.type(0))
         largest = peak(x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -39,6 +39,8 @@ class NormalForm:
         magnitudes of its products, is below ``2**bits``.
     rank : int, optional
         How many separable terms the kernel has; ``None`` when its values are not known.
+    uniform : bool
+        Whether all values of a kernel are known to be equal: a box.
 
     Examples
     --------
@@ -60,8 +62,17 @@ class NormalForm:
     dtype: str
     bits: int | None = None
     rank: int | None = None
+    uniform: bool = False
 
-    @property
+    def __hash__(self) -> int:
+        """Hash all fields, once: what is prepared for a form is looked up at every call."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(vars(self)[field.name] for field in fields(self)))
+
+    @cached_property
     def ndim(self) -> int:
         """Number of convolved axes."""
         return len(self.spatial)
@@ -71,7 +82,7 @@ class NormalForm:
         """Number of values of one kernel."""
         return math.prod(self.kernel)
 
-    @property
+    @cached_property
     def group_channels(self) -> int:
         """Input channels that one output channel sums."""
         return self.in_channels // self.groups
@@ -81,37 +92,37 @@ class NormalForm:
         """How many inputs before the newest one an output needs, per axis."""
         return tuple((k - 1) * d for k, d in zip(self.kernel, self.dilation, strict=True))
 
-    @property
+    @cached_property
     def span(self) -> Shape:
         """How many inputs the whole window needs, zeros outside included, per axis."""
         return self.span_of(self.out)
 
-    @property
+    @cached_property
     def out_shape(self) -> Shape:
         """Shape of the result: ``(batch, out_channels, *out)``."""
         return (self.batch, self.out_channels, *self.out)
 
-    @property
+    @cached_property
     def outputs(self) -> int:
         """Number of output values."""
         return math.prod(self.out_shape)
 
-    @property
+    @cached_property
     def multiply_adds(self) -> int:
         """Multiply-adds of the definition, at every output with every tap."""
         return self.outputs * self.group_channels * self.taps
 
-    @property
+    @cached_property
     def itemsize(self) -> int:
         """Bytes of one accumulator."""
         return np.dtype(self.dtype).itemsize
 
-    @property
+    @cached_property
     def is_complex(self) -> bool:
         """Whether the accumulator is complex."""
         return np.dtype(self.dtype).kind == "c"
 
-    @property
+    @cached_property
     def unit_roundoff(self) -> float:
         """Half the spacing of the accumulator's numbers at 1; 0 for exact arithmetic."""
         kind = np.dtype(self.dtype).kind

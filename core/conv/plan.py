@@ -228,7 +228,7 @@ def make_plan(
             "no algorithm stays below the memory cap",
             field="memory_cap",
             given=memory_cap,
-            accepted=f"{min(_needs(candidates))} bytes or more",
+            accepted=f"{_enough(problem, device)} bytes or more",
         )
     # What was measured goes before what is predicted: only hopeless candidates are not measured.
     measured = [c for c in eligible if c.measured is not None]
@@ -236,8 +236,15 @@ def make_plan(
     return Plan(problem, device, candidates, best.algorithm, _why(best, others), memory_cap)
 
 
-def _needs(candidates: tuple[Candidate, ...]) -> list[int]:
-    return [c.bytes for c in candidates if c.bytes is not None and c.algorithm != _ORACLE]
+def _enough(problem: ConvProblem, device: Device) -> int:
+    """Return a memory cap that some algorithm stays below."""
+    cap = 0
+    while True:
+        # A larger cap may make an algorithm take more than it needs, so it is asked again.
+        candidates = [_candidate(a, problem, device, cap) for a in ALGORITHMS if a.name != _ORACLE]
+        if any(c.refused is None for c in candidates):
+            return cap
+        cap = max(cap + 1, min(c.bytes for c in candidates if c.bytes is not None))
 
 
 def _why(best: Candidate, others: list[Candidate]) -> str:
@@ -253,7 +260,7 @@ def _why(best: Candidate, others: list[Candidate]) -> str:
 def _candidate(
     algorithm: Algorithm, problem: ConvProblem, device: Device, memory_cap: int | None
 ) -> Candidate:
-    name, form, fixed = algorithm.name, problem.normal, fixed_bytes(problem)
+    name, form, fixed = algorithm.name, problem.normal, fixed_bytes(problem, algorithm)
     refused = algorithm.refuses(form)
     if refused is not None:
         return Candidate(name, None, None, refused)

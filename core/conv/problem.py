@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import Any, Literal, get_args
 
@@ -13,11 +13,13 @@ import numpy as np
 from core.arrays import Array
 from core.conv.arguments import (
     check_kernel_axes,
+    check_number,
     check_one_of,
     checked_axes,
     checked_cval,
     checked_dtype,
     checked_shape,
+    known_dtype,
     per_axis,
     whole_number,
 )
@@ -64,6 +66,8 @@ class ConvProblem:
         For integers: every output is below ``2**bits`` in magnitude.
     rank : int, optional
         The number of separable terms of the kernel, where its values are known.
+    uniform : bool
+        Whether all values of a kernel are known to be equal.
 
     Examples
     --------
@@ -88,6 +92,15 @@ class ConvProblem:
     groups: int
     bits: int | None = None
     rank: int | None = None
+    uniform: bool = False
+
+    def __hash__(self) -> int:
+        """Hash all fields, once: plans are looked up by problem at every call."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(vars(self)[field.name] for field in fields(self)))
 
     @cached_property
     def dtype(self) -> str:
@@ -150,6 +163,7 @@ class ConvProblem:
             dtype=self._accumulator,
             bits=self.bits,
             rank=self.rank,
+            uniform=self.uniform,
         )
 
     @cached_property
@@ -187,7 +201,8 @@ class ConvProblem:
         if self.operation == "conv":
             inputs, weights = x, w
         else:
-            inputs = _moveaxis(x, self.axes, last).reshape(form.batch, 1, *self.spatial)
+            moved = x if self._convolves_last else _moveaxis(x, self.axes, last)
+            inputs = moved.reshape(form.batch, 1, *self.spatial)
             weights = w.reshape(form.out_channels, 1, *form.kernel)
         if self.operation != "convolve":
             weights = weights[(..., *(slice(None, None, -1),) * form.ndim)]
@@ -203,6 +218,8 @@ class ConvProblem:
             return y
         form = self.normal
         y = y.swapaxes(0, 1).reshape(form.out_channels, *self.batch_shape, *form.out)
+        if self._convolves_last:
+            return y if self.bank else y[0]
         y = _moveaxis(y, tuple(range(-form.ndim, 0)), tuple(axis + 1 for axis in self.axes))
         return y if self.bank else y[0]
 
@@ -233,6 +250,10 @@ class ConvProblem:
             "axes": list(self.axes),
             "bank": self.bank,
         }
+
+    @cached_property
+    def _convolves_last(self) -> bool:
+        return self.axes == tuple(range(len(self.x_shape)))[-len(self.axes) :]
 
     @cached_property
     def _accumulator(self) -> str:
@@ -289,11 +310,39 @@ def single_channel_problem(
     >>> single_channel_problem((5, 100), (8, 7), "f4", "f4", axes=1, bank=True).out_shape
     (8, 5, 106)
     """
-    x_dtype, w_dtype = checked_dtype("x", x_dtype), checked_dtype("kernel", w_dtype)
-    x_shape, w_shape = checked_shape("x", x_shape), checked_shape("kernel", w_shape)
     check_one_of("operation", operation, ("convolve", "correlate"))
     check_one_of("mode", mode, MODES)
     check_one_of("boundary", boundary, BOUNDARIES)
+    check_number("cval", cval)
+    return _single_channel_problem(
+        tuple(x_shape),
+        tuple(w_shape),
+        known_dtype(x_dtype),
+        known_dtype(w_dtype),
+        operation,
+        mode,
+        boundary,
+        cval,
+        axes if axes is None or isinstance(axes, int | np.integer) else tuple(axes),
+        bank,
+    )
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _single_channel_problem(
+    given_x_shape: Shape,
+    given_w_shape: Shape,
+    given_x_dtype: np.dtype[Any],
+    given_w_dtype: np.dtype[Any],
+    operation: Operation,
+    mode: Mode,
+    boundary: Boundary,
+    cval: complex,
+    axes: int | Shape | None,
+    bank: bool,
+) -> ConvProblem:
+    x_dtype, w_dtype = checked_dtype("x", given_x_dtype), checked_dtype("kernel", given_w_dtype)
+    x_shape, w_shape = checked_shape("x", given_x_shape), checked_shape("kernel", given_w_shape)
     chosen = checked_axes(axes, len(x_shape))
     check_kernel_axes(x_shape, w_shape[1:] if bank else w_shape, chosen)
     ones = (1,) * len(chosen)
@@ -303,8 +352,8 @@ def single_channel_problem(
         w_shape=w_shape,
         x_dtype=x_dtype,
         w_dtype=w_dtype,
-        mode=mode,  # type: ignore[arg-type]
-        boundary=boundary,  # type: ignore[arg-type]
+        mode=mode,
+        boundary=boundary,
         cval=checked_cval(cval, x_dtype),
         axes=chosen,
         bank=bank,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -10,6 +12,9 @@ from core.arrays import Array, to_numpy
 from core.conv.integers import bits_of_dtypes, bits_of_values
 from core.conv.lowrank import terms
 from core.conv.problem import ConvProblem, interned
+
+# Bytes of a kernel that many calls are likely to share.
+_SMALL = 1 << 14
 
 
 def learn(
@@ -40,8 +45,24 @@ def learn(
     >>> known.bits, known.rank
     (0, 1)
     """
-    rank = _rank(problem, w) if want_rank and w is not None else None
-    return interned(replace(problem, bits=_bits(problem, x, w), rank=rank))
+    if not problem.is_exact and type(w) is np.ndarray and w.nbytes <= _SMALL and w.dtype.isnative:
+        return _learned_from(problem, w.tobytes(), want_rank)
+    known = replace(problem, bits=_bits(problem, x, w))
+    return interned(known if w is None or not want_rank else _with_rank(known, w))
+
+
+@lru_cache(maxsize=1024)
+def _learned_from(problem: ConvProblem, kernel: bytes, want_rank: bool) -> ConvProblem:
+    # The bytes of a small kernel are hashed faster than its rank is looked for.
+    w = np.frombuffer(kernel, problem.w_dtype).reshape(problem.w_shape)
+    return interned(_with_rank(problem, w) if want_rank else problem)
+
+
+def _with_rank(problem: ConvProblem, w: Array) -> ConvProblem:
+    rank = _rank(problem, w)
+    kernels = to_numpy(w).reshape(-1, math.prod(problem.kernel))
+    uniform = rank == 1 and bool((kernels == kernels[:, :1]).all())
+    return replace(problem, rank=rank, uniform=uniform)
 
 
 def _bits(problem: ConvProblem, x: Array | None, w: Array | None) -> int | None:

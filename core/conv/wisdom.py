@@ -54,6 +54,6 @@ def _read(path: Path) -> Seconds | None:
 
 def _path(problem: ConvProblem, device: Device) -> Path:
     # What is known of the values decides which algorithms can run, so it belongs to the key.
-    known = problem.to_dict() | {"rank": problem.rank, "bits": problem.bits}
+    known = problem.to_dict() | {"bits": problem.bits, "uniform": problem.uniform}
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
     return Settings().cache_dir / "wisdom" / devices.key(device) / f"{digest[:32]}.json"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from core.conv.algorithm import Algorithm
-from core.conv.algorithms import direct, fft_tiled, fft_whole, reference, separable
+from core.conv.algorithms import direct, fft_tiled, fft_whole, reference, separable, winograd
 from core.errors import InvalidInput
 
 ALGORITHMS: tuple[Algorithm, ...] = (
     direct.ALGORITHM,
     separable.ALGORITHM,
+    winograd.ALGORITHM,
     fft_tiled.ALGORITHM,
     fft_whole.ALGORITHM,
     reference.ALGORITHM,

@@ -1,22 +1,25 @@
 """Direct convolution: every tap, block by block in the cache.
 
-One channel to one channel, a block accumulates ``tap * shifted input`` for each tap. With many
-channels the shifted inputs of a block are gathered into a matrix and one matrix product serves
-all taps, input channels and output channels (K. Chellapilla et al., "High performance
-convolutional neural networks for document processing", 2006); the matrix is as large as a cache,
-never as the input times the taps.
+Generated kernels compute it where there are any for the problem (`core.conv.codegen`), NumPy
+otherwise. With NumPy, one channel to one channel, a block accumulates ``tap * shifted input`` for
+each tap. With many channels the shifted inputs of a block are gathered into a matrix and one
+matrix product serves all taps, input channels and output channels (K. Chellapilla et al., "High
+performance convolutional neural networks for document processing", 2006); the matrix is as large
+as a cache, never as the input times the taps.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 from core.arrays import Array, array_module
+from core.conv import codegen
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each, workers_for
-from core.conv.device import Device
+from core.conv.device import Device, device_of
 from core.conv.normal import NormalForm, Shape, read
 
 # Large enough that threads seldom meet at Python's lock, small enough for the caches.
@@ -36,6 +39,12 @@ def refuses(form: NormalForm) -> str | None:
 
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """Count multiply-adds, and the calls and copies around them."""
+    family = _generated(form, device, memory_cap)
+    return numpy_cost(form, device) if family is None else family.cost(form, device, memory_cap)
+
+
+def numpy_cost(form: NormalForm, device: Device) -> Cost:
+    """Return the cost of `numpy_run`."""
     size, images = _blocking(form)
     count = block_count(form, size, images)
     if _uses_gemm(form):
@@ -85,6 +94,15 @@ def run(
     memory_cap: int | None,
 ) -> None:
     """Fill ``out`` block by block; see `core.conv.algorithm.Run`."""
+    family = _generated(form, device_of(x), memory_cap)
+    if family is None:
+        numpy_run(form, x, w, out, check)
+    else:
+        family.run(form, x, w, out, check=check, memory_cap=memory_cap)
+
+
+def numpy_run(form: NormalForm, x: Array, w: Array, out: Array, check: Check) -> None:
+    """Fill ``out`` with the operations of the array module."""
     size, images = _blocking(form)
     # The matrix product brings threads of its own.
     compute, workers = (_multiply, 1) if _uses_gemm(form) else (_accumulate, workers_for(x))
@@ -96,6 +114,11 @@ def run(
         compute(form, inputs, w, out[(block.images, slice(None), *block.positions)])
 
     for_each(work, blocks(form, size, images), check, workers)
+
+
+def reads_parts(form: NormalForm) -> bool:
+    """Return whether ``x`` may be an `Extended`: one channel is read block by block."""
+    return form.in_channels == form.out_channels == 1
 
 
 def taps(kernel: Shape) -> itertools.product[tuple[int, ...]]:
@@ -160,6 +183,20 @@ def _multiply(form: NormalForm, inputs: Array, w: Array, out: Array) -> None:
         out[:, rows] = xp.matmul(matrix, columns).reshape(images, per_group, *size)
 
 
+@lru_cache(maxsize=4096)
+def _generated(form: NormalForm, device: Device, memory_cap: int | None) -> Any:
+    # The fastest family of generated kernels for the problem, where there is one.
+    if device.kind != "cpu" or not codegen.available():
+        return None
+    from core.conv.codegen import channels, channels_planes, single
+
+    # One channel is read in parts, where it lies; channels are gathered from an array.
+    every = (single,) if reads_parts(form) else (single, channels_planes, channels)
+    families = [family for family in every if family.supports(form)]
+    costs = [family.cost(form, device, memory_cap).seconds for family in families]
+    return families[costs.index(min(costs))] if families else None
+
+
 def _uses_gemm(form: NormalForm) -> bool:
     return form.group_channels > 1 or form.out_channels // form.groups >= _GEMM_CHANNELS
 
@@ -183,4 +220,5 @@ ALGORITHM = Algorithm(
     error_bound=error_bound,
     run=run,
     carries_nonfinite=carries_nonfinite,
+    reads_parts=reads_parts,
 )

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from core.arrays import Array, array_module
+from core.conv import codegen
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.algorithms.direct import accumulate, idle_factor
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each, workers_for
-from core.conv.device import Device
-from core.conv.lowrank import Term, terms, tolerance
+from core.conv.device import Device, device_of
+from core.conv.lowrank import terms_of, tolerance
 from core.conv.normal import NormalForm, Shape, read
-from core.errors import AlgorithmRefused
 
 _BLOCK_BYTES = 1 << 20
 # At most about 0.1 s of work per block.
@@ -40,6 +41,10 @@ def refuses(form: NormalForm) -> str | None:
 
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """Count the multiply-adds of every pass, halo included, and the calls around them."""
+    family = _generated(form, device)
+    if family is not None:
+        cost: Cost = family.cost(form, device, memory_cap)
+        return cost
     size, images = _blocking(form)
     count = block_count(form, size, images)
     work = calls = 0
@@ -71,9 +76,13 @@ def run(
     form: NormalForm, x: Array, w: Array, out: Array, *, check: Check, memory_cap: int | None
 ) -> None:
     """Fill ``out`` block by block, axis by axis; see `core.conv.algorithm.Run`."""
+    family = _generated(form, device_of(x))
+    if family is not None:
+        family.run(form, x, w, out, check=check, memory_cap=memory_cap)
+        return
     xp = array_module(x)
     per_group = form.out_channels // form.groups
-    split = [_terms(form, w[o, 0]) for o in range(form.out_channels)]
+    split = [terms_of(form, w[o, 0]) for o in range(form.out_channels)]
     axes = _axes(form)
 
     def work(block: Block) -> None:
@@ -96,15 +105,13 @@ def run(
     for_each(work, blocks(form, *_blocking(form)), check, workers_for(x))
 
 
-def _terms(form: NormalForm, kernel: Array) -> tuple[Term, ...]:
-    # Whole numbers lie exactly in a floating-point accumulator, and are factored as integers.
-    whole = form.bits is not None and form.dtype != "object"
-    found = terms(kernel.astype("int64") if whole else kernel)
-    if found is None:
-        raise AlgorithmRefused(
-            "the integer kernel is no exact outer product", field="method", given="separable"
-        )
-    return tuple(tuple(v.astype(form.dtype, copy=False) for v in term) for term in found)
+def _generated(form: NormalForm, device: Device) -> Any:
+    # The family of generated kernels for the problem, where there is one.
+    if device.kind != "cpu" or not codegen.available():
+        return None
+    from core.conv.codegen import box, separable
+
+    return next((family for family in (box, separable) if family.supports(form)), None)
 
 
 def _pass(form: NormalForm, part: Array, vector: Array, axis: int, outputs: int) -> Array:
@@ -147,4 +154,5 @@ ALGORITHM = Algorithm(
     error_bound=error_bound,
     run=run,
     carries_nonfinite=lambda form: (),
+    reads_parts=lambda form: True,
 )

@@ -10,7 +10,9 @@ from core.conv.boundary import BOUNDARIES
 from core.conv.nonfinite import peak
 from core.errors import AlgorithmRefused
 
-NAMES = [algorithm.name for algorithm in ALGORITHMS if algorithm.name != "reference"]
+NAMES = [
+    algorithm.name for algorithm in ALGORITHMS if algorithm.name not in ("reference", "winograd")
+]
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0]
 
 
