@@ -17,11 +17,19 @@ def execute(
     algorithm: Algorithm,
     x: Array,
     w: Array,
+    target: Array | None = None,
     *,
     check: Check,
     memory_cap: int | None,
 ) -> Array:
     """Compute ``problem``, whose ``bits`` and ``rank`` describe ``x`` and ``w``.
+
+    Parameters
+    ----------
+    problem, algorithm, x, w, check, memory_cap
+        See `core.conv.convolve`.
+    target : array, optional
+        Where the result goes, in its normal form: `ConvProblem.target` of the user's array.
 
     Raises
     ------
@@ -32,7 +40,7 @@ def execute(
     inputs, weights = problem.to_normal(x, w)
     if isinstance(inputs, Extended) and not algorithm.reads_parts(form):
         inputs = np.asarray(inputs)
-    out = array_module(x).empty(form.out_shape, form.dtype)
+    out = array_module(x).empty(form.out_shape, form.dtype) if target is None else target
     # What the algorithm may take is what the result and the extended input leave.
     cap = None if memory_cap is None else memory_cap - fixed_bytes(problem, algorithm)
     nonfinite.run(algorithm, form, inputs, weights, out, check=check, memory_cap=cap)

@@ -38,6 +38,7 @@ def convolve(
     cval: complex = 0,
     axes: int | Sequence[int] | None = None,
     *,
+    out: Array | None = None,
     memory_cap: int | None = None,
     check: Check = never,
 ) -> Array:
@@ -78,8 +79,12 @@ def convolve(
         The value outside for boundary constant.
     axes : int or sequence of int, optional
         The axes to convolve; the others are batch. All by default.
+    out : array, optional
+        Where the result goes, of its shape and dtype and contiguous, with the convolved axes
+        last; it may be memory-mapped. By default a new array.
     memory_cap : int, optional
-        Bytes that result and working memory may take together.
+        Bytes that working memory and result may take together; a result that goes to ``out`` does
+        not count.
     check : callable, optional
         Called often while the work runs; it raises to stop it.
 
@@ -112,7 +117,7 @@ def convolve(
     problem = single_channel_problem(
         x.shape, w.shape, x.dtype, w.dtype, mode=mode, boundary=boundary, cval=cval, axes=axes
     )
-    return _compute(problem, x, w, method, memory_cap, check)
+    return _compute(problem, x, w, method, memory_cap, check, out)
 
 
 def correlate(
@@ -124,6 +129,7 @@ def correlate(
     cval: complex = 0,
     axes: int | Sequence[int] | None = None,
     *,
+    out: Array | None = None,
     memory_cap: int | None = None,
     check: Check = never,
 ) -> Array:
@@ -151,7 +157,7 @@ def correlate(
         cval=cval,
         axes=axes,
     )
-    return _compute(problem, x, w, method, memory_cap, check)
+    return _compute(problem, x, w, method, memory_cap, check, out)
 
 
 def convolve_bank(
@@ -164,6 +170,7 @@ def convolve_bank(
     axes: int | Sequence[int] | None = None,
     *,
     operation: Operation = "convolve",
+    out: Array | None = None,
     memory_cap: int | None = None,
     check: Check = never,
 ) -> Array:
@@ -202,7 +209,7 @@ def convolve_bank(
         axes=axes,
         bank=True,
     )
-    return _compute(problem, x, w, method, memory_cap, check)
+    return _compute(problem, x, w, method, memory_cap, check, out)
 
 
 def conv(
@@ -214,6 +221,7 @@ def conv(
     groups: int = 1,
     method: str = "auto",
     *,
+    out: Array | None = None,
     memory_cap: int | None = None,
     check: Check = never,
 ) -> Array:
@@ -230,7 +238,7 @@ def conv(
         and the step between a kernel's taps.
     groups : int
         Output channels of a group see only the input channels of that group.
-    method, memory_cap, check
+    method, out, memory_cap, check
         See `convolve`.
 
     Returns
@@ -260,7 +268,7 @@ def conv(
         dilation=dilation,
         groups=groups,
     )
-    return _compute(problem, x, w, method, memory_cap, check)
+    return _compute(problem, x, w, method, memory_cap, check, out)
 
 
 def plan(
@@ -340,13 +348,19 @@ def plan(
 
 
 def _compute(
-    problem: ConvProblem, x: Array, w: Array, method: str, memory_cap: int | None, check: Check
+    problem: ConvProblem,
+    x: Array,
+    w: Array,
+    method: str,
+    memory_cap: int | None,
+    check: Check,
+    out: Array | None,
 ) -> Array:
     if method == MEASURE:
         known = learn(problem, x, w)
         measure(known, device_of(x), x, w, memory_cap=memory_cap, check=check)
         method = "auto"
-    return compute(problem, x, w, method, memory_cap, check)
+    return compute(problem, x, w, method, memory_cap, check, out)
 
 
 def _like(operand: Any, shape: tuple[int, ...], dtype: str) -> Array:

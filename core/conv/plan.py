@@ -180,14 +180,26 @@ def compute(
     method: str,
     memory_cap: int | None,
     check: Check,
+    out: Array | None = None,
 ) -> Array:
-    """Plan for the values of ``x`` and ``w``, then execute."""
+    """Plan for the values of ``x`` and ``w``, then execute; the result goes to ``out`` if given."""
     if is_on_gpu(x) != is_on_gpu(w):
         raise InvalidInput("x and the kernel lie on different devices", field="kernel")
     known = learn(problem, x, w, want_rank=method in ("auto", "separable"))
+    target = None if out is None else problem.target(out)
+    if target is not None and memory_cap is not None:
+        # The result is the caller's memory, or a file's, and does not count.
+        memory_cap += problem.result_bytes
     plan = make_plan(known, device_of(x), method, memory_cap)
     # The plan's problem, being the cached one, has its normal form at hand.
-    return execute(plan.problem, by_name(plan.chosen), x, w, check=check, memory_cap=memory_cap)
+    result = execute(
+        plan.problem, by_name(plan.chosen), x, w, target, check=check, memory_cap=memory_cap
+    )
+    if out is None:
+        return result
+    if target is None:
+        out[...] = result
+    return out
 
 
 @lru_cache(maxsize=4096)

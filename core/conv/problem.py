@@ -223,6 +223,40 @@ class ConvProblem:
         y = _moveaxis(y, tuple(range(-form.ndim, 0)), tuple(axis + 1 for axis in self.axes))
         return y if self.bank else y[0]
 
+    def target(self, out: Array) -> Array | None:
+        """Return the view of ``out`` that an algorithm can fill with the result.
+
+        None where the result is computed in another dtype than it is returned in, so that it has
+        to be converted afterwards.
+
+        Raises
+        ------
+        InvalidInput
+            ``out`` has another shape or dtype than the result, or is not contiguous with the
+            convolved axes last.
+        """
+        form = self.normal
+        if out.shape != self.out_shape or out.dtype.name != self.dtype:
+            raise InvalidInput(
+                "does not fit the result",
+                field="out",
+                given=f"{out.shape} {out.dtype}",
+                accepted=f"{self.out_shape} {self.dtype}",
+            )
+        if form.dtype != self.dtype or self.is_exact:
+            return None
+        in_order = self.operation == "conv" or (
+            self._convolves_last and 1 in (form.batch, form.out_channels)
+        )
+        if not (in_order and out.flags.c_contiguous):
+            raise InvalidInput(
+                "cannot be written to without a copy",
+                field="out",
+                given=f"axes {self.axes}, strides {out.strides}",
+                accepted="a C-contiguous array whose last axes are the convolved ones",
+            )
+        return np.asarray(out).reshape(form.out_shape)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the problem as a JSON-ready dict; only what its operation uses."""
         parts: dict[str, Any] = {
