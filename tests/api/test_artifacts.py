@@ -237,7 +237,9 @@ class TestReading:
         assert http.get(f"/v1/artifacts/{UNKNOWN}").json()["code"] == "not_found"
         assert http.head(f"/v1/artifacts/{UNKNOWN}").status_code == 404
         malformed = http.get("/v1/artifacts/sha256:XYZ")
-        assert (malformed.status_code, malformed.json()["field"]) == (422, "digest")
+        assert (malformed.status_code, malformed.json()["code"]) == (404, "not_found")
+        assert (malformed.json()["field"], malformed.json()["given"]) == ("digest", "sha256:XYZ")
+        assert malformed.json()["accepted"].startswith('text like "sha256:')
 
     def test_a_lost_file_is_an_answer(
         self, http: httpx.Client, upload: Callable[[bytes], str], settings: Settings

@@ -113,7 +113,7 @@ def test_unknown_paths_and_methods(http: httpx.Client) -> None:
     problem = check_problem(http.get("/v1/nothing"), 404)
     assert problem["given"] == "/v1/nothing"
     for path, allowed in (
-        ("/v1/jobs", "GET, POST"),
+        ("/v1/jobs", "GET, HEAD, POST"),
         (f"/v1/artifacts/{DIGEST}", "GET, HEAD"),
         ("/healthz", "GET"),
     ):
