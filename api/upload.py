@@ -15,7 +15,7 @@ from starlette.requests import Request
 from api.content_coding import refuse_coded
 from api.errors import MediaTypeMismatch
 from api.services import Services
-from core.errors import InvalidInput, TooLarge
+from core.errors import InvalidInput, TooLarge, UnsupportedMedia
 from core.media import DECODABLE, JSON, OCTET_STREAM, inspect
 from core.store.artifacts import Artifact
 
@@ -114,7 +114,14 @@ async def _save(request: Request, path: Path, most: int) -> str:
 def _store(
     services: Services, path: Path, digest: str, content_type: str | None
 ) -> tuple[Artifact, bool]:
-    info = inspect(path, max_pixels=services.settings.max_pixels)
+    try:
+        info = inspect(path, max_pixels=services.settings.max_pixels)
+    except (UnsupportedMedia, TooLarge) as error:
+        # The readers of files know nothing of requests.
+        error.field = error.field or "body"
+        error.given = error.given or f"{path.stat().st_size} bytes"
+        error.accepted = error.accepted or "a whole, undamaged file"
+        raise
     _check_media_type(content_type, info.media_type)
     return services.artifacts.commit(path, digest, info.media_type, info.shape, info.dtype)
 

@@ -114,7 +114,8 @@ def faults(error: RequestValidationError, route: APIRoute) -> list[dict[str, Any
 
 
 def _fault(details: Any, route: APIRoute) -> dict[str, Any]:
-    kind, context, given = details["type"], dict(details.get("ctx", {})), details["input"]
+    kind, given = details["type"], details["input"]
+    context = {name: _limit(value) for name, value in details.get("ctx", {}).items()}
     is_absent = kind in ("missing", "union_tag_not_found") and details["loc"] != ("body",)
     place = _place(details["loc"], route)
     if kind.startswith("union_tag"):
@@ -156,6 +157,11 @@ def _place(path: tuple[str | int, ...], route: APIRoute) -> Place:
     name = str(rest[0])
     info = next(field.field_info for field in parameters[str(where)] if field.alias == name)
     return replace(find(info, []), names=(name,))
+
+
+def _limit(value: Any) -> Any:
+    """Return a limit as one would write it: 500 and not 500.0."""
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def _noun(wanted: Any) -> str:

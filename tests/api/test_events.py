@@ -84,6 +84,7 @@ def test_resuming_anywhere(http: httpx.Client, submit: Submit, finish: Finish, b
     headers = {"Last-Event-ID": events[-1]["id"]}
     nothing_more = http.get(f"/v1/jobs/{job_id}/events", headers=headers)
     assert (nothing_more.status_code, nothing_more.content) == (204, b"")
+    assert "Content-Type" not in nothing_more.headers
 
 
 def test_a_retried_job_goes_on_after_its_first_end(

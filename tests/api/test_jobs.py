@@ -292,6 +292,16 @@ class TestListing:
         assert sorted(seen) == sorted(made)
         assert seen == sorted(seen, reverse=True)
 
+    def test_head(self, http: httpx.Client, submit: Submit) -> None:
+        for _ in range(3):
+            submit()
+        for query in ("", "?limit=2", "?state=failed"):
+            got, headed = http.get(f"/v1/jobs{query}"), http.head(f"/v1/jobs{query}")
+            assert (headed.status_code, headed.content) == (200, b"")
+            assert headed.headers["Content-Type"] == "application/json"
+            assert headed.headers.get("Link") == got.headers.get("Link")
+        assert http.head("/v1/jobs?limit=0").status_code == 422
+
     def test_filters(self, http: httpx.Client, submit: Submit, finish: Finish) -> None:
         plain, odd = submit()["id"], submit(label="a&b=ç, d")["id"]
         finish(plain)
@@ -368,6 +378,7 @@ class TestChanging:
         finish(job_id)
         gone = http.delete(f"/v1/jobs/{job_id}")
         assert (gone.status_code, gone.content) == (204, b"")
+        assert "Content-Type" not in gone.headers
         assert http.get(f"/v1/jobs/{job_id}").status_code == 404
 
     @pytest.mark.parametrize("action", ["cancel", "retry", ""])
