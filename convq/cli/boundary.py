@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
+from convq.cli.command import Group
 from core.errors import ConvqError, InvalidInput, NotFound, Unavailable
 
 FAILED, USAGE, AWAY, INTERRUPTED = 1, 2, 3, 130
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """Runs a command and turns its errors into an exit code."""
 
     def list_commands(self, ctx: Any) -> list[str]:
