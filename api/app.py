@@ -8,11 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from anyio.to_thread import current_default_thread_limiter
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from api import docs, problems, wire
 from api.metrics import Metrics
 from api.middleware import Surroundings
+from api.parameters import refuse_unknown
 from api.routes import artifacts, events, jobs, plans, results, system
 from api.services import Services
 from core.settings import Settings
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_tags=_TAGS,
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(refuse_unknown)],
         lifespan=lifespan,
     )
     app.state.services = services

@@ -1,4 +1,4 @@
-"""Reading JSON bodies strictly: what is no JSON by RFC 8259 is refused, and never a crash."""
+"""Reading the bodies of jobs strictly: what is no JSON by RFC 8259 is refused, never a crash."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.content_coding import refuse_coded
 from api.errors import MediaTypeMismatch
 from core.errors import InvalidInput, TooLarge
 
 MAX_BYTES = 8 << 20
 
 _JSON = "application/json"
+# More than a problem shows of what was given.
+_SHOWN = 1000
 
 
-class StrictJSONRoute(APIRoute):
-    """A route whose body, if it has one, must be JSON and say so."""
+class JobRoute(APIRoute):
+    """A route whose body, if it has one, is a job: JSON that says so, with a bounded length."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler, with the strict reader before it."""
@@ -33,34 +36,56 @@ class StrictJSONRoute(APIRoute):
                 raise MediaTypeMismatch(
                     "the body must be JSON", field="Content-Type", given=media_type, accepted=_JSON
                 )
+            refuse_coded(request.headers)
+            most = request.app.state.services.settings.max_inputs
+            document = parse(await _read(request, most))
+            _check_inputs(document, most)
             # What the reader refuses is said here; FastAPI would call it a parsing error.
-            return await handler(_ReadRequest(request, await _read(request)))
+            return await handler(_ReadRequest(request, document))
 
         return strict
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, most_inputs: int) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BYTES:
-            raise TooLarge("the body is too large", field="body", accepted=f"{MAX_BYTES} bytes")
+            size = request.headers.get("content-length")
+            raise TooLarge(
+                "the body is too large",
+                field="body",
+                given=f"{size} bytes" if size else f"more than {MAX_BYTES} bytes",
+                accepted=f"at most {MAX_BYTES} bytes, with at most {most_inputs} inputs",
+            )
     return bytes(body)
+
+
+def _check_inputs(document: Any, most: int) -> None:
+    """Raise TooLarge before the models spend time on each of too many inputs."""
+    inputs = document.get("inputs") if isinstance(document, dict) else None
+    if isinstance(inputs, list) and len(inputs) > most:
+        raise TooLarge(
+            "too many inputs for one job",
+            field="inputs",
+            given=f"{len(inputs)} inputs",
+            accepted=f"at most {most} inputs",
+        )
 
 
 class _ReadRequest(Request):
     """A request whose body has been read and parsed."""
 
-    def __init__(self, request: Request, body: bytes) -> None:
+    def __init__(self, request: Request, document: Any) -> None:
         super().__init__(request.scope, request.receive)
-        self._read = body
-        self._parsed = parse(body)
+        self._document = document
 
     async def body(self) -> bytes:
-        return self._read
+        # FastAPI only looks whether there is one.
+        return b"read"
 
     async def json(self) -> Any:
-        return self._parsed
+        return self._document
 
 
 def parse(body: bytes) -> Any:
@@ -78,25 +103,39 @@ def parse(body: bytes) -> Any:
     {'kind': 'convolve'}
     """
     try:
-        document = json.loads(body.decode(), parse_constant=_no_constant)
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise _refusal("no UTF-8", body) from None
+    try:
+        document = json.loads(text, parse_constant=_no_constant)
         # Lone surrogates pass as escapes; they could neither be stored nor be sent back.
         json.dumps(document, ensure_ascii=False).encode()
-    except InvalidInput:
-        raise
     except json.JSONDecodeError as error:
-        raise _refusal(f"{error.msg} (line {error.lineno}, column {error.colno})") from None
+        where = f"line {error.lineno}, column {error.colno}"
+        raise _refusal(f"{error.msg} ({where})", body) from None
     except UnicodeError:
-        raise _refusal("text that is no Unicode") from None
+        raise _refusal("text with half a surrogate pair", body) from None
     except RecursionError:
-        raise _refusal("nested too deeply") from None
+        raise _refusal("nested too deeply", body) from None
+    except _Constant as error:
+        raise _refusal(f"{error} is no number there", body) from None
     except ValueError:  # the interpreter's own bound on the digits of an integer
-        raise _refusal("a number with thousands of digits") from None
+        raise _refusal("a number with thousands of digits", body) from None
     return document
 
 
+class _Constant(ValueError):
+    """The document has NaN or an infinity, which Python would read."""
+
+
 def _no_constant(name: str) -> Any:
-    raise _refusal(f"{name} is no JSON number")
+    raise _Constant(name)
 
 
-def _refusal(reason: str) -> InvalidInput:
-    return InvalidInput(f"the body is not acceptable JSON: {reason}", field="body")
+def _refusal(reason: str, body: bytes) -> InvalidInput:
+    return InvalidInput(
+        f"the body is not acceptable JSON: {reason}",
+        field="body",
+        given=body[:_SHOWN].decode(errors="replace"),
+        accepted="a JSON document (RFC 8259) in UTF-8",
+    )

@@ -7,7 +7,9 @@ from typing import Any
 
 from api.problems import MEDIA_TYPE
 
+JOB_ID = "06bkmd5s8ymjr0q4v1f2"
 JOB_ID_PATTERN = "^[0-9abcdefghjkmnpqrstvwxyz]{20}$"
+DIGEST = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 DIGEST_PATTERN = "^sha256:[0-9a-f]{64}$"
 
 _PROBLEMS = {
@@ -37,16 +39,16 @@ def answers(own: Mapping[Any, Mapping[str, object]], *problems: int) -> Response
     own : mapping
         What the route itself answers, by status.
     *problems : int
-        Statuses of the problems that it can answer with. 500 and 503 can always happen and are
-        added.
+        Statuses of the problems that it can answer with. 422 (every route refuses unknown
+        parameters), 500 and 503 can always happen and are added.
 
     Examples
     --------
     >>> sorted(answers({200: {"description": "The job."}}, 404))
-    [200, 404, 500, 503]
+    [200, 404, 422, 500, 503]
     """
     described: Responses = {status: dict(parts) for status, parts in own.items()}
-    for status in (*problems, 500, 503):
+    for status in (*problems, 422, 500, 503):
         described[status] = {
             "description": _PROBLEMS[status],
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

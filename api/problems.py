@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -53,9 +54,7 @@ def problem(
     code: str,
     title: str,
     detail: str,
-    field: str | None = None,
-    given: Any = None,
-    accepted: Any = None,
+    fault: Mapping[str, Any] | None = None,
     errors: list[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
@@ -69,8 +68,9 @@ def problem(
         Stable name of the kind of problem, for programs.
     title, detail : str
         What kind of problem it is, and what happened this time, for people.
-    field, given, accepted : optional
-        What was wrong with the request.
+    fault : mapping, optional
+        What was wrong with the request: ``field``, ``given`` (None is null) and ``accepted``, as
+        far as there is something to say.
     errors : list of dict, optional
         All faults of the request, where it has several.
     headers : dict, optional
@@ -82,14 +82,21 @@ def problem(
         "status": status,
         "detail": detail,
         "code": code,
-        "field": field,
-        "given": presentable(given),
-        "accepted": accepted_as(accepted),
-        "errors": errors,
+        **_told(fault or {}),
     }
+    if errors is not None:
+        document["errors"] = [{"message": error["message"], **_told(error)} for error in errors]
     # Escaping everything beyond ASCII lets any given text through, lone surrogates too.
-    body = json.dumps({key: value for key, value in document.items() if value is not None})
-    return Response(body, status, headers, media_type=MEDIA_TYPE)
+    return Response(json.dumps(document), status, headers, media_type=MEDIA_TYPE)
+
+
+def _told(fault: Mapping[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Callable[[Any], Any]] = {
+        "field": str,
+        "given": presentable,
+        "accepted": accepted_as,
+    }
+    return {key: show(fault[key]) for key, show in shown.items() if key in fault}
 
 
 def presentable(value: Any) -> Any:
@@ -106,14 +113,13 @@ def presentable(value: Any) -> Any:
     short = short or (isinstance(value, str) and len(value) <= _LONGEST_GIVEN)
     if short:
         return value
-    text = value if isinstance(value, str) else repr(value)
+    is_document = isinstance(value, list | dict)
+    text = json.dumps(value, ensure_ascii=False, default=str) if is_document else str(value)
     return text if len(text) <= _LONGEST_GIVEN else f"{text[: _LONGEST_GIVEN - 1]}…"
 
 
-def accepted_as(value: Any) -> str | list[str] | None:
+def accepted_as(value: Any) -> str | list[str]:
     """Return what is accepted as a sentence or a list of names."""
-    if value is None or isinstance(value, str):
-        return value
     if isinstance(value, list | tuple | set | frozenset):
         return [str(item) for item in value]
     return str(value)
@@ -156,30 +162,23 @@ async def _on_convq_error(_: Request, error: Exception) -> Response:
         code=error.code,
         title=title,
         detail=error.message,
-        field=error.field,
-        given=error.given,
-        accepted=error.accepted,
+        # Unlike a fault of a body, an error of convq's own has None for what it does not tell.
+        fault={key: value for key, value in vars(error).items() if value is not None},
         headers=headers,
     )
 
 
-async def _on_invalid_request(_: Request, error: Exception) -> Response:
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = [
-        fault | {key: presentable(fault[key]) for key in ("given",) if key in fault}
-        for fault in faults(error)
-    ]
+    found = faults(error, request.scope["route"])
     first = found[0]
-    detail = first["message"] if first["field"] is None else f"{first['field']}: {first['message']}"
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return problem(
         422,
         code=InvalidInput.code,
         title=_KINDS[InvalidInput][1],
-        detail=detail + more,
-        field=first["field"],
-        given=first.get("given"),
-        accepted=first.get("accepted"),
+        detail=f"{first['field']}: {first['message']}{more}",
+        fault=first,
         errors=found,
     )
 
@@ -193,7 +192,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
             code=NotFound.code,
             title=_KINDS[NotFound][1],
             detail="there is nothing at this path; /docs lists all paths",
-            given=request.url.path,
+            fault={"given": request.url.path},
         )
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         own = (error.headers or {}).get("Allow", "")
@@ -203,8 +202,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
             code="method_not_allowed",
             title="Method not allowed",
             detail="this path does not know this method",
-            given=request.method,
-            accepted=allowed,
+            fault={"given": request.method, "accepted": allowed},
             headers={"Allow": ", ".join(allowed)},
         )
     return problem(status, code="bad_request", title=HTTPStatus(status).phrase, detail=error.detail)

@@ -13,7 +13,7 @@ from api.errors import ArtifactNotFound
 from api.services import Services
 from core.conv import Device
 from core.conv.device import cpu
-from core.errors import NotFound, TooLarge
+from core.errors import NotFound
 from core.jobs.kind import Planning, Spec
 from core.jobs.registry import KINDS, by_name
 from core.store import documents
@@ -47,11 +47,8 @@ def plan(services: Services, spec: Spec) -> dict[str, Any]:
         An input or another artifact that the job refers to is not stored.
     InvalidInput
         The job would surely fail.
-    TooLarge
-        The job has more inputs than is allowed.
     """
     kind = by_name(spec.kind)
-    _check_size(kind.items(spec), services.settings.max_inputs)
     device, worker = _device(services)
     planning = Planning(
         artifacts=services.artifacts,
@@ -78,7 +75,7 @@ def submit(services: Services, spec: Spec, idempotency_key: str | None) -> Submi
 
     Raises
     ------
-    ArtifactNotFound, InvalidInput, TooLarge
+    ArtifactNotFound, InvalidInput
         As `plan` does; InvalidInput also for a key that was used with another body.
     """
     kind = by_name(spec.kind)
@@ -102,11 +99,6 @@ def submit(services: Services, spec: Spec, idempotency_key: str | None) -> Submi
     return Submitted(job, is_new)
 
 
-def _check_size(items: int, most: int) -> None:
-    if items > most:
-        raise TooLarge("too many inputs for one job", field="inputs", given=items, accepted=most)
-
-
 def _inputs(services: Services, spec: Spec, digests: tuple[str, ...]) -> dict[str, Artifact]:
     try:
         return dict(zip(digests, services.artifacts.get_many(list(digests)), strict=True))
@@ -119,6 +111,7 @@ def _missing(spec: Spec, digest: str) -> ArtifactNotFound:
         "there is no such artifact; upload it first",
         field=_place(spec.model_dump(mode="json", exclude_unset=True), digest),
         given=digest,
+        accepted="the digest that POST /v1/artifacts answered with",
     )
 
 

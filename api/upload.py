@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import anyio
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from api.content_coding import refuse_coded
 from api.errors import MediaTypeMismatch
 from api.services import Services
-from core.errors import InvalidInput, TooLarge
+from core.errors import InvalidInput, TooLarge, UnsupportedMedia
 from core.media import DECODABLE, JSON, OCTET_STREAM, inspect
 from core.store.artifacts import Artifact
+
+_HOW = "the bytes of the file itself, as curl sends them with --data-binary @file"
 
 # Large enough that the change of threads costs nothing beside hashing and writing.
 _PIECE = 1 << 20
@@ -37,7 +39,13 @@ _ALIASES = {
 # The last one is what curl sends with --data-binary when it is told nothing.
 _SAYS_NOTHING = ("", OCTET_STREAM, "application/x-www-form-urlencoded")
 
-_SHA256 = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]*):\s*(?:,|;|$)")
+# A dictionary of byte sequences (RFC 8941): algorithm=:base64:, with parameters that mean nothing.
+_MEMBER = re.compile(r"\s*([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/=]*):(?:;[^,]*)?\s*")
+_ALGORITHM = "sha-256"
+_DIGEST_FORM = (
+    "sha-256=:base64 of 32 bytes:, "
+    "for example sha-256=:n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=:"
+)
 _DIGEST_HEADERS = ("Content-Digest", "Repr-Digest")
 
 
@@ -55,8 +63,10 @@ async def receive(services: Services, request: Request) -> tuple[Artifact, bool]
     UnsupportedMedia
         The format is known but the file is damaged.
     MediaTypeMismatch
-        The content contradicts the Content-Type.
+        The content contradicts the Content-Type, or the file is wrapped in a form or compressed.
     """
+    refuse_coded(request.headers)
+    _refuse_form(request.headers.get("content-type"))
     most = services.settings.max_upload
     _check_size(int(request.headers.get("content-length", 0)), most)
     # Said now, and not after gigabytes were sent in vain.
@@ -97,14 +107,21 @@ async def _save(request: Request, path: Path, most: int) -> str:
                 waiting.clear()
         await anyio.to_thread.run_sync(put, bytes(waiting))
     if size == 0:
-        raise InvalidInput("the body is empty", field="body", accepted="the bytes of a file")
+        raise InvalidInput("the body is empty", field="body", given="0 bytes", accepted=_HOW)
     return f"sha256:{sha256.hexdigest()}"
 
 
 def _store(
     services: Services, path: Path, digest: str, content_type: str | None
 ) -> tuple[Artifact, bool]:
-    info = inspect(path, max_pixels=services.settings.max_pixels)
+    try:
+        info = inspect(path, max_pixels=services.settings.max_pixels)
+    except (UnsupportedMedia, TooLarge) as error:
+        # The readers of files know nothing of requests.
+        error.field = error.field or "body"
+        error.given = error.given or f"{path.stat().st_size} bytes"
+        error.accepted = error.accepted or "a whole, undamaged file"
+        raise
     _check_media_type(content_type, info.media_type)
     return services.artifacts.commit(path, digest, info.media_type, info.shape, info.dtype)
 
@@ -119,8 +136,23 @@ def _check_size(size: int, most: int) -> None:
         )
 
 
+def _refuse_form(content_type: str | None) -> None:
+    # Its boundaries and headers would be stored with the file, under a digest that nobody expects.
+    if _media_type(content_type) == "multipart/form-data":
+        raise MediaTypeMismatch(
+            "a file is uploaded by itself and not in a form",
+            field="Content-Type",
+            given=content_type,
+            accepted=_HOW,
+        )
+
+
+def _media_type(content_type: str | None) -> str:
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
 def _check_media_type(content_type: str | None, found: str) -> None:
-    given = (content_type or "").partition(";")[0].strip().lower()
+    given = _media_type(content_type)
     given = _ALIASES.get(given, given)
     if given in (*_SAYS_NOTHING, found):
         return
@@ -134,23 +166,32 @@ def _check_media_type(content_type: str | None, found: str) -> None:
         )
 
 
-def _expected_digests(headers: Mapping[str, str]) -> dict[str, str]:
+def _expected_digests(headers: Headers) -> dict[str, str]:
     """Return the SHA-256 that each digest header (RFC 9530) names; other algorithms are ignored."""
     expected = {}
     for header in _DIGEST_HEADERS:
-        found = _SHA256.search(headers.get(header, ""))
-        if found is None:
-            continue
+        # A list may be spread over several headers of one name (RFC 9110, section 5.3).
+        given = ", ".join(headers.getlist(header))
         try:
-            value = base64.b64decode(found[1], validate=True)
-        except binascii.Error:
-            value = b""
-        if len(value) != hashlib.sha256().digest_size:
+            digests = _digests(given)
+        except ValueError:
             raise InvalidInput(
-                "not a SHA-256",
-                field=header,
-                given=headers[header],
-                accepted="sha-256=:base64 of 32 bytes:",
-            )
-        expected[header] = f"sha256:{value.hex()}"
+                "no digest as RFC 9530 writes it", field=header, given=given, accepted=_DIGEST_FORM
+            ) from None
+        if _ALGORITHM in digests:
+            expected[header] = f"sha256:{digests[_ALGORITHM].hex()}"
     return expected
+
+
+def _digests(header: str) -> dict[str, bytes]:
+    """Return the digests in a header by algorithm, or raise ValueError."""
+    digests = {}
+    for member in header.split(",") if header.strip() else ():
+        found = _MEMBER.fullmatch(member)
+        if found is None:
+            raise ValueError(member)
+        digests[found[1]] = base64.b64decode(found[2], validate=True)
+    size = hashlib.sha256().digest_size
+    if len(digests.get(_ALGORITHM, bytes(size))) != size:
+        raise ValueError(header)
+    return digests

@@ -7,11 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.described import DIGEST, JOB_ID
 from core.store.jobs import State
 from core.store.workers import WorkerState
 
-_DIGEST = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-_JOB = "06bkmd5s8ymjr0q4v1f2"
 _CREATED = "2026-11-22T12:00:00Z"
 
 
@@ -26,7 +25,7 @@ class Problem(BaseModel):
         type="urn:convq:problem:invalid_input",
         title="The request is not acceptable",
         status=422,
-        detail="mode: Input should be 'full', 'same' or 'valid'",
+        detail="mode: there is no such mode",
         code="invalid_input",
         field="mode",
         given="sam",
@@ -62,7 +61,7 @@ class Artifact(BaseModel):
     """Stored bytes, named by their SHA-256."""
 
     model_config = _example(
-        digest=_DIGEST, size=187_432, media_type="image/png", shape=[512, 512, 3], dtype="uint8"
+        digest=DIGEST, size=187_432, media_type="image/png", shape=[512, 512, 3], dtype="uint8"
     )
 
     digest: str
@@ -132,7 +131,7 @@ class Job(JobSummary):
     """A job with its plan and its attempts."""
 
     model_config = _example(
-        id=_JOB,
+        id=JOB_ID,
         kind="convolve",
         state="running",
         label="holiday pictures",
@@ -144,10 +143,10 @@ class Job(JobSummary):
         finished=None,
         cancel_requested=None,
         links={
-            "self": f"/v1/jobs/{_JOB}",
-            "events": f"/v1/jobs/{_JOB}/events",
-            "results": f"/v1/jobs/{_JOB}/results",
-            "cancel": f"/v1/jobs/{_JOB}/cancel",
+            "self": f"/v1/jobs/{JOB_ID}",
+            "events": f"/v1/jobs/{JOB_ID}/events",
+            "results": f"/v1/jobs/{JOB_ID}/results",
+            "cancel": f"/v1/jobs/{JOB_ID}/cancel",
         },
         plan={"seconds": 2.1, "bytes": 96_000_000, "groups": []},
         attempts=[
@@ -181,12 +180,12 @@ class Result(BaseModel):
 
     model_config = _example(
         name="cat.png",
-        digest=_DIGEST,
+        digest=DIGEST,
         size=187_432,
         media_type="image/png",
         shape=[512, 512, 3],
         dtype="uint8",
-        input=_DIGEST,
+        input=DIGEST,
     )
 
     name: str

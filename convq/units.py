@@ -13,19 +13,23 @@ def duration(seconds: float | None) -> str:
     --------
     >>> duration(0.0000042), duration(0.0123), duration(4.2), duration(725), duration(None)
     ('4.2 us', '12.3 ms', '4.20 s', '12 min 5 s', '-')
+    >>> duration(9000), duration(1e6), duration(1e15)
+    ('2 h 30 min', '278 h', '2.8e+11 h')
     """
     if seconds is None:
         return "-"
-    if seconds < 1e-3:
+    if seconds < 0.9995e-3:
         return f"{seconds * 1e6:.3g} us"
     if seconds < 0.9995:
         return f"{seconds * 1e3:.3g} ms"
-    if seconds < 60:
+    if seconds < 59.995:
         return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+    if seconds < 3599.5:
+        return "{} min {} s".format(*divmod(round(seconds), 60))
+    hours = seconds / 3600
+    if hours < 99.99:
+        return "{} h {} min".format(*divmod(round(seconds / 60), 60))
+    return f"{hours:.0f} h" if hours < 1e6 else f"{hours:.2g} h"
 
 
 def size(count: int | None) -> str:
@@ -35,19 +39,21 @@ def size(count: int | None) -> str:
     --------
     >>> size(512), size(1_234_567), size(None)
     ('512 B', '1.2 MB', '-')
+    >>> size(10**18), size(10**30)
+    ('1.0 EB', '1e+12 EB')
     """
     if count is None:
         return "-"
     if count < 1000:
         return f"{count} B"
     value = float(count)
-    units = iter(("kB", "MB", "GB", "TB"))
+    units = iter(("kB", "MB", "GB", "TB", "PB", "EB"))
     unit = next(units)
     value /= 1000
-    while value >= 999.95 and unit != "TB":
+    while value >= 999.95 and unit != "EB":
         unit = next(units)
         value /= 1000
-    return f"{value:.1f} {unit}"
+    return f"{value:.1f} {unit}" if value < 999.95 else f"{value:.2g} {unit}"
 
 
 def age(moment: datetime | None) -> str:

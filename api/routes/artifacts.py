@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Path, Request, Response
+from pydantic import AfterValidator
 
 from api import shown, wire
 from api.content import respond
-from api.described import ARTIFACT_LINKS, DIGEST_PATTERN, answers, headers
+from api.described import ARTIFACT_LINKS, DIGEST, DIGEST_PATTERN, answers, headers
+from api.parameters import known_form
 from api.services import Using
 from api.upload import receive
 from core.media import DECODABLE, JSON, OCTET_STREAM
@@ -18,17 +20,21 @@ router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
 
 Digest = Annotated[
     str,
+    AfterValidator(
+        known_form(DIGEST_PATTERN, "there is no such artifact; upload it first", "digest", DIGEST)
+    ),
     Path(
-        pattern=DIGEST_PATTERN,
         description='"sha256:" and 64 lower-case hexadecimal digits.',
-        examples=["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+        examples=[DIGEST],
+        json_schema_extra={"pattern": DIGEST_PATTERN},
     ),
 ]
-DigestHeader = Annotated[
-    str | None,
-    Header(description="RFC 9530; a sha-256 is verified, other algorithms are ignored."),
+_DIGEST_HEADER = "RFC 9530; a sha-256 is verified, other algorithms are ignored."
+ContentDigest = Annotated[str | None, Header(alias="Content-Digest", description=_DIGEST_HEADER)]
+ReprDigest = Annotated[str | None, Header(alias="Repr-Digest", description=_DIGEST_HEADER)]
+IfNoneMatch = Annotated[
+    str | None, Header(alias="If-None-Match", description="Entity tags that the client has.")
 ]
-IfNoneMatch = Annotated[str | None, Header(description="Entity tags that the client has.")]
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _UPLOADED: dict[str, Any] = {
@@ -68,7 +74,6 @@ CONTENT_RESPONSES: dict[int | str, dict[str, Any]] = {
         },
         413,
         415,
-        422,
     ),
     openapi_extra={
         "requestBody": {
@@ -82,8 +87,8 @@ async def upload_artifact(
     request: Request,
     response: Response,
     services: Using,
-    content_digest: DigestHeader = None,
-    repr_digest: DigestHeader = None,
+    content_digest: ContentDigest = None,
+    repr_digest: ReprDigest = None,
 ) -> wire.Artifact:
     """Store the body under its SHA-256. The same bytes are stored once."""
     artifact, is_new = await receive(services, request)
@@ -97,7 +102,7 @@ async def upload_artifact(
     operation_id="get_artifact",
     summary="Fetch an artifact",
     response_class=Response,
-    responses=answers(CONTENT_RESPONSES, 404, 406, 413, 416, 422),
+    responses=answers(CONTENT_RESPONSES, 404, 406, 413, 416),
 )
 @router.head(
     "/{digest}",
@@ -112,7 +117,6 @@ async def upload_artifact(
         404,
         406,
         413,
-        422,
     ),
 )
 async def get_artifact(

@@ -26,6 +26,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 # Nineteen digits always fit the 64 bits of a stream id's halves.
 _EVENT_ID = r"^\d{1,19}(-\d{1,19})?$"
+_EXAMPLE_ID = "1795348800000-0"
 _RECONNECT_MS = 2000
 
 # Of each event, as OpenAPI 3.2 describes streams.
@@ -56,25 +57,34 @@ _EVENT_SCHEMA = {
                         "schema": _EVENT_SCHEMA,
                         "example": "event: state\n"
                         'data: {"state": "running", "at": "2026-11-22T12:00:00+00:00"}\n'
-                        "id: 1795348800000-0\n\n",
+                        f"id: {_EXAMPLE_ID}\n\n",
                     }
                 },
             },
             204: {"description": "The job has ended, and all its events were seen."},
         },
         404,
-        422,
     ),
 )
 async def get_job_events(
     job_id: JobId,
     services: Using,
     last_event_id: Annotated[
-        str | None, Header(pattern=_EVENT_ID, description="Resume after this event.")
+        str | None,
+        Header(
+            alias="Last-Event-ID",
+            pattern=_EVENT_ID,
+            description="Resume after the event of this id.",
+            examples=[_EXAMPLE_ID],
+        ),
     ] = None,
     after: Annotated[
         str | None,
-        Query(pattern=_EVENT_ID, description="As Last-Event-ID, for who cannot set headers."),
+        Query(
+            pattern=_EVENT_ID,
+            description="As Last-Event-ID, for who cannot set headers.",
+            examples=[_EXAMPLE_ID],
+        ),
     ] = None,
 ) -> Response:
     """Stream the events of a job until it has ended; resume with Last-Event-ID."""

@@ -8,33 +8,44 @@ from urllib.parse import urlencode
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Header, Path, Query, Response
+from pydantic import AfterValidator
 
 from api import shown, submission, wire
-from api.body import StrictJSONRoute
-from api.described import JOB_ID_PATTERN, JOB_LINKS, answers, headers
+from api.body import JobRoute
+from api.described import JOB_ID, JOB_ID_PATTERN, JOB_LINKS, answers, headers
+from api.parameters import known_form
 from api.services import Using
 from core.store.jobs import TERMINAL, State
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJSONRoute)
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JobRoute)
 
 JobId = Annotated[
     str,
-    Path(pattern=JOB_ID_PATTERN, description="The job's id.", examples=["06bkmd5s8ymjr0q4v1f2"]),
+    AfterValidator(known_form(JOB_ID_PATTERN, "there is no such job", "id", JOB_ID)),
+    Path(
+        description="The job's id.",
+        examples=[JOB_ID],
+        json_schema_extra={"pattern": JOB_ID_PATTERN},
+    ),
 ]
 Prefer = Annotated[
     str | None,
     Header(
+        alias="Prefer",
         description="wait=N: answer when the job has ended, or after N seconds (at most 60). "
-        "RFC 7240: what is not understood is ignored; Preference-Applied tells what was used."
+        "RFC 7240: what is not understood is ignored; Preference-Applied tells what was used.",
     ),
 ]
 IdempotencyKey = Annotated[
     str | None,
     Header(
+        alias="Idempotency-Key",
         min_length=1,
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",
-        description="The same key with the same body gives the same job, for 24 hours.",
+        description="1 to 255 visible ASCII characters without spaces. The same key with the same "
+        "body gives the same job, for 24 hours.",
+        examples=["holiday-pictures-7"],
     ),
 ]
 
@@ -70,7 +81,6 @@ _SUBMITTED: dict[str, Any] = {
         },
         413,
         415,
-        422,
     ),
 )
 async def submit_job(
@@ -102,12 +112,19 @@ async def submit_job(
     return await run_sync(shown.job, services, job)
 
 
+@router.head(
+    "",
+    operation_id="head_jobs",
+    summary="Look whether there are more pages of jobs",
+    response_model=wire.JobPage,
+    responses=answers({200: {"headers": headers(Link="The next page (RFC 8288).")}}),
+)
 @router.get(
     "",
     operation_id="list_jobs",
     summary="List jobs, newest first",
     response_model=wire.JobPage,
-    responses=answers({200: {"headers": headers(Link="The next page (RFC 8288).")}}, 422),
+    responses=answers({200: {"headers": headers(Link="The next page (RFC 8288).")}}),
 )
 def list_jobs(
     response: Response,
@@ -123,7 +140,11 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=200, description="Jobs on a page.")] = 50,
     cursor: Annotated[
         str | None,
-        Query(pattern=JOB_ID_PATTERN, description="Where to go on: next of the page before."),
+        Query(
+            pattern=JOB_ID_PATTERN,
+            description="Where to go on: next of the page before.",
+            examples=[JOB_ID],
+        ),
     ] = None,
 ) -> wire.JobPage:
     """List jobs without their plans."""
@@ -141,7 +162,7 @@ def list_jobs(
     operation_id="get_job",
     summary="Read a job",
     response_model=wire.Job,
-    responses=answers({}, 404, 422),
+    responses=answers({}, 404),
 )
 def get_job(job_id: JobId, services: Using) -> wire.Job:
     """Read the state, progress, plan, attempts and timings of a job."""
@@ -161,7 +182,6 @@ def get_job(job_id: JobId, services: Using) -> wire.Job:
         },
         404,
         409,
-        422,
     ),
 )
 def cancel_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
@@ -178,7 +198,7 @@ def cancel_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
     summary="Try a job again",
     status_code=202,
     response_model=wire.Job,
-    responses=answers({202: {"description": "The job is queued again."}}, 404, 409, 422),
+    responses=answers({202: {"description": "The job is queued again."}}, 404, 409),
 )
 async def retry_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
     """Queue a failed or cancelled job again."""
@@ -193,8 +213,11 @@ async def retry_job(job_id: JobId, response: Response, services: Using) -> wire.
     operation_id="delete_job",
     summary="Delete a job",
     status_code=204,
-    responses=answers({204: {"description": "The job is gone."}}, 404, 409, 422),
+    response_class=Response,
+    responses=answers({204: {"description": "The job is gone."}}, 404, 409),
 )
-def delete_job(job_id: JobId, services: Using) -> None:
+def delete_job(job_id: JobId, services: Using) -> Response:
     """Delete the record of an ended job; its files go when nothing else needs them."""
     services.jobs.delete(job_id)
+    # FastAPI's own empty answer would have a Content-Type.
+    return Response(status_code=204)

@@ -45,7 +45,6 @@ _RETRY_AFTER_SECONDS = "1"
         },
         404,
         409,
-        422,
     ),
 )
 def get_job_results(job_id: JobId, services: Using) -> wire.Results:
@@ -61,7 +60,7 @@ def get_job_results(job_id: JobId, services: Using) -> wire.Results:
     operation_id="get_job_result",
     summary="Fetch a result",
     response_class=Response,
-    responses=answers(CONTENT_RESPONSES, 404, 406, 409, 413, 416, 422),
+    responses=answers(CONTENT_RESPONSES, 404, 406, 409, 413, 416),
 )
 @router.head(
     "/{job_id}/results/{name}",
@@ -77,12 +76,11 @@ def get_job_results(job_id: JobId, services: Using) -> wire.Results:
         406,
         409,
         413,
-        422,
     ),
 )
 async def get_job_result(
     job_id: JobId,
-    name: Annotated[str, Path(max_length=300, description="From the list of results.")],
+    name: Annotated[str, Path(description="From the list of results.")],
     request: Request,
     services: Using,
     if_none_match: IfNoneMatch = None,

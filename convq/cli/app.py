@@ -9,6 +9,7 @@ import typer
 from convq import __version__
 from convq.cli import jobs, kernels, local, plan, service, submit
 from convq.cli.boundary import Commands
+from convq.cli.command import Command
 
 JOBS, SERVICE, HERE = "Jobs", "The service", "This machine"
 
@@ -44,19 +45,19 @@ def convq(
 
 app.add_typer(submit.app, name="submit", rich_help_panel=JOBS)
 app.add_typer(plan.app, name="plan", rich_help_panel=JOBS)
-app.command("jobs", rich_help_panel=JOBS)(jobs.list_jobs)
-app.command("show", rich_help_panel=JOBS)(jobs.show)
-app.command("watch", rich_help_panel=JOBS)(jobs.watch)
-app.command("results", rich_help_panel=JOBS)(jobs.results)
-app.command("cancel", rich_help_panel=JOBS)(jobs.cancel)
-app.command("retry", rich_help_panel=JOBS)(jobs.retry)
-app.command("delete", rich_help_panel=JOBS)(jobs.delete)
-app.command("queue", rich_help_panel=SERVICE)(service.queue)
-app.command("workers", rich_help_panel=SERVICE)(service.workers)
-app.command("kernels", rich_help_panel=HERE)(kernels.kernels)
-app.command("doctor", rich_help_panel=HERE)(local.doctor)
-app.command("calibrate", rich_help_panel=HERE)(local.calibrate)
-app.command("serve", rich_help_panel=HERE)(local.serve)
-app.command("api", rich_help_panel=HERE)(local.api)
-app.command("worker", rich_help_panel=HERE)(local.worker)
-app.command("demo", rich_help_panel=HERE)(local.demo)
+app.command("jobs", cls=Command, rich_help_panel=JOBS)(jobs.list_jobs)
+app.command("show", cls=Command, rich_help_panel=JOBS)(jobs.show)
+app.command("watch", cls=Command, rich_help_panel=JOBS)(jobs.watch)
+app.command("results", cls=Command, rich_help_panel=JOBS)(jobs.results)
+app.command("cancel", cls=Command, rich_help_panel=JOBS)(jobs.cancel)
+app.command("retry", cls=Command, rich_help_panel=JOBS)(jobs.retry)
+app.command("delete", cls=Command, rich_help_panel=JOBS)(jobs.delete)
+app.command("queue", cls=Command, rich_help_panel=SERVICE)(service.queue)
+app.command("workers", cls=Command, rich_help_panel=SERVICE)(service.workers)
+app.command("kernels", cls=Command, rich_help_panel=HERE)(kernels.kernels)
+app.command("doctor", cls=Command, rich_help_panel=HERE)(local.doctor)
+app.command("calibrate", cls=Command, rich_help_panel=HERE)(local.calibrate)
+app.command("serve", cls=Command, rich_help_panel=HERE)(local.serve)
+app.command("api", cls=Command, rich_help_panel=HERE)(local.api)
+app.command("worker", cls=Command, rich_help_panel=HERE)(local.worker)
+app.command("demo", cls=Command, rich_help_panel=HERE)(local.demo)

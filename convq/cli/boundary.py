@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
+from convq.cli.command import Group
 from core.errors import ConvqError, InvalidInput, NotFound, Unavailable
 
 FAILED, USAGE, AWAY, INTERRUPTED = 1, 2, 3, 130
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """Runs a command and turns its errors into an exit code."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -27,6 +27,11 @@ class Commands(TyperGroup):
         except ConvqError as error:
             tell(error)
             raise typer.Exit(exit_code(error)) from None
+        except ValueError as error:
+            if (refused := _refused_setting(error)) is None:
+                raise
+            tell(refused)
+            raise typer.Exit(USAGE) from None
         except BrokenPipeError:
             raise  # whoever reads has read enough; Typer ends quietly
         except OSError as error:
@@ -59,6 +64,17 @@ def tell(error: ConvqError) -> None:
     lines += [f"  {name}: {facts[name]}" for name in ("given", "accepted") if name in facts]
     lines += [f"  try: {advice}" for advice in _advice(error)]
     typer.echo("\n".join(lines), err=True)
+
+
+def _refused_setting(error: ValueError) -> InvalidInput | None:
+    """Return what is wrong with a ``CONVQ_*`` variable, if that is what the error says."""
+    from pydantic import ValidationError
+
+    from convq.cli.validation import setting_error
+
+    if isinstance(error, ValidationError) and error.title == "Settings":
+        return setting_error(error)
+    return None
 
 
 def _advice(error: ConvqError) -> list[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from convq.client.models import Model
 
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -16,6 +19,18 @@ err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 def print_json(document: Any) -> None:
     """Write a document to stdout as JSON."""
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def answered(model: Model) -> dict[str, Any]:
+    """Return what the service answered as JSON-ready data, and nothing that it left out.
+
+    Examples
+    --------
+    >>> from convq.client import Job
+    >>> answered(Job(id="j", kind="convolve", state="queued"))
+    {'id': 'j', 'kind': 'convolve', 'state': 'queued'}
+    """
+    return model.model_dump(mode="json", exclude_unset=True)
 
 
 def text(value: object, style: str = "") -> Text:

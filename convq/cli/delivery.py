@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from convq.cli.boundary import FAILED
-from convq.cli.console import out, print_json, text
+from convq.cli.console import answered, out, print_json, text
 from convq.cli.refusals import Refusals
 from convq.cli.tables import facts, failures_table, items, state
 from convq.client import Client, Job
@@ -25,8 +25,8 @@ def deliver(
     if as_json:
         print_json(
             {
-                "job": job.model_dump(mode="json"),
-                **found.model_dump(mode="json"),
+                "job": answered(job),
+                **answered(found),
                 "files": [str(path) for path in files],
             }
             | ({} if refusals is None else {"refused": refusals.to_json()})

@@ -116,40 +116,28 @@ def _redis_program() -> Check:
 
 
 def _redis(settings: Settings) -> Check:
-    import redis
+    from convq.given_redis import read_info, server_version, weaknesses
 
-    named = "CONVQ_REDIS_URL" in os.environ
-    if not named:
+    if "CONVQ_REDIS_URL" not in os.environ:
         return Check("redis", "ok", "CONVQ_REDIS_URL is not set: convq serve starts its own")
-    client = redis.Redis.from_url(
-        settings.redis_url, socket_timeout=settings.redis_timeout, decode_responses=True
-    )
     try:
-        with client:
-            facts: Any = client.info()
-    except redis.RedisError as error:
-        return Check(
-            "redis",
-            "missing",
-            f"{_without_password(settings.redis_url)}: {error}",
-            "start it, or name another with CONVQ_REDIS_URL",
-            needed=True,
-        )
-    found = f"{facts.get('server_name', 'redis')} {facts['redis_version']}"
-    faults = []
-    if not facts.get("aof_enabled"):
-        faults.append("AOF is off: set appendonly yes, or a crash loses accepted jobs")
-    if facts.get("maxmemory_policy") != "noeviction":
-        faults.append("set maxmemory-policy noeviction, or a full memory loses accepted jobs")
-    return Check("redis", "warn" if faults else "ok", found, "; ".join(faults))
+        info = read_info(settings.redis_url)
+    except ConvqError as error:
+        advice = "start it, or name another with CONVQ_REDIS_URL"
+        return Check("redis", "missing", str(error), advice, needed=True)
+    found = weaknesses(info)
+    return Check("redis", "warn" if found else "ok", server_version(info), "\n".join(found))
 
 
 def _store(settings: Settings) -> Check:
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
+    from convq.preflight import check_store_url
+
     place = settings.store_url
     try:
+        check_store_url(place)
         if "://" in place:
             store = from_url(place)
             store.put("convq-doctor", b"")
@@ -157,7 +145,7 @@ def _store(settings: Settings) -> Check:
         else:
             with tempfile.TemporaryFile(dir=_existing(Path(place))):
                 pass
-    except (OSError, BaseError) as error:
+    except (OSError, BaseError, ConvqError) as error:
         return Check(
             "store",
             "missing",
@@ -201,8 +189,3 @@ def _existing(path: Path) -> Path:
     """Return the path, or the nearest folder above it that exists."""
     path = path.absolute()
     return next(folder for folder in (path, *path.parents) if folder.exists())
-
-
-def _without_password(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

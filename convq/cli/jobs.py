@@ -25,31 +25,34 @@ def list_jobs(
     url: Url = None,
 ) -> None:
     """List jobs, newest first."""
-    from convq.cli.console import err, out, print_json
+    from convq.cli.console import answered, err, out, print_json
     from convq.cli.tables import jobs_table
     from convq.client import Client
 
     with Client(url) as client:
-        found = list(islice(client.jobs(state=state, kind=kind, label=label), limit))
+        some = list(islice(client.jobs(state=state, kind=kind, label=label), limit + 1))
+    found = some[:limit]
     if as_json:
-        print_json({"jobs": [job.model_dump(mode="json") for job in found]})
+        print_json({"jobs": [answered(job) for job in found]})
     elif found:
         out.print(jobs_table(found))
     else:
         err.print("no jobs")
+    if len(some) > limit:
+        err.print(f"there are more; --limit {2 * limit} shows twice as many")
 
 
 def show(job_id: JobId, as_json: AsJson = False, url: Url = None) -> None:
     """Show one job: state, times, attempts, and its plan with all candidates."""
     from convq.cli.connection import resolve
-    from convq.cli.console import out, print_json
+    from convq.cli.console import answered, out, print_json
     from convq.cli.tables import job_view
     from convq.client import Client
 
     with Client(url) as client:
         job = client.job(resolve(client, job_id))
     if as_json:
-        print_json(job.model_dump(mode="json"))
+        print_json(answered(job))
     else:
         out.print(job_view(job))
 
@@ -79,7 +82,7 @@ def results(job_id: JobId, out: Out = None, as_json: AsJson = False, url: Url = 
         found = client.results(full_id)
         files = [] if out is None else client.download(full_id, out)
     if as_json:
-        console.print_json(found.model_dump(mode="json") | {"files": [str(path) for path in files]})
+        console.print_json(console.answered(found) | {"files": [str(path) for path in files]})
         return
     if out is None and found.results:
         console.out.print(results_table(found.results))
@@ -119,13 +122,13 @@ def delete(job_id: JobId, url: Url = None) -> None:
 
 
 def _say(job: object, as_json: bool) -> None:
-    from convq.cli.console import out, print_json, text
+    from convq.cli.console import answered, out, print_json, text
     from convq.cli.tables import state
     from convq.client import Job
 
     assert isinstance(job, Job)
     if as_json:
-        print_json(job.model_dump(mode="json"))
+        print_json(answered(job))
         return
     asked = job.cancel_requested and not job.ended
     now = text("asked to stop") if asked else state(job.state)

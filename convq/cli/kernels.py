@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from convq.cli import completion
 from convq.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ def kernels(
     kernel: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]", show_default=False, help="One of them, as in gaussian:sigma=2."
+            metavar="[NAME]",
+            show_default=False,
+            autocompletion=completion.presets,
+            help="One of them, as in gaussian:sigma=2.",
         ),
     ] = None,
     ndim: Annotated[int, typer.Option(min=1, max=3, help="For inputs with so many axes.")] = 2,

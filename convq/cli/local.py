@@ -31,9 +31,12 @@ def serve(
 def api(port: Port = 8000, host: Host = "127.0.0.1") -> None:
     """Run only the HTTP API; CONVQ_REDIS_URL and CONVQ_STORE_URL say with what."""
     from api.server import serve as serve_api
+    from convq.preflight import check_surroundings
     from core.settings import Settings
 
-    serve_api(Settings(), host, port)
+    settings = Settings()
+    check_surroundings(settings)
+    serve_api(settings, host, port)
 
 
 def worker(
@@ -43,10 +46,13 @@ def worker(
     queue: Annotated[list[str] | None, typer.Option(help="A queue to serve; repeat it.")] = None,
 ) -> None:
     """Run only a worker; CONVQ_REDIS_URL and CONVQ_STORE_URL say for which service."""
+    from convq.preflight import check_surroundings
     from core.settings import Settings
     from workers.main import run
 
-    raise typer.Exit(run(Settings(), name=name or socket.gethostname(), queues=queue or None))
+    settings = Settings()
+    check_surroundings(settings)
+    raise typer.Exit(run(settings, name=name or socket.gethostname(), queues=queue or None))
 
 
 def demo(

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from convq.cli import completion
 from convq.cli.kernel import parse_kernel
 
 Mode: TypeAlias = Literal["full", "same", "valid"]
@@ -30,7 +31,12 @@ Url = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, and nothing else there.")]
 JobId = Annotated[
-    str, typer.Argument(metavar="ID", help="The job's id, or its first letters if they suffice.")
+    str,
+    typer.Argument(
+        metavar="ID",
+        autocompletion=completion.job_ids,
+        help="The job's id, or its first letters if they suffice.",
+    ),
 ]
 Files = Annotated[
     list[Path],
@@ -47,6 +53,7 @@ KernelOption = Annotated[
         "-k",
         metavar="KERNEL",
         show_default=False,
+        autocompletion=completion.presets,
         rich_help_panel=_KERNEL,
         help="A preset with parameters (gaussian:sigma=2), nested lists ('[[0,1],[1,0]]'), a "
         "file (k.npy) or a digest. See convq kernels.",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from convq.cli.command import Command, Group
 from convq.cli.options import (
     AsJson,
     AxisOption,
@@ -24,7 +25,7 @@ from convq.cli.options import (
     convolve_spec,
 )
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=Group, no_args_is_help=True)
 
 
 @app.callback()
@@ -32,7 +33,7 @@ def plan() -> None:
     """Show which algorithm a job would take, and why, without queueing it."""
 
 
-@app.command()
+@app.command(cls=Command)
 def convolve(
     files: Files,
     kernel: KernelOption,
@@ -56,7 +57,7 @@ def convolve(
     [bold]convq plan convolve photo.jpg --kernel gaussian:sigma=8 --local[/bold]
     """
     from convq.cli.boundary import FAILED
-    from convq.cli.console import out, print_json
+    from convq.cli.console import answered, out, print_json
     from convq.cli.files import expand
     from convq.cli.following import upload
     from convq.cli.presets import check_preset, of_service, of_this_version
@@ -88,7 +89,7 @@ def convolve(
             check_preset(spec["kernel"], partial(of_service, client))
             found = client.plan("convolve", inputs=upload(client, paths, refusals), **spec)
     if as_json:
-        print_json({"plan": found.model_dump(mode="json"), "refused": refusals.to_json()})
+        print_json({"plan": answered(found), "refused": refusals.to_json()})
     else:
         out.print(plan_view(found))
     if refusals:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from convq.cli.command import Command, Group
 from convq.cli.options import (
     AsJson,
     AxisOption,
@@ -25,7 +26,9 @@ from convq.cli.options import (
     convolve_spec,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Submit a job, follow it, fetch its results.")
+app = typer.Typer(
+    cls=Group, no_args_is_help=True, help="Submit a job, follow it, fetch its results."
+)
 
 
 @app.callback()
@@ -33,7 +36,7 @@ def submit() -> None:
     """Submit a job, follow it, fetch its results."""
 
 
-@app.command()
+@app.command(cls=Command)
 def convolve(
     files: Files,
     kernel: KernelOption,
@@ -66,7 +69,7 @@ def convolve(
     [bold]convq submit convolve photos/*.jpg --kernel sobel-magnitude --out edges/[/bold]
     """
     from convq.cli.boundary import FAILED
-    from convq.cli.console import err, print_json, text
+    from convq.cli.console import answered, err, print_json, text
     from convq.cli.delivery import deliver
     from convq.cli.files import expand
     from convq.cli.following import follow, upload
@@ -97,7 +100,7 @@ def convolve(
         job = client.submit("convolve", inputs=inputs, label=label, **spec)
         if detach:
             if as_json:
-                print_json({"job": job.model_dump(mode="json"), "refused": refusals.to_json()})
+                print_json({"job": answered(job), "refused": refusals.to_json()})
             else:
                 typer.echo(job.id)
             raise typer.Exit(FAILED if refusals else 0)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from convq.cli.console import text
 from convq.client import Failure, Job, JobPlan, PlanGroup, Progress, Queue, Result, Worker
+from convq.client.text import group_title
 from convq.units import age, counted, dimensions, duration, size
 
 _STYLES = {
@@ -207,12 +208,9 @@ def _attempts(job: Job) -> Table:
 
 
 def _group(group: PlanGroup) -> RenderableType:
-    head = text(f"{counted(group.inputs, 'input')}, {group.input}", "bold")
+    head = text(group_title(group), "bold")
     if group.error is not None:
         return Group(head, text(f"will fail: {group.error.message} ({group.error.code})", "red"))
-    if group.kernel_shape:
-        bank = f"{group.kernels} kernels" if group.kernels > 1 else "a kernel"
-        head.append_text(text(f" with {bank} of {dimensions(group.kernel_shape)}"))
     made = table("", "ALGORITHM", "PREDICTED", "MEMORY", "", right=("PREDICTED", "MEMORY"))
     made.columns[-1].no_wrap = False
     for candidate in group.candidates:

@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from convq.client.text import job_text, plan_text
+
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 """The states that a job never leaves, except by `Client.retry`."""
 
@@ -112,12 +114,19 @@ class PlanGroup(Model):
 
 
 class JobPlan(Model):
-    """How a job will be computed: predicted seconds in total, bytes at the peak."""
+    """How a job will be computed: predicted seconds in total, bytes at the peak.
+
+    Print it to see, for each sort of input, all candidates with the chosen one marked.
+    """
 
     device: dict[str, Any] = Field(default_factory=dict)
     seconds: float | None = None
     bytes: int | None = None
     groups: list[PlanGroup] = Field(default_factory=list)
+
+    def __str__(self) -> str:
+        """Return the plan as tables of candidates."""
+        return plan_text(self)
 
 
 class Attempt(Model):
@@ -165,6 +174,10 @@ class Job(Model):
     def ended(self) -> bool:
         """Whether the job has come to its end, good or bad."""
         return self.state in TERMINAL
+
+    def __str__(self) -> str:
+        """Return the job in a line."""
+        return job_text(self)
 
 
 class Event(Model):

@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 
+from convq.given_redis import check_redis
+from convq.preflight import check_store_url
 from convq.stack.folders import make_folder
 from convq.stack.lock import lock_folder
 from convq.stack.logs import fresh_log
@@ -135,10 +137,15 @@ class LocalStack:
         Conflict
             When another stack uses the folder, or another program the port.
         InvalidInput
-            When the folder cannot be made or written to, or host or port is not acceptable.
+            When the folder cannot be made or written to, or host, port or the store's URL is not
+            acceptable.
         Unavailable
-            When a process does not come up; with the end of its log. Nothing is left running.
+            When the Redis from outside does not answer, or a process does not come up; with the
+            end of its log. Nothing is left running.
         """
+        check_store_url(self.store_url)
+        if self._outside_redis_url is not None:
+            check_redis(self._outside_redis_url)
         make_folder(self.data, "data")
         self._lock = lock_folder(self.data)
         try:

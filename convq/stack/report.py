@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from urllib.parse import urlsplit
 
-import redis
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from convq.given_redis import address, read_info, weaknesses
 from convq.stack.local import LocalStack
 from convq.stack.supervisor import Death
 
@@ -34,8 +33,8 @@ def print_start(console: Console, stack: LocalStack) -> None:
     console.print(rows)
     console.print()
     if stack.redis is None:
-        for warning in redis_warnings(stack.redis_url):
-            console.print(f"[yellow]warning[/] {warning}")
+        for weakness in weaknesses(read_info(stack.redis_url)):
+            console.print("[yellow]warning[/]", Text(f"this Redis: {weakness}"))
 
 
 def print_death(console: Console, death: Death) -> None:
@@ -48,45 +47,9 @@ def print_death(console: Console, death: Death) -> None:
         console.print(Text(f"         │ {line}", style="dim"), soft_wrap=True)
 
 
-def redis_warnings(url: str) -> list[str]:
-    """Say in which way a Redis that is not ours could lose accepted jobs.
-
-    Parameters
-    ----------
-    url : str
-        ``redis://`` URL.
-
-    Returns
-    -------
-    list of str
-        One sentence for each problem, with what to do.
-
-    Raises
-    ------
-    Unavailable
-        When it does not answer.
-    """
-    warnings = []
-    with redis.Redis.from_url(url, socket_timeout=5, decode_responses=True) as client:
-        persistence = client.info("persistence")
-        policy = client.info("memory").get("maxmemory_policy")
-    if not persistence.get("aof_enabled"):
-        warnings.append(
-            "this Redis has no append-only file: a crash of it loses accepted jobs. "
-            "Set appendonly yes."
-        )
-    if policy != "noeviction":
-        warnings.append(
-            f"this Redis drops keys when its memory is full (maxmemory-policy {policy}). "
-            "Set maxmemory-policy noeviction."
-        )
-    return warnings
-
-
 def _redis_words(stack: LocalStack) -> str:
     if stack.redis is None:
-        place = urlsplit(stack.redis_url)
-        return f"{place.hostname}:{place.port or 6379} (CONVQ_REDIS_URL, not managed here)"
+        return f"{address(stack.redis_url)} (CONVQ_REDIS_URL, not managed here)"
     program = stack.redis.program
     return f"{program.path.name} on port {stack.redis.port} ({program.origin})"
 

@@ -51,8 +51,9 @@ class ConvolveSpec(Spec):
     kind: Literal["convolve"]
     inputs: list[Digest | Input] = Field(
         min_length=1,
-        max_length=10_000,
-        description="Artifacts: pictures, .npy, .npz or WAV; each becomes one item of the job.",
+        description="Artifacts: pictures, .npy, .npz or WAV; each becomes one item of the job. "
+        "The service bounds their number (CONVQ_MAX_INPUTS).",
+        examples=[["sha256:" + "0" * 64]],
     )
     kernel: KernelSpec = Field(
         description="A preset by name, an array written here, or an artifact. An array with one "

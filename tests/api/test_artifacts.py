@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -94,7 +95,36 @@ def test_what_curl_says_of_a_file_by_itself_counts_for_nothing(http: httpx.Clien
 def test_a_damaged_file(http: httpx.Client, settings: Settings) -> None:
     response = http.post("/v1/artifacts", content=png(np.zeros((9, 9)))[:20])
     assert (response.status_code, response.json()["code"]) == (422, "unsupported_media")
+    assert response.json()["field"] == "body"
+    assert response.json()["given"]
+    assert response.json()["accepted"]
     assert left_behind(settings) == []
+
+
+def test_a_form_is_no_file(http: httpx.Client, settings: Settings) -> None:
+    response = http.post("/v1/artifacts", files={"file": ("a.png", png([[1]]), "image/png")})
+    problem = response.json()
+    assert (response.status_code, problem["code"]) == (415, "media_type_mismatch")
+    assert problem["field"] == "Content-Type"
+    assert problem["given"].startswith("multipart/form-data")
+    assert "--data-binary @file" in problem["accepted"]
+    assert left_behind(settings) == []
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "GZIP, identity"])
+@pytest.mark.parametrize("path", ["/v1/artifacts", "/v1/jobs", "/v1/plans"])
+def test_compressed_bodies(http: httpx.Client, path: str, coding: str) -> None:
+    headers = {"Content-Encoding": coding, "Content-Type": "application/json"}
+    response = http.post(path, content=gzip.compress(b"{}"), headers=headers)
+    problem = response.json()
+    assert (response.status_code, problem["code"]) == (415, "media_type_mismatch")
+    assert (problem["field"], problem["given"]) == ("Content-Encoding", coding)
+    assert problem["accepted"] == response.headers["Accept-Encoding"] == "identity"
+
+
+def test_a_body_may_say_that_it_is_not_compressed(http: httpx.Client) -> None:
+    headers = {"Content-Encoding": "identity"}
+    assert http.post("/v1/artifacts", content=b"a", headers=headers).status_code == 201
 
 
 def test_an_empty_body(http: httpx.Client) -> None:
@@ -115,6 +145,37 @@ def test_digests_are_verified(http: httpx.Client, settings: Settings, header: st
     other = http.post("/v1/artifacts", content=b"abc", headers={header: "sha-512=:YQ==:"})
     assert other.status_code == 200
     assert left_behind(settings) == []
+
+
+@pytest.mark.parametrize("header", ["Content-Digest", "Repr-Digest"])
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        "nonsense",
+        "sha-256=abc",
+        "sha-256=:abc",
+        "sha-256=:abc:",
+        "sha-256=:%%%%:",
+        "SHA-256=:YWJj:",
+        "sha-256:YWJj",
+        "md5=:YWJj:, sha-256",
+        f"{digest_header(b'abc')} md5=:YWJj:",
+    ],
+)
+def test_malformed_digests(http: httpx.Client, header: str, malformed: str) -> None:
+    response = http.post("/v1/artifacts", content=b"abc", headers={header: malformed})
+    problem = response.json()
+    assert (response.status_code, problem["code"]) == (422, "invalid_input")
+    assert (problem["field"], problem["given"]) == (header, malformed)
+    assert digest_header(b"test") in problem["accepted"]
+
+
+def test_a_digest_among_others(http: httpx.Client) -> None:
+    good, bad = digest_header(b"abc"), digest_header(b"abd")
+    together = [("Content-Digest", f"md5=:YWJj:;q=1 , {good}")]
+    apart = [("Content-Digest", "md5=:YWJj:"), ("Content-Digest", bad)]
+    assert http.post("/v1/artifacts", content=b"abc", headers=together).status_code == 201
+    assert http.post("/v1/artifacts", content=b"abc", headers=apart).status_code == 422
 
 
 def test_too_large_uploads(http_with: Callable[..., httpx.Client], settings: Settings) -> None:
@@ -237,7 +298,9 @@ class TestReading:
         assert http.get(f"/v1/artifacts/{UNKNOWN}").json()["code"] == "not_found"
         assert http.head(f"/v1/artifacts/{UNKNOWN}").status_code == 404
         malformed = http.get("/v1/artifacts/sha256:XYZ")
-        assert (malformed.status_code, malformed.json()["field"]) == (422, "digest")
+        assert (malformed.status_code, malformed.json()["code"]) == (404, "not_found")
+        assert (malformed.json()["field"], malformed.json()["given"]) == ("digest", "sha256:XYZ")
+        assert malformed.json()["accepted"].startswith('text like "sha256:')
 
     def test_a_lost_file_is_an_answer(
         self, http: httpx.Client, upload: Callable[[bytes], str], settings: Settings

@@ -55,6 +55,9 @@ def test_bodies(http: httpx.Client, body: bytes) -> None:
     for path in ("/v1/jobs", "/v1/plans"):
         problem = check_problem(http.post(path, content=body, headers=JSON), 422)
         assert problem["code"] == "invalid_input"
+        assert problem["field"]
+        assert problem["accepted"]
+        assert "given" in problem or "this is required" in problem["detail"]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,9 @@ def test_a_huge_body(http: httpx.Client) -> None:
     for path in ("/v1/jobs", "/v1/plans"):
         content = b'{"kind": "' + b"x" * MAX_BYTES + b'"}'
         problem = check_problem(http.post(path, content=content, headers=JSON), 413)
-        assert problem["code"] == "too_large"
+        assert (problem["code"], problem["field"]) == ("too_large", "body")
+        assert problem["given"] == f"{len(content)} bytes"
+        assert "at most 10000 inputs" in problem["accepted"]
         pieces = (content[start : start + 65536] for start in range(0, len(content), 65536))
         check_problem(http.post(path, content=pieces, headers=JSON), 413)
 
@@ -113,7 +118,7 @@ def test_unknown_paths_and_methods(http: httpx.Client) -> None:
     problem = check_problem(http.get("/v1/nothing"), 404)
     assert problem["given"] == "/v1/nothing"
     for path, allowed in (
-        ("/v1/jobs", "GET, POST"),
+        ("/v1/jobs", "GET, HEAD, POST"),
         (f"/v1/artifacts/{DIGEST}", "GET, HEAD"),
         ("/healthz", "GET"),
     ):
@@ -161,4 +166,6 @@ def test_any_json_gets_an_answer(
     response = http.post("/v1/plans", content=content, headers=JSON)
     assert response.status_code in (200, 413, 422), response.text
     if response.status_code != 200:
-        check_problem(response, 413, 422)
+        problem = check_problem(response, 413, 422)
+        assert problem["field"]
+        assert problem["accepted"]

@@ -90,7 +90,7 @@ def test_metrics(http_with: Callable[..., httpx.Client], submit: Submit) -> None
     assert sample(text, "convq_redis_up") == 1
     assert sample(text, 'convq_workers{state="up"}') == 0
     requests = 'convq_http_requests_total{{method="{}",route="{}",status="{}"}}'
-    assert sample(text, requests.format("GET", "/v1/jobs/{job_id}", 422)) == 1
+    assert sample(text, requests.format("GET", "/v1/jobs/{job_id}", 404)) == 1
     assert sample(text, requests.format("GET", "unmatched", 404)) == 1
     assert 'method="BREW"' not in text
     assert sample(text, 'convq_http_received_bytes_total{route="/v1/artifacts"}') == 10

@@ -284,7 +284,7 @@ class FakeService:
     def _list(self, request: httpx.Request) -> httpx.Response:
         query = request.url.params
         found = [
-            {name: value for name, value in job.items() if name not in ("plan", "spec")}
+            {name: value for name, value in job.items() if name not in ("plan", "attempts", "spec")}
             for job in reversed(self.jobs.values())
             if all(job[name] == query[name] for name in ("state", "kind", "label") if name in query)
         ]

@@ -21,12 +21,13 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize("command", [[], *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("command", [[], ["submit"], ["plan"], *COMMANDS], ids=" ".join)
 def test_every_command_explains_itself(convq: Callable[..., Any], command: list[str]) -> None:
     result = convq(*command, "--help")
     assert result.exit_code == 0
     assert "Usage: " in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "bool" not in result.stdout
 
 
 def test_the_commands() -> None:

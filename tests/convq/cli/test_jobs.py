@@ -33,6 +33,20 @@ def test_listing(convq: Convq, service: Any, job_id: str) -> None:
     assert [job["label"] for job in shown["jobs"]][1] == "one"
 
 
+def test_the_list_in_json_is_the_service_s(convq: Convq, service: Any, job_id: str) -> None:
+    left_out = {"plan", "attempts", "spec"}
+    (job,) = service.jobs.values()
+    listed = {name: value for name, value in job.items() if name not in left_out}
+    assert json.loads(convq("jobs", "--json").stdout) == {"jobs": [listed]}
+
+
+def test_a_list_says_when_there_are_more(convq: Convq, job_id: str) -> None:
+    convq("submit", "convolve", "c.bin", "-k", "box")
+    for options in (["--limit", "1"], ["--limit", "1", "--json"]):
+        assert convq("jobs", *options).stderr == "there are more; --limit 2 shows twice as many\n"
+    assert convq("jobs", "--limit", "2").stderr == ""
+
+
 def test_no_jobs(convq: Convq) -> None:
     result = convq("jobs")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no jobs\n")

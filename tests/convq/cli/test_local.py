@@ -41,6 +41,12 @@ def test_serve(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
     assert recorder.calls == [((), expected)]
 
 
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch, redis_server: Any) -> None:
+    monkeypatch.setenv("CONVQ_REDIS_URL", redis_server.url)
+
+
+@pytest.mark.usefixtures("given")
 def test_api(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     monkeypatch.setattr(api.server, "serve", recorder)
@@ -48,6 +54,7 @@ def test_api(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
     assert recorder.calls == [((Settings(), "0.0.0.0", 1234), {})]
 
 
+@pytest.mark.usefixtures("given")
 def test_worker(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(0)
     monkeypatch.setattr(workers.main, "run", recorder)
@@ -56,6 +63,49 @@ def test_worker(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
     convq("worker")
     assert recorder.calls[1][1]["queues"] is None
     assert recorder.calls[1][1]["name"]
+
+
+PARTS = [["api", "--port", "0"], ["worker", "w1"], ["serve", "--port", "0", "--data", "data"]]
+
+
+@pytest.mark.parametrize("part", PARTS, ids=["api", "worker", "serve"])
+@pytest.mark.parametrize(
+    ("variable", "value", "code", "message"),
+    [
+        (
+            "REDIS_URL",
+            "redis://:secret@127.0.0.1:1/0",
+            3,
+            "error: Redis at redis://127.0.0.1:1/0 does not answer: ",
+        ),
+        ("REDIS_URL", "foo", 3, "error: CONVQ_REDIS_URL: this is no address of a Redis"),
+        ("STORE_URL", "foo://bar", 2, "error: CONVQ_STORE_URL: "),
+        ("LEASE", "soon", 2, "error: CONVQ_LEASE: this is not acceptable\n  given: 'soon'\n"),
+    ],
+)
+def test_what_cannot_start_says_why_at_once(
+    convq: Convq,
+    monkeypatch: pytest.MonkeyPatch,
+    part: list[str],
+    variable: str,
+    value: str,
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.setenv(f"CONVQ_{variable}", value)
+    result = convq(*part)
+    assert result.exit_code == code
+    assert result.stderr.startswith(message)
+    assert "secret" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_defect_is_not_taken_for_a_setting(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(**_: Any) -> int:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr("convq.stack.serve", defect)
+    assert isinstance(convq("serve").exception, ValueError)
 
 
 def test_demo(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,20 +297,29 @@ def test_doctor_looks_into_redis(
     import redis
 
     monkeypatch.setenv("CONVQ_REDIS_URL", redis_server.url)
-    assert checks(convq("doctor", "--json"))["redis"]["status"] == "ok"
-    with redis.Redis.from_url(redis_server.url) as client:
+    good = checks(convq("doctor", "--json"))["redis"]
+    with redis.Redis.from_url(redis_server.url, decode_responses=True) as client:
+        name = client.info()["server_name"]
+        assert (good["status"], good["found"]) == (
+            "ok",
+            f"{name} {client.info()[f'{name}_version']}",
+        )
         client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("appendfsync", "everysec")
         found = checks(convq("doctor", "--json"))["redis"]
         client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("appendfsync", "always")
     assert found["status"] == "warn"
-    assert "maxmemory-policy noeviction" in found["advice"]
+    assert "set appendfsync always\n" in found["advice"]
+    assert found["advice"].endswith("set maxmemory-policy noeviction")
 
 
 @pytest.mark.usefixtures("plain")
 def test_doctor_wants_a_store_that_can_be_written(
     convq: Convq, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CONVQ_STORE_URL", "/proc/nowhere")
-    result = convq("doctor", "--json")
-    assert result.exit_code == 1
-    assert checks(result)["store"]["advice"] == "name another place with CONVQ_STORE_URL"
+    for place in ("/proc/nowhere", "foo://bar", "://"):
+        monkeypatch.setenv("CONVQ_STORE_URL", place)
+        result = convq("doctor", "--json")
+        assert result.exit_code == 1
+        assert checks(result)["store"]["advice"] == "name another place with CONVQ_STORE_URL"

@@ -1,10 +1,11 @@
 import signal
+import time
 
 import httpx
 import pytest
+import redis
 
 from convq.stack import RedisServer
-from convq.stack.report import redis_warnings
 
 pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("stand_ins")]
 
@@ -89,18 +90,26 @@ def test_an_outside_redis_is_named_without_its_password(serving, tmp_path):
         serve.read_until("Ctrl-C")
         assert serve.end(signal.SIGTERM) == 0
         assert server.process.running()
-    assert f"127.0.0.1:{server.port} (CONVQ_REDIS_URL" in serve.printed
+    assert f"redis://127.0.0.1:{server.port}/0 (CONVQ_REDIS_URL" in serve.printed
     assert server.url not in serve.printed
 
 
-def test_warnings_about_an_outside_redis(tmp_path):
-    with RedisServer(tmp_path) as server:
-        assert redis_warnings(server.url) == []
-        config = (tmp_path / "redis.conf").read_text()
-        config = config.replace("appendonly yes", "appendonly no")
-        config = config.replace("noeviction", "allkeys-lru")
-        (tmp_path / "redis.conf").write_text(config)
-        server.restart()
-        no_log, eviction = redis_warnings(server.url)
-    assert "append-only" in no_log
-    assert "allkeys-lru" in eviction
+def test_warnings_about_an_outside_redis(serving, tmp_path):
+    with RedisServer(tmp_path / "outside") as server:
+        with redis.Redis.from_url(server.url) as client:
+            client.config_set("appendfsync", "everysec")
+            client.config_set("maxmemory-policy", "allkeys-lru")
+        with serving(tmp_path / "data", CONVQ_REDIS_URL=server.url) as serve:
+            serve.read_until("Ctrl-C")
+            assert serve.end(signal.SIGTERM) == 0
+    assert "warning this Redis: appendfsync is everysec" in serve.printed
+    assert "warning this Redis: maxmemory-policy is allkeys-lru" in serve.printed
+
+
+def test_an_outside_redis_that_is_away(serving, tmp_path):
+    began = time.monotonic()
+    with serving(tmp_path, CONVQ_REDIS_URL="redis://:secret@127.0.0.1:1/0") as serve:
+        printed = serve.process.communicate(timeout=30)[0]
+    assert time.monotonic() - began < 10
+    assert "Redis at redis://127.0.0.1:1/0 does not answer" in printed
+    assert list(tmp_path.iterdir()) == []
