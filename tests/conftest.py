@@ -15,7 +15,6 @@ from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
 from core.store.jobs import JobStore
 
-
 # A shell starts its background commands with SIGINT ignored, and children inherit that; tests that
 # press Ctrl-C would wait forever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
