@@ -16,7 +16,6 @@ _MOST_FAULTS = 20
 
 _NOUNS: dict[Any, str] = {
     bool: "true or false",
-    dict: "an object",
     float: "a number",
     int: "a whole number",
     list: "a list",
@@ -57,6 +56,7 @@ def _tags(place: Place) -> list[str]:
 # What pydantic calls the fault: what is wrong, and what is accepted. Braces stand for what pydantic
 # knows of the limit that was broken; {name} is the last part of the path.
 _TABLE: dict[str, tuple[str, str | Callable[[Place], Any]]] = {
+    "bool_type": ("this is neither true nor false", _value),
     "extra_forbidden": ("there is no such field", _fields),
     "finite_number": ("this is too large for a number", "a finite number"),
     "float_type": ("this is no number", _value),
@@ -116,12 +116,11 @@ def faults(error: RequestValidationError, route: APIRoute) -> list[dict[str, Any
 def _fault(details: Any, route: APIRoute) -> dict[str, Any]:
     kind, given = details["type"], details["input"]
     context = {name: _limit(value) for name, value in details.get("ctx", {}).items()}
-    is_absent = kind in ("missing", "union_tag_not_found") and details["loc"] != ("body",)
+    is_absent = kind in ("missing", "union_tag_not_found")
     place = _place(details["loc"], route)
-    if kind.startswith("union_tag"):
-        tag = context["discriminator"].strip("'")
-        place = replace(place, names=(*place.names, tag))
-        given = given.get(tag)
+    if kind.startswith("union_tag"):  # told of the union; the field that chooses is meant
+        field = context["discriminator"].strip("'")
+        place, given = replace(place, names=(*place.names, field)), given.get(field)
     context["name"] = place.names[-1] if place.names else "body"
     if kind in _TABLE:
         message, accepted = _TABLE[kind]

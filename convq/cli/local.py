@@ -76,7 +76,8 @@ def calibrate(
 ) -> None:
     """Measure how fast each algorithm is here; planning uses it from then on."""
     from convq.cli import console
-    from core.conv.calibrate import KERNELS, plot_crossover
+    from convq.cli.crossover import plot, remarks
+    from core.conv.calibrate import KERNELS
     from core.conv.calibrate import calibrate as measure
 
     with console.err.status("measuring, best with nothing else running"):
@@ -85,9 +86,10 @@ def calibrate(
         console.print_json(found.to_dict())
     else:
         typer.echo(found)
+        typer.echo(remarks(found))
         typer.echo(f"stored in {found.path}")
     if out is not None:
-        plot_crossover(found, out)
+        plot(found, out)
         typer.echo(f"drawn to {out}", err=True)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,7 @@ import typer
 
 import convq as package
 from convq.cli.app import app
+from convq.cli.boundary import AWAY, FAILED, INTERRUPTED, USAGE
 
 ROOT = Path(__file__).parents[3]
 GROUP: Any = typer.main.get_command(app)
@@ -75,3 +77,9 @@ def test_the_package_s_names() -> None:
 def test_unknown_commands_and_options_are_usage_errors(convq: Callable[..., Any]) -> None:
     assert convq("nonsense").exit_code == 2
     assert convq("jobs", "--state", "odd").exit_code == 2
+
+
+def test_the_exit_codes_are_documented() -> None:
+    text = (ROOT / "docs" / "client.md").read_text()
+    documented = [int(code) for code in re.findall(r"^\| (\d+) \|", text, flags=re.MULTILINE)]
+    assert documented == [0, FAILED, USAGE, AWAY, INTERRUPTED]
