@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo test serve lint format bench clean
+.PHONY: help demo test serve lint format bench bench-conv bench-regret clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -41,9 +41,18 @@ format: .venv/dev.stamp ## apply the formatter
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: .venv/dev.stamp ## measure against peers, write bench/results/
+.venv/bench.stamp: .venv/dev.stamp
+	@echo "installing the tools to compare with into .venv ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+bench: bench-conv bench-regret ## measure everything, write bench/results/
+
+bench-conv: .venv/bench.stamp ## convolutions against SciPy, OpenCV, NumPy and PyTorch
 	@$(BIN)/python -m bench.conv_cpu
+
+bench-regret: .venv/dev.stamp ## how often the planner chooses the fastest
+	@$(BIN)/python -m bench.regret
 
 clean: ## remove what the commands made
 	rm -rf .venv demo-out convq-data
