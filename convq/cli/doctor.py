@@ -68,7 +68,11 @@ def _python() -> Check:
 def _processor() -> Check:
     from core.conv.device import cpu
 
-    return Check("processor", "ok", cpu().name)
+    try:
+        return Check("processor", "ok", cpu().name)
+    except ConvqError as error:
+        found = f"{error.message}: {error.given}"
+        return Check("processor", "missing", found, str(error.accepted), needed=True)
 
 
 def _libraries() -> Check:

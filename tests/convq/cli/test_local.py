@@ -267,6 +267,23 @@ def test_doctor_on_a_plain_machine(convq: Convq, service: Any, naps: Any, tmp_pa
 
 
 @pytest.mark.usefixtures("plain")
+def test_doctor_goes_on_where_the_constants_are_damaged(
+    convq: Convq, service: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = calibration.devices
+    stored = tmp_path / "cache" / "devices" / f"{device.key(device.cpu())}.json"
+    stored.parent.mkdir(parents=True)
+    stored.write_text("{}")
+    monkeypatch.setattr(device, "cpu", device.cpu.__wrapped__)
+    result = convq("doctor", "--json")
+    assert result.exit_code == 1
+    found = checks(result)
+    assert found["processor"]["status"] == "missing"
+    assert "delete it" in found["processor"]["advice"]
+    assert found["service"]["status"] == "ok"
+
+
+@pytest.mark.usefixtures("plain")
 def test_doctor_reads_well(convq: Convq, service: Any) -> None:
     shown = convq("doctor").stdout
     assert "1 of 1 workers are up" in shown
