@@ -186,18 +186,28 @@ def _array(values: list[Any]) -> NDArray[Any]:
     # Whole numbers beyond 64 bits, and bool, are no kernels.
     if array.dtype.kind not in "if":
         raise InvalidInput(
-            "the kernel's values must be numbers that fit 64 bits", field="kernel.values"
+            "a whole number does not fit 64 bits",
+            field="kernel.values",
+            given=_shown(max(array.ravel().tolist(), key=abs)),
+            accepted="whole numbers between -2**63 and 2**63, and any with a decimal point",
         )
     return array
+
+
+def _shown(value: Any) -> str:
+    # As JSON writes it, and short: it may be megabytes long, or a number of any size.
+    text = "a very large number" if isinstance(value, int) and abs(value) > 10**40 else repr(value)
+    text = {"None": "null", "True": "true", "False": "false"}.get(text, text)
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _shape(values: Any, depth: int = 0) -> tuple[int, ...]:
     """Return the shape of nested lists, or raise ValueError where they are ragged."""
     if not isinstance(values, list):
         if isinstance(values, bool) or not isinstance(values, int | float):
-            raise ValueError(f"{values!r} is not a number")
+            raise ValueError(f"{_shown(values)} is not a number")
         if abs(values) > 1e300 or values != values:
-            raise ValueError(f"{values!r} is not a finite number of sensible size")
+            raise ValueError(f"{_shown(values)} is not a finite number of sensible size")
         return ()
     if not values:
         raise ValueError("an empty list is no kernel")
