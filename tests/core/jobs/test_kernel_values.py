@@ -38,7 +38,7 @@ def test_a_value_that_would_become_infinite_is_refused() -> None:
         (None, "null is not a number"),
         (True, "true is not a number"),
         ("x" * 1_000_000, "…"),
-        (10**5000, "a very large number is not a finite number"),
+        (10**400, "a very large number is not a finite number"),
     ],
 )
 def test_bad_values_are_quoted_briefly(value: object, shown: str) -> None:
