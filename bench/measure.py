@@ -16,33 +16,40 @@ from typing import Any
 
 Call = Callable[[], Any]
 
-# A contender is timed at least this often, and for this long in all.
-_LEAST_ROUNDS, _MOST_ROUNDS = 3, 25
-_SECONDS_PER_CELL = 1.5
+# A contender has several turns in a cell; in each it is called for a while without a pause.
+_TURNS = 4
+_TURN_SECONDS, _MOST_CALLS = 0.02, 20
+_CELL_SECONDS = 12.0
+# Threads of the one before may still be spinning, which OpenMP's do for a while.
+_PAUSE_SECONDS = 0.005
 
 
 def in_turn(calls: dict[str, Call]) -> dict[str, float]:
-    """Time every call once per round, so that a drift of the machine hits all alike.
+    """Time the calls in turn, so that a drift of the machine hits all alike.
+
+    The first call of each turn is not counted: it pays for caches, plans and threads that sleep.
 
     Returns the median seconds of each.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
-    # The first call of each pays for caches, plans and compilation; it is not counted.
-    slowest = 0.0
-    for call in calls.values():
-        start = time.perf_counter()
-        call()
-        slowest = max(slowest, time.perf_counter() - start)
-    budget = _SECONDS_PER_CELL * len(calls)
     start = time.perf_counter()
-    for round_number in range(_MOST_ROUNDS):
-        if round_number >= _LEAST_ROUNDS and time.perf_counter() - start > budget:
-            break
+    for _ in range(_TURNS):
         for name, call in calls.items():
-            begin = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - begin)
+            times[name] += _turn(call)
+        if time.perf_counter() - start > _CELL_SECONDS / 2:
+            break
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _turn(call: Call) -> list[float]:
+    time.sleep(_PAUSE_SECONDS)
+    call()
+    times: list[float] = []
+    while not times or (sum(times) < _TURN_SECONDS and len(times) < _MOST_CALLS):
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return times
 
 
 def machine() -> dict[str, Any]:
