@@ -19,7 +19,7 @@ Call = Callable[[], Any]
 # A contender has several turns in a cell; in each it is called for a while without a pause.
 _TURNS = 4
 _TURN_SECONDS, _MOST_CALLS = 0.02, 20
-_CELL_SECONDS = 12.0
+_CELL_SECONDS = 8.0
 # Threads of the one before may still be spinning, which OpenMP's do for a while.
 _PAUSE_SECONDS = 0.005
 

@@ -29,7 +29,7 @@ from core.conv.overlap_save import Tiling
 # Between two checks lies at most about this much work, in seconds.
 _CHUNK_SECONDS = 0.02
 # A smaller share of the work than this is not worth another thread, or another piece, in seconds.
-_WORTH_A_THREAD, _WORTH_A_PIECE = 4e-5, 1.5e-4
+_WORTH_A_THREAD, _WORTH_A_PIECE = 3e-4, 3e-4
 # Pieces of work for each thread, at most, so that all end at about the same time.
 _PIECES = 4
 # Array operations around a run, and for each piece of work.

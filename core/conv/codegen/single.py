@@ -31,8 +31,8 @@ from core.conv.normal import NormalForm, Shape
 # A block is about a millisecond of work, beside which Python's share is small.
 _BLOCK_ELEMENTS = 1 << 20
 _BLOCK_MULTIPLY_ADDS = 1 << 27
-# Less work than this is done before another thread is awake.
-_THREAD_MULTIPLY_ADDS = 1 << 22
+# Less work than this is done before another thread is awake, which takes about 0.1 ms.
+_THREAD_MULTIPLY_ADDS = 3 << 22
 # Python's work for a block and its edges, in array operations.
 _CALLS = 20
 
