@@ -2,7 +2,7 @@
 
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.algorithms import ALGORITHMS, by_name
-from core.conv.calibrate import Calibration, calibrate, plot_crossover
+from core.conv.calibrate import Calibration, calibrate
 from core.conv.device import Device
 from core.conv.functions import conv, convolve, convolve_bank, correlate, plan
 from core.conv.gradients import conv_input_gradient, conv_weight_gradient
@@ -28,5 +28,4 @@ __all__ = [
     "correlate",
     "make_plan",
     "plan",
-    "plot_crossover",
 ]

@@ -20,7 +20,6 @@ from core.conv.blocks import Check, never
 from core.conv.device import Device
 from core.conv.functions import plan
 from core.conv.normal import NormalForm, Shape
-from core.errors import Unavailable
 
 KERNELS = (3, 5, 7, 9, 11, 15, 21, 31, 45, 63)
 # A candidate that is predicted to take longer than this many times the best is not timed.
@@ -174,42 +173,6 @@ def measure(device: Device, check: Check = never) -> Device:
         solved = _solve(_tiles_cost(how), form, device, "fft", dtype, run, check)
         device = _with(device, "fft", dtype, solved)
     return device
-
-
-def plot_crossover(calibration: Calibration, path: str | Path) -> None:
-    """Draw the measured times over the kernel size, as a PNG file.
-
-    Raises
-    ------
-    Unavailable
-        Matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise Unavailable(
-            "the plot needs Matplotlib", accepted="pip install 'convq[plot]'"
-        ) from None
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.add_subplot()
-    for name in calibration.rows[0].seconds:
-        points = [
-            (row.kernel, seconds * 1e3)
-            for row in calibration.rows
-            if (seconds := row.seconds[name]) is not None
-        ]
-        if points:
-            axes.loglog(*zip(*points, strict=True), marker="o", label=name)
-    if calibration.crossover is not None:
-        axes.axvline(calibration.crossover, color="grey", linestyle=":", label="crossover")
-    ticks = [row.kernel for row in calibration.rows]
-    axes.set_xticks(ticks, [str(k) for k in ticks], minor=False)
-    axes.minorticks_off()
-    axes.set_xlabel("side of the kernel")
-    axes.set_ylabel("milliseconds")
-    axes.set_title(f"{calibration.device.name}\n{calibration.shape} float32")
-    axes.legend()
-    figure.savefig(path, format="png", dpi=120)
 
 
 def _solve(

@@ -1,17 +1,14 @@
 """Calibration: constants solved from runs, the table and its picture."""
 
 import json
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from core.conv import plan
-from core.conv.calibrate import Calibration, Row, calibrate, plot_crossover
+from core.conv.calibrate import Calibration, Row, calibrate
 from core.conv.device import cpu
-from core.errors import Cancelled, Unavailable
+from core.errors import Cancelled
 
 
 @pytest.fixture(scope="module")
@@ -44,19 +41,6 @@ def test_the_table(measured: Calibration) -> None:
         assert row.seconds[row.chosen] is not None
     json.dumps(measured.to_dict())
     assert Path(measured.to_dict()["path"]).exists()
-
-
-def test_the_picture(measured: Calibration, tmp_path: Path) -> None:
-    plot_crossover(measured, tmp_path / "crossover.png")
-    with Image.open(tmp_path / "crossover.png") as picture:
-        assert picture.format == "PNG"
-        assert np.asarray(picture.convert("L")).std() > 5
-
-
-def test_the_picture_needs_matplotlib(measured, tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(Unavailable, match=r"convq\[plot\]"):
-        plot_crossover(measured, tmp_path / "crossover.png")
 
 
 @pytest.mark.parametrize(
