@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -34,5 +36,7 @@ def convq(service: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Let no time pass in pauses; note them."""
     naps: list[float] = []
-    monkeypatch.setattr("convq.client.blocking.time.sleep", naps.append)
+    # In this module only: other threads of the process sleep as well.
+    quick = SimpleNamespace(**(vars(time) | {"sleep": naps.append}))
+    monkeypatch.setattr("convq.client.blocking.time", quick)
     return naps

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -119,7 +121,8 @@ def test_an_interrupt_leaves_the_job_alone(
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("convq.client.blocking.time.sleep", interrupt)
+    impatient = SimpleNamespace(**(vars(time) | {"sleep": interrupt}))
+    monkeypatch.setattr("convq.client.blocking.time", impatient)
     service.faults += [None, None, None, None]
     result = convq("submit", "convolve", "a.bin", "-k", "box")
     assert result.exit_code == 130

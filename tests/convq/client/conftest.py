@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
-from convq.client import AsyncClient, Client, watching
+from convq.client import AsyncClient, Client, asynchronous, blocking, watching
 
 
 class Blocking:
@@ -66,7 +68,13 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def anap(seconds: float) -> None:
         nap(seconds)
 
-    monkeypatch.setattr("convq.client.blocking.time.sleep", nap)
-    monkeypatch.setattr("convq.client.asynchronous.asyncio.sleep", anap)
-    monkeypatch.setattr(watching.time, "monotonic", lambda: sum(naps))
+    # In these modules only: servers of other tests run in threads of this process, and an event
+    # loop whose clock jumps back once sleeps for hours.
+    monkeypatch.setattr(blocking, "time", _but(time, sleep=nap))
+    monkeypatch.setattr(asynchronous, "asyncio", _but(asyncio, sleep=anap))
+    monkeypatch.setattr(watching, "time", _but(time, monotonic=lambda: sum(naps)))
     return naps
+
+
+def _but(module: ModuleType, **changed: Any) -> SimpleNamespace:
+    return SimpleNamespace(**(vars(module) | changed))
