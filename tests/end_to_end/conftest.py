@@ -51,10 +51,11 @@ class Driver:
         self.client = client
 
     def submit_slow(self, size: int = 41, **fields: Any) -> Job:
-        """Submit a job that runs for many seconds (for 41 taps a side) unless it is ended."""
+        """Submit a job that runs for many seconds (for 41) or about one (for 15)."""
         x = np.zeros((4000, 4000), np.float32)
-        kernel = np.random.default_rng(1).normal(size=(size, size)).tolist()
-        return self.client.submit(inputs=[x], kernel={"values": kernel}, method="direct", **fields)
+        # Eight times the size a side, by an algorithm that nobody would choose for it.
+        kernel = np.random.default_rng(1).normal(size=(8 * size, 8 * size)).astype(np.float32)
+        return self.client.submit(inputs=[x], kernel=kernel, method="direct", **fields)
 
     def wait_for(self, job: Job, state: str, timeout: float = 30) -> Job:
         """Return the job once it is in ``state``."""

@@ -327,7 +327,9 @@ def test_inputs_of_one_sort_share_a_plan(bench: Bench) -> None:
 
 def test_a_running_convolution_stops_when_asked(bench: Bench) -> None:
     big = bench.upload(RNG.integers(0, 256, (3000, 3000), dtype=np.uint8), NPY)
-    spec = bench.spec([big], kernel={"values": RNG.normal(size=(31, 31)).tolist()}, method="direct")
+    spec = bench.spec(
+        [big], kernel={"values": RNG.normal(size=(221, 221)).tolist()}, method="direct"
+    )
     run = Run(artifacts=bench.artifacts, device=cpu(), memory_cap=1 << 32, scratch=bench.scratch,
               total=1)  # fmt: skip
     asked = 0.0
