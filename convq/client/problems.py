@@ -21,7 +21,9 @@ from core.errors import (
 def _by_code(base: type[ConvqError]) -> dict[str, type[ConvqError]]:
     found = {base.code: base}
     for child in base.__subclasses__():
-        found |= _by_code(child)
+        # A process that also holds the API knows errors that other clients do not.
+        if child.__module__ == base.__module__:
+            found |= _by_code(child)
     return found
 
 

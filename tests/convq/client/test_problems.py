@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import httpx
 import pytest
 
@@ -62,3 +65,16 @@ def test_json_that_is_no_object() -> None:
 
 def test_success_passes() -> None:
     raise_for_problem(httpx.Response(204))
+
+
+def test_errors_of_the_api_alone_are_those_of_their_status() -> None:
+    """Also in a process that has imported the API, and with it subclasses that it made."""
+    code = (
+        "import httpx, api.errors\n"
+        "from convq.client.problems import raise_for_problem\n"
+        "problem = {'status': 409, 'code': 'not_ready', 'detail': 'not yet'}\n"
+        "try:\n    raise_for_problem(httpx.Response(409, json=problem))\n"
+        "except Exception as error:\n    print(type(error).__name__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "Conflict"
