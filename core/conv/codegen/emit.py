@@ -230,15 +230,6 @@ class Emitter:
         address = self.builder.gep(pointer, [self.integer(offset)], source_etype=element)
         self.builder.store(vector, address, align=_bytes(element))
 
-    def barrier(self) -> None:
-        """Keep loads and stores on their side of this point.
-
-        Without it LLVM moves the loads of a long straight stretch to its front, where they take
-        more registers than there are.
-        """
-        nothing = ir.FunctionType(ir.VoidType(), [])
-        self.builder.asm(nothing, "", "~{memory}", [], side_effect=True)
-
     # Vectors
 
     def splat(self, scalar: Value, lanes: int) -> Value:
