@@ -1,0 +1,1 @@
+"""Nets: layers, a graph of them, and what trains them."""
