@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,14 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from core.arrays import Array
-from core.conv.blocks import Block, blocks
+from core.conv.blocks import Block, block_count, blocks
 from core.conv.boundary import Extended
 from core.conv.codegen.operands import in_rows
 from core.conv.normal import NormalForm, Shape
 
 # An inner part that is a smaller share of the block than this is not worth calls of its own.
 _LEAST_SHARE = 0.5
-
+# The parts of more blocks than these take long to make, which only small work would notice later.
+_KEPT_BLOCKS = 64
 
 Index = tuple[slice, ...]
 Ranges = tuple[tuple[int, int], ...]
@@ -45,15 +46,28 @@ class Part(NamedTuple):
     outputs: Index
 
 
-@lru_cache(maxsize=256)
 def parts_of_blocks(
     form: NormalForm, size: Shape, images: int, least: Shape, inside: Ranges
-) -> tuple[tuple[Part, ...], ...]:
+) -> Iterable[tuple[Part, ...]]:
     """Return the parts of every block; for ``least`` and ``inside`` see `split`."""
-    return tuple(
-        tuple(_part(form, part) for part in split(form, block, least, inside))
-        for block in blocks(form, size, images)
-    )
+    kept = _kept_parts(form, size, images, least, inside)
+    return _parts(form, size, images, least, inside) if kept is None else kept
+
+
+@lru_cache(maxsize=256)
+def _kept_parts(
+    form: NormalForm, size: Shape, images: int, least: Shape, inside: Ranges
+) -> tuple[tuple[Part, ...], ...] | None:
+    if block_count(form, size, images) > _KEPT_BLOCKS:
+        return None
+    return tuple(_parts(form, size, images, least, inside))
+
+
+def _parts(
+    form: NormalForm, size: Shape, images: int, least: Shape, inside: Ranges
+) -> Iterator[tuple[Part, ...]]:
+    for block in blocks(form, size, images):
+        yield tuple(_part(form, part) for part in split(form, block, least, inside))
 
 
 def fetch(x: Array, part: Part, dtype: str) -> Array:

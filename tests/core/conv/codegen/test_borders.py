@@ -1,6 +1,7 @@
 """Parts of blocks: every output once, and inner parts within the input."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -49,3 +50,17 @@ def test_most_of_a_picture_is_read_where_it_lies() -> None:
     assert np.shares_memory(fetch(x, inner, "float64"), x)
     assert len(edges) == 4
     assert math.prod(inner.shape) > 0.8 * x.size
+
+
+def test_work_begins_before_all_of_many_blocks_are_cut() -> None:
+    form = NormalForm(
+        1, 1, 1, 1, (40_000,) * 2, (9, 9), (4, 4), (40_000,) * 2, (1, 1), (1, 1), "float32"
+    )
+    x = np.broadcast_to(np.float32(0), (1, 1, *form.spatial))
+    # A million blocks would take half a minute.
+    parts = parts_of_blocks(form, (40, 40), 1, (4, 64), inside_of(x, form))
+    start = time.perf_counter()
+    first = next(iter(parts))
+    assert time.perf_counter() - start < 1
+    sizes = [[s.stop - s.start for s in part.outputs[2:]] for part in first]
+    assert sum(map(math.prod, sizes)) == 40 * 40
