@@ -9,6 +9,7 @@ end
 
 local function job_key(id) return P .. ':job:' .. id end
 local function artifact_key(digest) return P .. ':artifact:' .. digest end
+local function model_key(name) return P .. ':model:' .. name end
 
 local function emit(id, event, data)
   redis.call('XADD', job_key(id) .. ':events', 'MAXLEN', '~', 2000, '*',
