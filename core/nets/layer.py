@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -94,7 +95,7 @@ class Context:
     ----------
     training : bool
         Dropout and batch norm do something else then.
-    random : numpy.random.Generator
+    seed : tuple of int
         For this layer, step and group of images: the same again if the step is repeated.
     state : mapping
         What the layer keeps besides its parameters, such as running means.
@@ -105,10 +106,15 @@ class Context:
     """
 
     training: bool = False
-    random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    seed: tuple[int, ...] = (0,)
     state: Weights = field(default_factory=dict)
     updates: dict[str, Array] = field(default_factory=dict)
     wanted: bool = True
+
+    @cached_property
+    def random(self) -> np.random.Generator:
+        """Random numbers for this call; made when first asked for, since few layers draw any."""
+        return np.random.default_rng(self.seed)
 
 
 def nothing(spec: Any, shapes: Sequence[Shape]) -> dict[str, Parameter]:
