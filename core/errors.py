@@ -11,6 +11,7 @@
     ├── Conflict              the state of the thing does not allow this now
     ├── TooLarge              a stated limit would be exceeded
     ├── Unavailable           a service that convq needs did not answer; try again
+    ├── Diverged              a training's loss is no finite number any more
     ├── IntegrityError        stored bytes are not the bytes that were stored
     ├── Cancelled             the user asked for the work to stop
     └── LeaseLost             another attempt owns the job now; this one must not commit
@@ -130,6 +131,12 @@ class Unavailable(ConvqError):
     """A service that convq needs did not answer; the same request may succeed later."""
 
     code = "unavailable"
+
+
+class Diverged(ConvqError, ArithmeticError):
+    """The loss of a training, or a weight, is no finite number any more."""
+
+    code = "diverged"
 
 
 class IntegrityError(ConvqError):

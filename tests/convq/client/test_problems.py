@@ -21,6 +21,7 @@ from core import errors
         errors.Conflict,
         errors.TooLarge,
         errors.Unavailable,
+        errors.Diverged,
         errors.IntegrityError,
         errors.Cancelled,
         errors.LeaseLost,
