@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -120,7 +120,7 @@ def _scratch_row(form: NormalForm, columns: int) -> int:
 @cache
 def kernel(storage: str, dtype: str, width: int, tile: Tile) -> Callable[..., None]:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
-    return load(source(storage, dtype, width, tile, host()), "box", PARAMETERS)
+    return load(partial(source, storage, dtype, width, tile, host()), "box", PARAMETERS)
 
 
 def source(storage: str, dtype: str, width: int, tile: Tile, target: Target) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class Tile:
 @lru_cache(maxsize=256)
 def kernel(tile: Tile) -> Callable[..., None]:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
-    return load(source(tile, host()), "sums", PARAMETERS)
+    return load(partial(source, tile, host()), "sums", PARAMETERS)
 
 
 def source(tile: Tile, target: Target) -> str:

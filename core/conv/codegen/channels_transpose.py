@@ -16,7 +16,7 @@ Lanes that nobody needs share the address of lane 0, which is written last.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
@@ -36,8 +36,8 @@ def kernel(
     direction: Literal["gather", "scatter"], dtype: str, tail: int, element: str | None = None
 ) -> Callable[..., None]:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
-    text = source(direction, dtype, tail, host(), element)
-    return load(text, direction, PARAMETERS)
+    write = partial(source, direction, dtype, tail, host(), element)
+    return load(write, direction, PARAMETERS)
 
 
 def source(

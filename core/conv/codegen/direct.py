@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def specialise(
 @cache
 def kernel(spec: Spec) -> Callable[..., None]:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
-    return load(source(spec, host()), "direct", PARAMETERS)
+    return load(partial(source, spec, host()), "direct", PARAMETERS)
 
 
 def source(spec: Spec, target: Target) -> str:

@@ -8,7 +8,7 @@ registers while each loaded vector serves all of them.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from typing import Protocol
 
 from core.conv.codegen.emit import Emitter, Kind
@@ -56,7 +56,7 @@ def product(dtype: str, elements: int, inputs: int, outputs: int) -> Product:
 @cache
 def _product(dtype: str, elements: int, inputs: int, outputs: int) -> Product:
     name = f"fft_product_{inputs}x{outputs}"
-    function = load(_ir(host(), name, dtype, elements, inputs, outputs), name, _PARAMETERS)
+    function = load(partial(_ir, host(), name, dtype, elements, inputs, outputs), name, _PARAMETERS)
 
     def call(inputs: RealArray, kernels: RealArray, sums: RealArray) -> None:
         n, channels, _ = inputs.shape

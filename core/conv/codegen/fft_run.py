@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Protocol
 
 import numpy as np
 
 from core.conv.codegen.fft_layout import BoxArray, address
 from core.conv.codegen.fft_memory import RealArray
-from core.conv.codegen.fft_tile import PARAMETERS, Task, tile_kernel
-from core.conv.codegen.library import load
+from core.conv.codegen.fft_tile import PARAMETERS, Task, name_of, tile_kernel
+from core.conv.codegen.library import load_with_constants
 from core.conv.codegen.target import host
 from core.conv.normal import Shape
 
@@ -44,9 +44,9 @@ class Transform(Protocol):
 @cache
 def transform(task: Task, dtype: str, tile: Shape, *, is_complex: bool) -> Transform:
     """Return a tile kernel for this machine's processor."""
-    kernel = tile_kernel(host(), task, dtype, tile, is_complex=is_complex)
-    function = load(kernel.ir, kernel.name, PARAMETERS)
-    constants, per_turn = kernel.constants, 1 if is_complex else 2
+    write = partial(tile_kernel, host(), task, dtype, tile, is_complex=is_complex)
+    function, numbers = load_with_constants(write, name_of(task, tile), PARAMETERS)
+    constants, per_turn = np.frombuffer(numbers, dtype), 1 if is_complex else 2
 
     def call(
         inputs: BoxArray,

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +19,7 @@ from core.conv.codegen.emit import Emitter, Kind, Value
 from core.conv.codegen.fft_axis import Axis, Leaf, Sink, Source, Strip
 from core.conv.codegen.fft_complex import Complex, Vectors
 from core.conv.codegen.fft_window import Boxes, lane_numbers
+from core.conv.codegen.library import Written
 from core.conv.codegen.target import Target
 
 Task = Literal["convolve", "forward", "inverse"]
@@ -44,25 +43,6 @@ memory for tiles, constants."""
 _LINE = 64
 # How many rows before it is needed a row is fetched: long enough for main memory.
 _ROWS_AHEAD = 8
-
-
-@dataclass(frozen=True)
-class TileKernel:
-    """A generated kernel and the constants that it takes.
-
-    Attributes
-    ----------
-    name : str
-        Of the function.
-    ir : str
-        The module.
-    constants : array
-        To be passed by pointer.
-    """
-
-    name: str
-    ir: str
-    constants: np.ndarray[Any, Any]
 
 
 def tile_strides(dtype: str, tile: Shape) -> tuple[int, ...]:
@@ -90,10 +70,20 @@ def least_row(target: Target, dtype: str) -> int:
     return 4 * target.lanes(np.dtype(dtype).itemsize)
 
 
-@lru_cache(maxsize=64)
+def name_of(task: Task, tile: Shape) -> str:
+    """Return the name of a kernel's function, by which a profile shows it.
+
+    Examples
+    --------
+    >>> name_of("convolve", (64, 128))
+    'fft_convolve_64x128'
+    """
+    return f"fft_{task}_{'x'.join(map(str, tile))}"
+
+
 def tile_kernel(
     target: Target, task: Task, dtype: str, tile: Shape, *, is_complex: bool
-) -> TileKernel:
+) -> Written:
     """Write a kernel that works on one tile after the other, a turn each.
 
     Parameters
@@ -113,15 +103,14 @@ def tile_kernel(
 
     Returns
     -------
-    TileKernel
+    Written
         Its transforms are not scaled: a result is too large by the points of a tile.
     """
-    name = f"fft_{task}_{'x'.join(map(str, tile))}"
-    code = Emitter(target, name, PARAMETERS)
+    code = Emitter(target, name_of(task, tile), PARAMETERS)
     writer = _Writer(code, task, dtype, tile, is_complex=is_complex)
     with code.loop(0, code.arguments[2]) as turn:
         writer.turn(turn)
-    return TileKernel(name, code.finish(), writer.vectors.constants)
+    return Written(code.finish(), writer.vectors.constants)
 
 
 class _Writer:

@@ -1,8 +1,10 @@
-"""From IR to a function that Python calls: compiled once, stored on disk, loaded once.
+"""From a program that writes IR to a function that Python calls.
 
-Objects are stored under the digest of everything that they depend on, with their own digest in
-front: a file that was cut short or damaged is compiled again. Files appear under their name by
-an atomic rename, so that any number of processes may share the folder.
+Machine code is stored under the digest of everything that it depends on: which program writes it,
+its arguments, the text of this package, the processor, LLVM. So what is stored is found without
+writing it again, which takes longer than a small convolution. Files have their own digest in
+front: one that was cut short or damaged is made again. They appear under their name by an atomic
+rename, so that any number of processes may share the folder.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import llvmlite
 import llvmlite.binding as llvm
+import numpy as np
+from numpy.typing import NDArray
 
 from core.conv.codegen.emit import Kind
 from core.conv.codegen.target import Target, host, machine
@@ -27,15 +31,42 @@ from core.settings import Settings
 # LLVM's tables are per process, and its just-in-time linker wants one caller at a time.
 _LOCK = threading.RLock()
 _DIGEST_BYTES = hashlib.sha256().digest_size
+_LENGTH_BYTES = 8
 
 
-def load(ir: str, name: str, parameters: tuple[Kind, ...]) -> Callable[..., None]:
-    """Return the function ``name`` of a module for this machine's processor.
+class Written(NamedTuple):
+    """A kernel in LLVM's language.
+
+    Attributes
+    ----------
+    ir : str
+        The module.
+    constants : array
+        Numbers that it takes by pointer.
+    """
+
+    ir: str
+    constants: NDArray[Any] = np.empty(0)
+
+
+Writer: TypeAlias = "partial[str] | partial[Written]"
+"""A function of this package, with arguments whose ``repr`` says all, that writes a kernel."""
+
+
+class Compiled(NamedTuple):
+    """A kernel as machine code; ``constants`` are the bytes of `Written.constants`."""
+
+    machine_code: bytes
+    constants: bytes
+
+
+def load(write: Writer, name: str, parameters: tuple[Kind, ...]) -> Callable[..., None]:
+    """Return the function ``name`` that a program writes, for this machine's processor.
 
     Parameters
     ----------
-    ir : str
-        The module, as `core.conv.codegen.emit.Emitter.finish` returns it for `host()`.
+    write : functools.partial
+        Writes the module for `host()`.
     name : str
         The function to call.
     parameters : tuple of {"pointer", "integer"}
@@ -49,43 +80,62 @@ def load(ir: str, name: str, parameters: tuple[Kind, ...]) -> Callable[..., None
     Examples
     --------
     >>> from core.conv.codegen.emit import Emitter
-    >>> code = Emitter(host(), "nothing", ("integer",))
-    >>> load(code.finish(), "nothing", ("integer",))(1)
+    >>> def nothing(target):
+    ...     return Emitter(target, "nothing", ("integer",)).finish()
+    >>> load(partial(nothing, host()), "nothing", ("integer",))(1)
     """
+    return load_with_constants(write, name, parameters)[0]
+
+
+def load_with_constants(
+    write: Writer, name: str, parameters: tuple[Kind, ...]
+) -> tuple[Callable[..., None], bytes]:
+    """Return the function, as `load` does, and the bytes of the constants that it takes."""
     # Several threads ask for the same kernel at once: one compiles, the others wait.
     with _LOCK:
-        return _function(ir, name, parameters)
+        return _function(_key(write, host()), write, name, parameters)
 
 
-@cache
-def _function(ir: str, name: str, parameters: tuple[Kind, ...]) -> Callable[..., None]:
-    machine_code = compiled(ir, host())
-    # A name of its own for each module: libraries share one linker.
-    library = f"{name}-{hashlib.sha256(ir.encode()).hexdigest()}"
-    linked = (
-        llvm.JITLibraryBuilder()
-        .add_object_img(machine_code)
-        .export_symbol(name)
-        .link(_linker(), library)
-    )
-    _LOADED.append(linked)
-    kinds = [ctypes.c_void_p if kind == "pointer" else ctypes.c_int64 for kind in parameters]
-    return ctypes.CFUNCTYPE(None, *kinds)(linked[name])
+# What was loaded stays: its code must not be unmapped.
+_FUNCTIONS: dict[str, tuple[Callable[..., None], bytes]] = {}
+_LOADED: list[Any] = []
 
 
-def compiled(ir: str, target: Target) -> bytes:
-    """Return the object file of a module for ``target``, from the disk where it is known.
+def _function(
+    key: str, write: Writer, name: str, parameters: tuple[Kind, ...]
+) -> tuple[Callable[..., None], bytes]:
+    if key not in _FUNCTIONS:
+        kernel = compiled(write, host())
+        linked = (
+            llvm.JITLibraryBuilder()
+            .add_object_img(kernel.machine_code)
+            .export_symbol(name)
+            # A name of its own for each module: libraries share one linker.
+            .link(_linker(), f"{name}-{key}")
+        )
+        _LOADED.append(linked)
+        kinds = [ctypes.c_void_p if kind == "pointer" else ctypes.c_int64 for kind in parameters]
+        _FUNCTIONS[key] = ctypes.CFUNCTYPE(None, *kinds)(linked[name]), kernel.constants
+    return _FUNCTIONS[key]
+
+
+def compiled(write: Writer, target: Target) -> Compiled:
+    """Return the machine code of a kernel for ``target``, from the disk where it is known.
 
     Examples
     --------
     >>> from core.conv.codegen.emit import Emitter
-    >>> compiled(Emitter(host(), "nothing", ()).finish(), host())[:4] != b""
-    True
+    >>> def nothing(target):
+    ...     return Emitter(target, "nothing", ()).finish()
+    >>> compiled(partial(nothing, host()), host()).constants
+    b''
     """
-    path = _path(ir, target)
+    path = Settings().cache_dir / "kernels" / f"{_key(write, target)}.o"
     stored = _stored(path)
     if stored is None:
-        stored = compile_object(ir, target)
+        text = write()
+        written = Written(text) if isinstance(text, str) else text
+        stored = Compiled(compile_object(written.ir, target), written.constants.tobytes())
         _store(path, stored)
     return stored
 
@@ -117,31 +167,46 @@ def _optimized(ir: str, target: Target) -> tuple[Any, Any]:
     return module, generator
 
 
-# What the linker has loaded must not be collected: its code would be unmapped.
-_LOADED: list[Any] = []
-
-
 @cache
 def _linker() -> Any:
     return llvm.create_lljit_compiler(machine(host()))
 
 
-def _path(ir: str, target: Target) -> Path:
-    depends = (llvmlite.__version__, target.triple, target.cpu, target.features, ir)
-    digest = hashlib.sha256("\0".join(depends).encode()).hexdigest()
-    return Settings().cache_dir / "kernels" / f"{digest}.o"
+def _key(write: Writer, target: Target) -> str:
+    depends = (
+        llvmlite.__version__,
+        _own_digest(),
+        repr(target),
+        f"{write.func.__module__}.{write.func.__qualname__}",
+        repr((write.args, sorted(write.keywords.items()))),
+    )
+    return hashlib.sha256("\0".join(depends).encode()).hexdigest()
 
 
-def _stored(path: Path) -> bytes | None:
+@cache
+def _own_digest() -> str:
+    # A change anywhere in the package may change what is written.
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _stored(path: Path) -> Compiled | None:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
-    digest, stored = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    return stored if hashlib.sha256(stored).digest() == digest else None
+    digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    if hashlib.sha256(body).digest() != digest:
+        return None
+    length = _LENGTH_BYTES + int.from_bytes(body[:_LENGTH_BYTES], "little")
+    return Compiled(body[length:], body[_LENGTH_BYTES:length])
 
 
-def _store(path: Path, content: bytes) -> None:
+def _store(path: Path, kernel: Compiled) -> None:
+    length = len(kernel.constants).to_bytes(_LENGTH_BYTES, "little")
+    content = length + kernel.constants + kernel.machine_code
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:

@@ -8,7 +8,7 @@ after a few rows, and sums all terms in registers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 from core.conv.codegen.direct import Spec, plane
 from core.conv.codegen.emit import Emitter, Kind
@@ -21,7 +21,7 @@ PARAMETERS: tuple[Kind, ...] = ("pointer",) * 5 + ("integer",) * 14
 @cache
 def kernel(first: Spec, second: Spec) -> Callable[..., None]:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
-    return load(source(first, second, host()), "passes", PARAMETERS)
+    return load(partial(source, first, second, host()), "passes", PARAMETERS)
 
 
 def source(first: Spec, second: Spec, target: Target) -> str:

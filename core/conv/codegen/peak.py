@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from llvmlite import ir
@@ -50,7 +50,7 @@ def peak(x: Array) -> float:
 @cache
 def kernel(itemsize: int) -> Callable[..., None]:
     """Return the compiled kernel for numbers of ``itemsize`` bytes; see `source`."""
-    return load(source(itemsize, host()), "peak", ("pointer", "pointer", "integer"))
+    return load(partial(source, itemsize, host()), "peak", ("pointer", "pointer", "integer"))
 
 
 def step(target: Target, itemsize: int) -> int:

@@ -9,7 +9,7 @@ odd parts are computed once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from llvmlite import ir
@@ -30,19 +30,19 @@ _PAIRS = ((1, 2), (3, 4))
 @lru_cache(maxsize=16)
 def input_kernel(dtype: str) -> Callable[..., None]:
     """Return the compiled `input_source` for this machine."""
-    return load(input_source(dtype, host()), "inputs", PARAMETERS)
+    return load(partial(input_source, dtype, host()), "inputs", PARAMETERS)
 
 
 @lru_cache(maxsize=16)
 def output_kernel(dtype: str, taps: int) -> Callable[..., None]:
     """Return the compiled `output_source` for this machine."""
-    return load(output_source(dtype, taps, host()), "outputs", PARAMETERS)
+    return load(partial(output_source, dtype, taps, host()), "outputs", PARAMETERS)
 
 
 @lru_cache(maxsize=16)
 def weights_kernel(dtype: str, taps: int) -> Callable[..., None]:
     """Return the compiled `weights_source` for this machine."""
-    return load(weights_source(dtype, taps, host()), "weights", WEIGHTS_PARAMETERS)
+    return load(partial(weights_source, dtype, taps, host()), "weights", WEIGHTS_PARAMETERS)
 
 
 def input_source(dtype: str, target: Target) -> str:

@@ -1,5 +1,7 @@
 """The vocabulary: every word does what NumPy does."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,7 @@ def test_loads_convert(stored: str, wanted: str, lanes: int) -> None:
     code = Emitter(host(), "convert", ("pointer", "pointer"))
     source, target = code.arguments
     code.store(code.load(source, stored, lanes, 1, as_dtype=wanted), target)
-    compute = load(code.finish(), "convert", ("pointer", "pointer"))
+    compute = load(partial(str, code.finish()), "convert", ("pointer", "pointer"))
     info = np.finfo(stored) if stored.startswith("float") else np.iinfo(stored)
     # Not quite to the ends: those of 64-bit integers are no floating-point numbers.
     x = np.linspace(0.99 * float(info.min), 0.99 * float(info.max), lanes + 1).astype(stored)
@@ -59,7 +61,9 @@ def test_arithmetic(dtype: str) -> None:
     code.store(code.broadcast(source, dtype, lanes, 3), target, 6 * lanes)
     x = np.random.default_rng(0).integers(-9, 9, (3, lanes)).astype(dtype)
     result = np.empty((7, lanes), dtype)
-    load(code.finish(), "arithmetic", ("pointer", "pointer"))(x.ctypes.data, result.ctypes.data)
+    load(partial(str, code.finish()), "arithmetic", ("pointer", "pointer"))(
+        x.ctypes.data, result.ctypes.data
+    )
     expected = [word(*x) for word in words.values()]
     np.testing.assert_array_equal(result, [*expected, x[1, ::-1], np.full(lanes, x[0, 3])])
 
@@ -70,7 +74,7 @@ def test_fma_rounds_once() -> None:
     a, b, c = (code.load(numbers, "float64", 1, i) for i in range(3))
     code.store(code.fma(a, b, c), numbers, 3)
     x = np.array([1 + 2.0**-52, 1 - 2.0**-52, -1, 0])
-    load(code.finish(), "fused", ("pointer",))(x.ctypes.data)
+    load(partial(str, code.finish()), "fused", ("pointer",))(x.ctypes.data)
     assert x[3] == -(2.0**-104)
 
 
@@ -83,7 +87,7 @@ def test_loops_carry(start: int, stop: int, step: int) -> None:
         sums[0] = code.add(sums[0], code.splat(code.index((i, 10), j), 1))
     code.store(sums[0], numbers)
     result = np.zeros(1, np.int64)
-    load(code.finish(), "counting", ("pointer", "integer", "integer", "integer"))(
+    load(partial(str, code.finish()), "counting", ("pointer", "integer", "integer", "integer"))(
         result.ctypes.data, start, stop, step
     )
     assert result[0] == sum(10 * i + j for i in range(start, stop, step) for j in range(2))
@@ -96,6 +100,6 @@ def test_index_and_minimum() -> None:
     for i, value in enumerate(results):
         code.store(code.splat(value, 1), numbers, i)
     found = np.zeros(3, np.int64)
-    compute = load(code.finish(), "integers", ("pointer", "integer", "integer"))
+    compute = load(partial(str, code.finish()), "integers", ("pointer", "integer", "integer"))
     compute(found.ctypes.data, -7, 5)
     assert found.tolist() == [-7 * 5 - 7 + 3 + 10, 4, -7]

@@ -1,14 +1,15 @@
 """The generated tile kernels against NumPy's transforms, for registers of every width."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
 
-from core.conv.codegen.fft_tile import PARAMETERS, tile_kernel, tile_strides
-from core.conv.codegen.library import assembly, compile_object, load
+from core.conv.codegen.fft_tile import PARAMETERS, name_of, tile_kernel, tile_strides
+from core.conv.codegen.library import assembly, compile_object, load_with_constants
 from core.conv.codegen.target import Target, host, named
 
 # Bytes of a register, and how many there are: AVX-512, AVX2, NEON.
@@ -31,13 +32,15 @@ class Kernel:
 
     def __init__(self, target: Target, task: str, dtype: str, tile: tuple, is_complex: bool):
         self.tile = tile
-        self.kernel = tile_kernel(target, task, dtype, tile, is_complex=is_complex)
-        self.function = load(self.kernel.ir, self.kernel.name, PARAMETERS)
+        write = partial(tile_kernel, target, task, dtype, tile, is_complex=is_complex)
+        name = name_of(task, tile)
+        self.function, numbers = load_with_constants(write, name, PARAMETERS)
+        self.constants = np.frombuffer(numbers, dtype)
 
     def __call__(self, inputs, outputs, turns, spectrum, memory, strides) -> None:
         self.function(
             inputs.ctypes.data, outputs.ctypes.data, turns, turns, strides.ctypes.data,
-            spectrum.ctypes.data, memory.ctypes.data, self.kernel.constants.ctypes.data,
+            spectrum.ctypes.data, memory.ctypes.data, self.constants.ctypes.data,
         )  # fmt: skip
 
 

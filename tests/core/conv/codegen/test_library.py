@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,17 @@ from core.conv.codegen.target import host, named
 PARAMETERS = ("pointer", "integer")
 
 
-def adding(number: float, target=None) -> str:
-    code = Emitter(target or host(), "adding", PARAMETERS)
+def write_adding(number: float, target) -> str:
+    code = Emitter(target, "adding", PARAMETERS)
     numbers, n = code.arguments
     with code.loop(0, n) as i:
         value = code.load(numbers, "float32", 1, i)
         code.store(code.add(value, code.constant(number, "float32", 1)), numbers, i)
     return code.finish()
+
+
+def adding(number: float, target=None) -> partial[str]:
+    return partial(write_adding, number, target or host())
 
 
 def stored_files() -> list[Path]:
@@ -42,10 +47,25 @@ def test_a_kernel_runs_and_is_stored() -> None:
     assert len(stored_files()) == 1
 
 
-def test_what_is_stored_is_not_compiled_again(monkeypatch) -> None:
-    first = library.compiled(adding(1), host())
-    monkeypatch.setattr(library, "compile_object", lambda *_: pytest.fail("compiled"))
-    assert library.compiled(adding(1), host()) == first
+def test_what_is_stored_is_neither_written_nor_compiled_again() -> None:
+    calls = []
+
+    def write(number: float) -> library.Written:
+        calls.append(number)
+        return library.Written(write_adding(number, host()), np.array([1.5, number]))
+
+    first = library.compiled(partial(write, 2.0), host())
+    assert library.compiled(partial(write, 2.0), host()) == first
+    assert calls == [2.0]
+    np.testing.assert_array_equal(np.frombuffer(first.constants), [1.5, 2.0])
+    assert library.compiled(partial(write, 3.0), host()) != first
+
+
+def test_a_change_of_the_generator_is_another_file(monkeypatch) -> None:
+    library.compiled(adding(1), host())
+    monkeypatch.setattr(library, "_own_digest", lambda: "another text")
+    library.compiled(adding(1), host())
+    assert len(stored_files()) == 2
 
 
 @pytest.mark.parametrize("damage", [b"", b"short", None])
@@ -57,7 +77,7 @@ def test_a_damaged_file_is_compiled_again(damage: bytes | None) -> None:
     path.write_bytes(bytes(content) if damage is None else damage)
     assert library.compiled(adding(3), host()) == good
     assert stored_files() == [path]
-    assert path.read_bytes().endswith(good)
+    assert path.read_bytes().endswith(good.machine_code)
 
 
 def test_every_target_has_its_own_object() -> None:
@@ -69,9 +89,9 @@ def test_every_target_has_its_own_object() -> None:
 
 
 def test_another_cpu_is_another_file() -> None:
-    text = adding(1, named("x86-64-v3"))
-    library.compiled(text, named("x86-64-v3"))
-    library.compiled(text, named("x86-64-v4"))
+    write = adding(1, named("x86-64-v3"))
+    library.compiled(write, named("x86-64-v3"))
+    library.compiled(write, named("x86-64-v4"))
     assert len(stored_files()) == 2
 
 
@@ -82,12 +102,12 @@ def test_an_unknown_processor_lists_the_known() -> None:
 
 
 def test_many_threads_ask_for_one_kernel() -> None:
-    text, found = adding(7), []
+    write, found = adding(7), []
     barrier = threading.Barrier(4)
 
     def ask() -> None:
         barrier.wait()
-        found.append(library.load(text, "adding", PARAMETERS))
+        found.append(library.load(write, "adding", PARAMETERS))
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
