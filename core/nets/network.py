@@ -1,0 +1,253 @@
+"""A net that can be run and trained: a checked graph, and the passes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from core.arrays import Array
+from core.conv.blocks import Check, never
+from core.errors import InvalidInput
+from core.nets.execute import Moment, backward, forward
+from core.nets.graph import Node, build
+from core.nets.initial import initial
+from core.nets.layer import Parameter, Shape, Weights
+from core.nets.losses import loss_of
+from core.nets.losses.loss import LossSpec
+from core.nets.segments import cut
+from core.nets.spec import NetSpec
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step of training found.
+
+    Attributes
+    ----------
+    loss : float
+        The mean over the images; not finite if something overflowed.
+    outputs : ndarray, shape (images, *output_shape)
+        Of the net, before the step.
+    gradients : dict
+        Of the loss with respect to each parameter.
+    updates : dict
+        New values of state, such as running means.
+    """
+
+    loss: float
+    outputs: Array
+    gradients: dict[str, Array]
+    updates: dict[str, Array]
+
+
+class Network:
+    """A net, its graph checked and every shape known.
+
+    Parameters
+    ----------
+    spec : NetSpec
+        What it is made of.
+
+    Attributes
+    ----------
+    spec : NetSpec
+        As given.
+    nodes : tuple of Node
+        The layers, with names, shapes and sources.
+    input_shape, output_shape : tuple of int
+        Of one image.
+    shapes : dict
+        The shape of each layer's output, by the layer's name.
+    parameters, state : dict
+        `Parameter` by name, such as ``conv1.weight``: what is learned; what is kept besides.
+    multiply_adds : int
+        For one image, forward.
+
+    Raises
+    ------
+    InvalidInput
+        Names the layer, the shape that came in and what it needs.
+
+    Examples
+    --------
+    >>> from core.nets.losses.cross_entropy import CrossEntropySpec
+    >>> layers = [{"layer": "flatten"}, {"layer": "dense", "features": 3}]
+    >>> network = Network(NetSpec.model_validate({"input": [1, 2, 2], "layers": layers}))
+    >>> network.shapes, sorted(network.parameters)
+    ({'flatten1': (4,), 'dense1': (3,)}, ['dense1.bias', 'dense1.weight'])
+    >>> weights = network.init(seed=0)
+    >>> x = np.ones((5, 1, 2, 2), np.float32)
+    >>> network.run(weights, x).shape
+    (5, 3)
+    >>> loss = CrossEntropySpec(loss="cross_entropy")
+    >>> step = network.step(weights, x, np.zeros(5, np.int64), loss, seed=(0, 1))
+    >>> sorted(step.gradients)
+    ['dense1.bias', 'dense1.weight']
+    """
+
+    def __init__(self, spec: NetSpec) -> None:
+        self.spec = spec
+        self.nodes = build(spec)
+        self.input_shape: Shape = tuple(spec.input)
+        self.output_shape = self.nodes[-1].shape
+        self.shapes = {node.name: node.shape for node in self.nodes}
+        self.parameters = _named((node, node.parameters) for node in self.nodes)
+        self.state = _named((node, node.state) for node in self.nodes)
+        self.multiply_adds = sum(node.multiply_adds for node in self.nodes)
+        self._index = {node.name: node.index for node in self.nodes}
+        self._segments = lru_cache(lambda output: cut(self.nodes, output))
+
+    def init(self, seed: int) -> dict[str, Array]:
+        """Return parameters and state as they are before training, float32.
+
+        Examples
+        --------
+        >>> layers = [{"layer": "dense", "features": 2}]
+        >>> network = Network(NetSpec.model_validate({"input": [3], "layers": layers}))
+        >>> {name: array.shape for name, array in network.init(seed=0).items()}
+        {'dense1.weight': (2, 3), 'dense1.bias': (2,)}
+        """
+        random = np.random.default_rng(seed)
+        arrays = self.parameters | self.state
+        return {name: initial(parameter, random) for name, parameter in arrays.items()}
+
+    def run(
+        self,
+        weights: Weights,
+        x: Array,
+        *,
+        output: str | None = None,
+        batch: int = 256,
+        check: Check = never,
+    ) -> Array:
+        """Return the outputs of the net, or of one of its layers.
+
+        Parameters
+        ----------
+        weights : mapping
+            Parameters and state by name, as from `init`.
+        x : array, shape (N, *input_shape)
+            Images.
+        output : str, optional
+            The name of a layer; by default the last.
+        batch : int
+            How many images are computed at a time; bounds the memory.
+        check : callable
+            Called now and then; what it raises ends the run.
+
+        Returns
+        -------
+        ndarray, shape (N, *shapes[output])
+            In the dtype of the weights.
+
+        Raises
+        ------
+        InvalidInput
+            If a shape or a name is not that of the net.
+        """
+        self._check(weights, x)
+        segments = self._segments(self._number(output))
+        moment = self._moment(weights, check=check)
+        last = segments[-1].nodes[-1]
+        found = np.empty((len(x), *last.shape), moment.dtype)
+        with _quiet():
+            for first in range(0, len(x), batch):
+                y, _ = forward(segments, x[first : first + batch], moment)
+                found[first : first + batch] = np.moveaxis(y, -1, 0)
+        return found
+
+    def step(
+        self, weights: Weights, x: Array, y: Array, loss: LossSpec, *, seed: tuple[int, ...]
+    ) -> StepResult:
+        """Return the loss of a batch and its gradients.
+
+        Parameters
+        ----------
+        weights : mapping
+            Parameters and state by name, as from `init`; not written to.
+        x : array, shape (N, *input_shape)
+            Images.
+        y : array
+            What the loss compares the outputs with: labels ``(N,)`` or targets ``(N, ...)``.
+        loss : LossSpec
+            Which loss.
+        seed : tuple of int
+            Where dropout's random numbers start; another one for each step.
+
+        Returns
+        -------
+        StepResult
+            The same bits for the same arguments, whatever the number of cores.
+
+        Raises
+        ------
+        InvalidInput
+            If a shape or a name is not that of the net, or targets do not suit the loss.
+        """
+        self._check(weights, x)
+        segments = self._segments(len(self.nodes) - 1)
+        moment = self._moment(weights, training=True, seed=seed)
+        with _quiet():
+            outputs, trace = forward(segments, x, moment)
+            value, dy = loss_of(loss).value(loss, outputs, y)
+            gradients = backward(segments, dy, trace)
+        return StepResult(value, np.moveaxis(outputs, -1, 0), gradients, trace.updates)
+
+    def _number(self, output: str | None) -> int:
+        if output is None:
+            return len(self.nodes) - 1
+        if output not in self._index:
+            raise InvalidInput(
+                "there is no such layer", field="output", given=output, accepted=list(self._index)
+            )
+        return self._index[output]
+
+    def _moment(
+        self,
+        weights: Weights,
+        *,
+        training: bool = False,
+        seed: tuple[int, ...] = (),
+        check: Check = never,
+    ) -> Moment:
+        return Moment(
+            parameters=[_of(node, node.parameters, weights) for node in self.nodes],
+            state=[_of(node, node.state, weights) for node in self.nodes],
+            dtype=np.result_type(*weights.values()) if weights else np.dtype(np.float32),
+            training=training,
+            seed=seed,
+            check=check,
+        )
+
+    def _check(self, weights: Weights, x: Array) -> None:
+        if x.ndim == 0 or len(x) == 0 or x.shape[1:] != self.input_shape:
+            raise InvalidInput(
+                "these are no images for this net",
+                field="x",
+                given=x.shape,
+                accepted=f"one or more of shape {self.input_shape}, the batch first",
+            )
+        for name, parameter in (self.parameters | self.state).items():
+            if name not in weights or weights[name].shape != parameter.shape:
+                raise InvalidInput(
+                    "a weight is missing" if name not in weights else "a weight has another shape",
+                    field=f"weights.{name}",
+                    given=weights[name].shape if name in weights else None,
+                    accepted=f"an array of shape {parameter.shape}",
+                )
+
+
+def _named(arrays: Iterable[tuple[Node, Mapping[str, Parameter]]]) -> dict[str, Parameter]:
+    return {f"{node.name}.{name}": p for node, found in arrays for name, p in found.items()}
+
+
+def _of(node: Node, names: Iterable[str], weights: Weights) -> dict[str, Array]:
+    return {name: weights[f"{node.name}.{name}"] for name in names}
+
+
+def _quiet() -> np.errstate:
+    # An overflow is a result: the loss says so.
+    return np.errstate(all="ignore")
