@@ -27,6 +27,7 @@ def summary(record: Job) -> wire.JobSummary:
         label=record.label,
         progress=wire.Progress(**vars(record.progress)),
         timings=_timings(record),
+        metrics=record.metrics,
         error=None if record.error is None else wire.Fault(**record.error),
         created=_when(record.created),
         started=_maybe_when(record.started),
@@ -45,7 +46,12 @@ def job(services: Services, record: Job) -> wire.Job:
     """Return a job's record with its plan and its attempts."""
     plan = None if record.plan is None else documents.read(services.artifacts, record.plan)
     attempts = [_attempt(entry) for entry in services.jobs.attempts(record.id)]
-    return wire.Job(**dict(summary(record)), plan=plan, attempts=attempts)
+    return wire.Job(
+        **dict(summary(record)),
+        plan=plan,
+        attempts=attempts,
+        checkpointed=_maybe_when(record.checkpointed),
+    )
 
 
 def worker(record: Worker) -> wire.Worker:

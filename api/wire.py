@@ -88,7 +88,8 @@ class Attempt(BaseModel):
     started: datetime
     ended: datetime | None
     outcome: str | None = Field(
-        description="succeeded, failed, cancelled; or released, expired, lost: queued again."
+        description="succeeded, failed, cancelled; or released, continued, expired, lost: queued "
+        "again."
     )
     reason: str | None
 
@@ -119,6 +120,9 @@ class JobSummary(BaseModel):
     label: str | None
     progress: Progress
     timings: Timings
+    metrics: dict[str, Any] | None = Field(
+        description="The latest that the job reported of itself, such as the loss of a training."
+    )
     error: Fault | None = Field(description="Why the job failed.")
     created: datetime
     started: datetime | None
@@ -137,6 +141,7 @@ class Job(JobSummary):
         label="holiday pictures",
         progress={"done": 12, "total": 200, "failed": 0, "stage": "convolve"},
         timings={"queued": 0.021, "ran": 1.43, "stages": {}},
+        metrics=None,
         error=None,
         created=_CREATED,
         started=_CREATED,
@@ -159,6 +164,7 @@ class Job(JobSummary):
                 "reason": None,
             }
         ],
+        checkpointed=None,
     )
 
     plan: dict[str, Any] | None = Field(
@@ -166,6 +172,9 @@ class Job(JobSummary):
         "the algorithm chosen, why, and what the others would have cost."
     )
     attempts: list[Attempt]
+    checkpointed: datetime | None = Field(
+        description="When that was saved from which the job goes on if it is begun again."
+    )
 
 
 class JobPage(BaseModel):

@@ -12,8 +12,9 @@ from core.settings import Settings
 TASK = "convq.run_job"
 QUEUE = "convq"
 
-# Much longer than any message stays unacknowledged by a live worker's broker connection; a
-# redelivery before that would be harmless anyway, since the second claim fails.
+# Much longer than any message should stay unacknowledged: what may take long goes back to the
+# queue before (CONVQ_CONTINUE_AFTER). A redelivery would be harmless anyway, since the second claim
+# fails.
 _VISIBILITY_TIMEOUT = 6 * 3600
 
 

@@ -66,6 +66,12 @@ class Settings(BaseSettings):
         gt=0,
         description="A worker that is told to stop gives its job back after this.",
     )
+    continue_after: float = Field(
+        default=3600,
+        ge=1,
+        le=3 * 3600,  # well within the broker's visibility timeout, see core/queue.py
+        description="Work that can be resumed goes back to the queue after this, and on later.",
+    )
     heartbeat_interval: float = Field(
         default=2, gt=0, description="Time between a worker's signs of life."
     )

@@ -1,4 +1,4 @@
-"""Keeps a claim alive while the work goes on, and carries progress and wishes to stop."""
+"""Keeps a claim alive while the work goes on, and carries news and wishes to stop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Lease:
     job_id, attempt : str, int
         The claim.
     run : Run
-        Its progress is sent with each renewal; it is told when to stop.
+        Its progress and reports are sent with each renewal; it is told when to stop.
     seconds : float
         How long a renewal lasts.
     """
@@ -44,6 +44,7 @@ class Lease:
         self._attempt = attempt
         self._run = run
         self._seconds = seconds
+        self._publishing = threading.Lock()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease-{job_id}", daemon=True)
 
@@ -60,6 +61,13 @@ class Lease:
         self._done.set()
         self._thread.join()
 
+    def publish(self) -> None:
+        """Send what the run has reported; after an error it is sent with the next call."""
+        with self._publishing:
+            for report in self._run.reports():
+                self._jobs.report(self._job_id, self._attempt, report.text, lasts=report.lasts)
+                self._run.told(report)
+
     def _keep(self) -> None:
         told: Progress | None = None
         renewed = time.monotonic()
@@ -72,6 +80,7 @@ class Lease:
                     lease=self._seconds,
                     progress=None if progress == told else progress,
                 )
+                self.publish()
             except RedisError as error:
                 log.warning(
                     "job %s: the lease was not renewed for %.1f s: %s",

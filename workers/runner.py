@@ -16,7 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from core.conv.device import cpu
 from core.errors import Cancelled, ConvqError, LeaseLost
 from core.jobs import registry
-from core.jobs.run import Drained, Run
+from core.jobs.run import Continued, Drained, Run
 from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
@@ -36,7 +36,7 @@ _PATIENCE_SECONDS = 600.0
 class Ending:
     """How the work of an attempt ended, before it is committed."""
 
-    state: Literal["succeeded", "failed", "cancelled", "released", "lost"]
+    state: Literal["succeeded", "failed", "cancelled", "released", "continued", "lost"]
     error: dict[str, Any] | None = None
     reason: str = ""
 
@@ -65,8 +65,8 @@ class Runner:
 
     def run(self, job_id: str) -> bool:
         """Run the job if it can be claimed; True if it was given back and needs a new message."""
-        lease = self._settings.lease
-        attempt = self._jobs.claim(job_id, worker=self._worker, pid=self._pid, lease=lease)
+        seconds = self._settings.lease
+        attempt = self._jobs.claim(job_id, worker=self._worker, pid=self._pid, lease=seconds)
         if attempt is None:
             return False
         job = self._jobs.get(job_id)
@@ -78,13 +78,28 @@ class Runner:
                 scratch=Path(scratch),
                 total=job.progress.total,
                 max_pixels=self._settings.max_pixels,
+                resumes_from=job.checkpoint,
+                keep=lambda digest: self._keep(job_id, attempt, digest),
+                continue_after=self._settings.continue_after,
             )
-            with Lease(self._jobs, job_id, attempt, run, seconds=lease):
+            with Lease(self._jobs, job_id, attempt, run, seconds=seconds) as lease:
                 ending = self._work(job, run)
-                if ending.state == "released":
-                    return _persist(lambda: self._jobs.release(job_id, attempt, ending.reason))
-                if ending.state != "lost":
-                    _persist(lambda: self._commit(job_id, attempt, run, ending))
+                return _persist(lambda: self._end(job_id, attempt, run, ending, lease))
+
+    def _keep(self, job_id: str, attempt: int, digest: str) -> bool:
+        answer = self._jobs.checkpoint(job_id, attempt, digest)
+        if answer == "lost":
+            raise LeaseLost("another attempt owns the job")
+        return answer == "kept"
+
+    def _end(self, job_id: str, attempt: int, run: Run, ending: Ending, lease: Lease) -> bool:
+        """Commit the end of the attempt; True if the job was given back."""
+        if ending.state == "lost":
+            return False
+        lease.publish()
+        if ending.state in ("released", "continued"):
+            return self._jobs.release(job_id, attempt, ending.reason, ending.state)
+        self._commit(job_id, attempt, run, ending)
         return False
 
     def _work(self, job: Job, run: Run) -> Ending:
@@ -95,6 +110,8 @@ class Runner:
             return Ending("cancelled")
         except Drained:
             return Ending("released", reason="the worker was asked to stop")
+        except Continued:
+            return Ending("continued", reason="it runs in pieces; this one was over")
         except LeaseLost:
             return Ending("lost")
         except ConvqError as error:
@@ -118,7 +135,7 @@ class Runner:
             return Ending("failed", _all_failed(run.failures))
         return Ending("succeeded")
 
-    def _commit(self, job_id: str, attempt: int, run: Run, ending: Ending) -> bool:
+    def _commit(self, job_id: str, attempt: int, run: Run, ending: Ending) -> None:
         assert ending.state in ("succeeded", "failed", "cancelled")
         results = documents.write(
             self._artifacts, {"results": run.results, "failures": run.failures}
@@ -126,7 +143,7 @@ class Runner:
         plan = None if run.plan is None else documents.write(self._artifacts, run.plan)
         kept = {entry["digest"] for entry in run.results}
         kept |= {text for text in (results, plan) if text and documents.is_artifact(text)}
-        return self._jobs.finish(
+        self._jobs.finish(
             job_id,
             attempt,
             ending.state,
@@ -149,7 +166,7 @@ def _all_failed(failures: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _persist(commit: Callable[[], bool]) -> bool:
-    """Call ``commit`` until Redis answers; its fence makes a repeat harmless."""
+    """Return what ``commit`` does once Redis answers; its fence makes a repeat harmless."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:

@@ -49,7 +49,7 @@ _EVENT_SCHEMA = {
     responses=answers(
         {
             200: {
-                "description": "Events with id, event (state, progress, attempt, cancel) and JSON "
+                "description": "Events with id, event (state, progress, metrics, cancel) and JSON "
                 "data: first what has happened, then what happens. The last event has a terminal "
                 "state.",
                 "content": {

@@ -152,7 +152,8 @@ class Job(Model):
     """A job as the service records it.
 
     ``state`` is ``queued``, ``running``, ``succeeded``, ``failed`` or ``cancelled``. Jobs that
-    come from a listing have no ``plan``.
+    come from a listing have no ``plan``. ``metrics`` is the latest that a job reported of itself,
+    such as the loss of a training; ``checkpointed`` is when it saved from where it can go on.
     """
 
     id: str
@@ -163,11 +164,13 @@ class Job(Model):
     plan: JobPlan | None = None
     attempts: list[Attempt] = Field(default_factory=list)
     timings: Timings = Field(default_factory=Timings)
+    metrics: dict[str, Any] | None = None
     error: Fault | None = None
     created: datetime | None = None
     started: datetime | None = None
     finished: datetime | None = None
     cancel_requested: datetime | None = None
+    checkpointed: datetime | None = None
     links: dict[str, Any] = Field(default_factory=dict)
 
     @property
@@ -181,7 +184,7 @@ class Job(Model):
 
 
 class Event(Model):
-    """Something that happened to a job: ``name`` is state, progress, attempt or item."""
+    """Something that happened to a job: ``name`` is state, progress, metrics or cancel."""
 
     id: str
     name: str

@@ -182,4 +182,6 @@ def _after(job: Job, event: Event) -> Job:
         changes["state"] = event.data["state"]
     if event.name == "progress":
         changes["progress"] = Progress.model_validate(event.data)
+    if event.name == "metrics":
+        changes["metrics"] = event.data
     return job.model_copy(update=changes)

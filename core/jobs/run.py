@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from core.conv.device import Device
 from core.errors import Cancelled, ConvqError, LeaseLost
 from core.jobs.inputs import unique
 from core.media import MAX_PIXELS
+from core.media.jsonable import finite
 from core.store.artifacts import Artifact, ArtifactStore, digest_of_file
 from core.store.jobs import Progress
 
@@ -24,11 +27,28 @@ class Drained(ConvqError):
     code = "drained"
 
 
+class Continued(ConvqError):
+    """The job has run for long; it goes back to the queue and on from its last checkpoint."""
+
+    code = "continued"
+
+
+# Of a report, which stays in the job's record.
+_METRICS_BYTES = 2048
+
 _STOPS: dict[str, type[ConvqError]] = {
     "cancel": Cancelled,
     "drain": Drained,
     "lost": LeaseLost,
 }
+
+
+@dataclass(frozen=True)
+class Report:
+    """Metrics as JSON text that are still to be published."""
+
+    text: str
+    lasts: bool
 
 
 class Run:
@@ -52,6 +72,13 @@ class Run:
         Number of items that progress counts.
     max_pixels : int
         Largest picture to decode.
+    resumes_from : str, optional
+        Digest of the checkpoint that an earlier attempt left.
+    keep : callable, optional
+        ``keep(digest)`` makes the artifact the job's checkpoint; False if it is not stored any
+        more. Raises LeaseLost.
+    continue_after : float
+        Seconds after which work that can be resumed goes back to the queue.
     """
 
     def __init__(
@@ -63,6 +90,9 @@ class Run:
         scratch: Path,
         total: int,
         max_pixels: int = MAX_PIXELS,
+        resumes_from: str | None = None,
+        keep: Callable[[str], bool] = lambda digest: True,
+        continue_after: float = math.inf,
     ) -> None:
         self.artifacts = artifacts
         self.device = device
@@ -74,6 +104,11 @@ class Run:
         self.results: list[dict[str, Any]] = []
         self.failures: list[dict[str, Any]] = []
         self.plan: dict[str, Any] | None = None
+        self._resumes_from = resumes_from
+        self._keep = keep
+        self._continue_after = continue_after
+        self._continue_at = math.inf
+        self._reports: list[Report] = []
         self._names: set[str] = set()
         self._asked: str | None = None
         self._lock = threading.Lock()
@@ -91,11 +126,15 @@ class Run:
             The user cancelled the job.
         Drained
             The worker shuts down.
+        Continued
+            Work that can be resumed has lasted for long.
         LeaseLost
             Another worker has the job now.
         """
         if self._asked is not None:
             raise _STOPS[self._asked]("the work was asked to stop")
+        if time.monotonic() >= self._continue_at:
+            raise Continued("the work goes on later")
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -118,6 +157,64 @@ class Run:
                 done=self.progress.done + 1,
                 failed=self.progress.failed + failed,
             )
+
+    def resume(self) -> Path | None:
+        """Return the file of the last checkpoint, or None at the first attempt.
+
+        Only a kind that goes on from its checkpoints calls this, once it is ready to work: from
+        now on `check` may raise Continued, and the time until then is counted from here.
+        """
+        self._continue_at = time.monotonic() + self._continue_after
+        return None if self._resumes_from is None else self.fetch(self._resumes_from)
+
+    def checkpoint(self, write: Callable[[Path], None]) -> None:
+        """Save from where the next attempt goes on, in place of what was saved before.
+
+        Parameters
+        ----------
+        write : callable
+            Writes the bytes to the path that it is given.
+
+        Raises
+        ------
+        LeaseLost
+            Another worker has the job now.
+        """
+        kept = False
+        while not kept:
+            artifact = self._store(write, "application/octet-stream")
+            # False if another job let go of the same bytes and they were swept in this moment.
+            kept = self._keep(artifact.digest)
+        self._resumes_from = artifact.digest
+
+    def report(self, metrics: Mapping[str, Any], *, lasts: bool = False) -> None:
+        """Tell those who watch the job how it goes.
+
+        Parameters
+        ----------
+        metrics : mapping
+            Numbers and short texts by name, at most 2 KB as JSON; what is not finite is told as
+            null. The latest stays in the job's record.
+        lasts : bool
+            Whether it belongs to the job's history. What does not is forgotten with the next
+            report.
+        """
+        text = json.dumps(finite(dict(metrics)), separators=(",", ":"), allow_nan=False)
+        if len(text) > _METRICS_BYTES:
+            raise ValueError(f"{len(text)} bytes of metrics; at most {_METRICS_BYTES} are kept")
+        with self._lock:
+            self._reports = [kept for kept in self._reports if kept.lasts]
+            self._reports.append(Report(text, lasts))
+
+    def reports(self) -> list[Report]:
+        """Return what was reported since it was last `told`."""
+        with self._lock:
+            return list(self._reports)
+
+    def told(self, report: Report) -> None:
+        """Forget a report that has been published."""
+        with self._lock:
+            self._reports = [kept for kept in self._reports if kept is not report]
 
     def fetch(self, digest: str) -> Path:
         """Return a local file with the verified bytes of an input."""
@@ -149,11 +246,7 @@ class Run:
             Of the array that the bytes hold.
         """
         self.check()
-        with self.artifacts.incoming() as path:
-            write(path)
-            with path.open("rb") as file:
-                digest = digest_of_file(file)
-            artifact, _ = self.artifacts.commit(path, digest, media_type, shape, dtype)
+        artifact = self._store(write, media_type, shape, dtype)
         self.results.append(
             {"name": unique(name, self._names)} | artifact.to_dict() | {"input": source}
         )
@@ -162,3 +255,16 @@ class Run:
     def fail_item(self, name: str, *, source: str, error: ConvqError) -> None:
         """Report that one item failed, and why; the others go on."""
         self.failures.append({"input": source, "name": name} | error.to_dict())
+
+    def _store(
+        self,
+        write: Callable[[Path], None],
+        media_type: str,
+        shape: tuple[int, ...] | None = None,
+        dtype: str | None = None,
+    ) -> Artifact:
+        with self.artifacts.incoming() as path:
+            write(path)
+            with path.open("rb") as file:
+                digest = digest_of_file(file)
+            return self.artifacts.commit(path, digest, media_type, shape, dtype)[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -50,3 +52,20 @@ def to_json(array: NDArray[Any]) -> Any:
         values[~np.isfinite(array)] = None
         return values.tolist()
     return array.tolist()
+
+
+def finite(value: Any) -> Any:
+    """Return a document with None for each number that JSON does not know.
+
+    Examples
+    --------
+    >>> finite({"loss": [0.5, float("nan")], "epoch": 3})
+    {'loss': [0.5, None], 'epoch': 3}
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return value

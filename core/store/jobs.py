@@ -8,7 +8,7 @@ States::
 
     queued ──claim──> running ──finish──> succeeded | failed | cancelled
        │ ^               │
-       │ └──── lease expired, worker drains
+       │ └──── lease expired, worker drains, long job continued
        └──cancel──> cancelled          failed | cancelled ──retry──> queued
 """
 
@@ -68,6 +68,12 @@ class Job:
         What went wrong, in a failed job.
     timings : dict
         Seconds per stage, once it ended.
+    metrics : dict or None
+        The latest that the job reported of itself.
+    checkpoint : str or None
+        Digest of the artifact from which the job goes on if it is begun again.
+    checkpointed : float or None
+        When that was saved.
     """
 
     id: str
@@ -88,6 +94,9 @@ class Job:
     cancel_requested: float | None
     error: dict[str, Any] | None
     timings: dict[str, float]
+    metrics: dict[str, Any] | None
+    checkpoint: str | None
+    checkpointed: float | None
 
 
 class Event(NamedTuple):
@@ -306,9 +315,37 @@ class JobStore:
             )
         )
 
-    def release(self, job_id: str, attempt: int, reason: str) -> bool:
+    def checkpoint(
+        self, job_id: str, attempt: int, digest: str
+    ) -> Literal["kept", "missing", "lost"]:
+        """Let the job go on from the artifact ``digest`` if it is begun again.
+
+        Returns
+        -------
+        {"kept", "missing", "lost"}
+            ``missing``: there is no such artifact; ``lost``: another attempt owns the job.
+        """
+        answer: Literal["kept", "missing", "lost"] = self._scripts.run(
+            "checkpoint", job_id, attempt, digest
+        )
+        return answer
+
+    def report(self, job_id: str, attempt: int, metrics: str, *, lasts: bool) -> bool:
+        """Publish metrics (JSON text) as an event; False if the claim was lost.
+
+        They are kept as the record's latest. An event that does not last is replaced by the next.
+        """
+        return bool(self._scripts.run("report", job_id, attempt, metrics, int(lasts)))
+
+    def release(
+        self,
+        job_id: str,
+        attempt: int,
+        reason: str,
+        outcome: Literal["released", "continued"] = "released",
+    ) -> bool:
         """Give a claimed job back to the queue; False if the claim was lost."""
-        return bool(self._scripts.run("release", job_id, attempt, reason))
+        return bool(self._scripts.run("release", job_id, attempt, outcome, reason))
 
     def abandon(self, job_id: str, *, worker: str, reason: str, max_attempts: int) -> State | None:
         """Take a job from ``worker``, whose process died; return the new state, if it had it."""
@@ -441,6 +478,9 @@ def _from_record(record: dict[str, str]) -> Job:
         cancel_requested=seconds("cancel_requested"),
         error=json.loads(record["error"]) if "error" in record else None,
         timings=json.loads(record.get("timings", "{}")),
+        metrics=json.loads(record["metrics"]) if "metrics" in record else None,
+        checkpoint=record.get("checkpoint"),
+        checkpointed=seconds("checkpointed"),
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from convq.stack.redis_server import RedisServer
 from core.errors import InvalidInput, LeaseLost
-from core.jobs.run import Run
+from core.jobs.run import Continued, Drained, Run
 from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
@@ -169,6 +169,143 @@ def test_a_long_job_keeps_its_lease(runner: Runner, scripted: Any, jobs: JobStor
     job = scripted.submit()
     runner.run(job.id)
     assert jobs.get(job.id).state == "succeeded"
+
+
+def counting(run: Run, until: int) -> None:
+    """Count as far as ``until``, saving each number, from where the last attempt came to."""
+    saved = run.resume()
+    count = 0 if saved is None else int(saved.read_text())
+    try:
+        while count < until:
+            run.check()
+            time.sleep(0.01)
+            count += 1
+    except (Continued, Drained):
+        run.checkpoint(lambda path: path.write_text(str(count)) and None)
+        raise
+    write_text(run, str(count))
+
+
+def test_long_work_is_done_in_pieces(
+    settings: Settings, scripted: Any, jobs: JobStore, artifacts: ArtifactStore
+) -> None:
+    runner = Runner(settings.model_copy(update={"continue_after": 0.1}), worker="w1", pid=1)
+    scripted.behave = lambda run: counting(run, until=25)
+    job = scripted.submit()
+    pieces = 1
+    while runner.run(job.id):
+        assert jobs.get(job.id).state == "queued"
+        pieces += 1
+    done = jobs.get(job.id)
+    assert (done.state, done.checkpoint) == ("succeeded", None)
+    (result,) = documents.read(artifacts, done.results)["results"]
+    assert artifacts.read(result["digest"]) == b"25"
+    outcomes = [attempt.outcome for attempt in jobs.attempts(job.id)]
+    assert outcomes == ["continued"] * (pieces - 1) + ["succeeded"]
+    assert pieces > 2
+
+
+def test_work_that_cannot_be_resumed_is_not_cut(
+    settings: Settings, scripted: Any, jobs: JobStore
+) -> None:
+    def behave(run: Run) -> None:
+        time.sleep(0.1)
+        run.check()
+
+    scripted.behave = behave
+    job = scripted.submit()
+    Runner(settings.model_copy(update={"continue_after": 0.01}), worker="w1", pid=1).run(job.id)
+    assert jobs.get(job.id).state == "succeeded"
+
+
+def test_a_drained_worker_saves_and_another_goes_on(
+    runner: Runner, settings: Settings, scripted: Any, jobs: JobStore, client: Any
+) -> None:
+    WorkerStore(client, settings).drain("w1")
+    scripted.behave = lambda run: counting(run, until=10_000)
+    job = scripted.submit()
+    assert runner.run(job.id) is True
+    saved = jobs.get(job.id).checkpoint
+
+    def go_on(run: Run) -> None:
+        assert saved is not None
+        assert run.resume() == run.fetch(saved)
+
+    scripted.behave = go_on
+    Runner(settings, worker="w2", pid=2).run(job.id)
+    assert [a.outcome for a in jobs.attempts(job.id)] == ["released", "succeeded"]
+
+
+def test_an_attempt_that_was_taken_away_saves_nothing(
+    runner: Runner, scripted: Any, jobs: JobStore
+) -> None:
+    def behave(run: Run) -> None:
+        jobs.abandon(job.id, worker="w1", reason="taken", max_attempts=3)
+        jobs.claim(job.id, worker="w2", pid=2, lease=60)
+        run.checkpoint(lambda path: path.write_text("late") and None)
+
+    scripted.behave = behave
+    job = scripted.submit()
+    assert runner.run(job.id) is False
+    now = jobs.get(job.id)
+    assert (now.state, now.worker, now.checkpoint) == ("running", "w2", None)
+
+
+def test_a_checkpoint_that_is_swept_at_once_is_written_again(
+    runner: Runner, scripted: Any, jobs: JobStore, artifacts: ArtifactStore
+) -> None:
+    writes = []
+
+    def write(path: Path) -> None:
+        writes.append(path.write_text("state"))
+
+    def behave(run: Run) -> None:
+        keep = run._keep
+
+        def sweep_first(digest: str) -> bool:
+            if len(writes) == 1:
+                artifacts.sweep(age=-1)
+            return keep(digest)
+
+        run._keep = sweep_first
+        run.checkpoint(write)
+        assert len(writes) == 2
+        assert artifacts.read(jobs.get(job.id).checkpoint) == b"state"
+
+    scripted.behave = behave
+    job = scripted.submit()
+    runner.run(job.id)
+    assert jobs.get(job.id).state == "succeeded"
+
+
+def test_reports_arrive_in_order_and_before_the_end(
+    runner: Runner, scripted: Any, jobs: JobStore
+) -> None:
+    def behave(run: Run) -> None:
+        for epoch in range(5):
+            run.report({"epoch": epoch, "loss": float("nan")}, lasts=True)
+            run.report({"epoch": epoch, "step": 1})
+            if epoch == 2:
+                time.sleep(0.3)  # more than between two renewals
+
+    scripted.behave = behave
+    job = scripted.submit()
+    runner.run(job.id)
+    events = [event for event in jobs.events(job.id) if event.event in ("metrics", "state")]
+    lasting = [event.data["epoch"] for event in events if "loss" in event.data]
+    assert lasting == [0, 1, 2, 3, 4]
+    assert events[-1].data["state"] == "succeeded"
+    assert jobs.get(job.id).metrics == {"epoch": 4, "step": 1}
+    assert all(event.data.get("loss") is None for event in events)
+
+
+def test_metrics_that_are_too_large_for_a_record_are_a_defect(
+    runner: Runner, scripted: Any, jobs: JobStore
+) -> None:
+    scripted.behave = lambda run: run.report({"text": "x" * 3000})
+    job = scripted.submit()
+    runner.run(job.id)
+    assert jobs.get(job.id).error["code"] == "internal"
 
 
 def test_finished_work_waits_for_a_redis_that_is_away(tmp_path: Path, scripted: Any) -> None:

@@ -93,3 +93,15 @@ local function refer(id, digest, now)
   end
   redis.call('ZADD', P .. ':artifacts', now, digest)
 end
+
+-- A checkpoint counts as a reference of its own, since the same bytes may be an input, too. Once
+-- nothing else refers to it, it is as if unused for ever: the next sweep deletes it, whereas an
+-- upload of the same bytes until then keeps it.
+local function drop_checkpoint(id)
+  local digest = redis.call('HGET', job_key(id), 'checkpoint')
+  if not digest then return end
+  redis.call('HDEL', job_key(id), 'checkpoint', 'checkpointed')
+  if redis.call('HINCRBY', artifact_key(digest), 'refs', -1) <= 0 then
+    redis.call('ZADD', P .. ':artifacts', 0, digest)
+  end
+end

@@ -8,6 +8,7 @@ if state == 'queued' or state == 'running' then return state end
 for _, digest in ipairs(redis.call('SMEMBERS', key .. ':artifacts')) do
   redis.call('HINCRBY', artifact_key(digest), 'refs', -1)
 end
+drop_checkpoint(id)
 redis.call('ZREM', P .. ':jobs', id)
 redis.call('ZREM', P .. ':jobs:state:' .. state, id)
 redis.call('ZREM', P .. ':jobs:kind:' .. record[2], id)

@@ -1,7 +1,7 @@
--- id, attempt, reason. A worker that drains gives its job back; this is no loss of the job's own.
-local id, attempt, reason = ARGV[2], ARGV[3], ARGV[4]
+-- id, attempt, 'released' or 'continued', reason. A worker gives its job back; no loss of the job's own.
+local id, attempt, outcome, reason = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 if not owns(id, attempt) then return 0 end
 local now = now_ms()
-end_attempt(id, now, 'released', reason)
+end_attempt(id, now, outcome, reason)
 enter(id, 'queued', now, { reason = reason })
 return 1

@@ -5,6 +5,7 @@ local state = redis.call('HGET', key, 'state')
 if state ~= 'failed' and state ~= 'cancelled' then return { 0, state } end
 local now = now_ms()
 redis.call('HDEL', key, 'finished', 'error', 'cancel_requested', 'results', 'timings', 'started')
+if redis.call('HEXISTS', key, 'checkpoint') == 0 then redis.call('HDEL', key, 'metrics', 'passing') end
 local progress = cjson.decode(redis.call('HGET', key, 'progress'))
 redis.call('HSET', key, 'lost', 0, 'queued', now,
   'progress', cjson.encode({ total = progress.total }))
