@@ -36,8 +36,7 @@ class Case:
     shapes: list[tuple[int, ...]] = field(default_factory=list)
 
     def context(self, *, wanted: bool = True) -> Context:
-        random = np.random.default_rng(self.seed)
-        return Context(training=self.training, random=random, state=self.state, wanted=wanted)
+        return Context(training=self.training, seed=(self.seed,), state=self.state, wanted=wanted)
 
     def forward(self, inputs: Sequence[np.ndarray], weights: dict[str, np.ndarray]) -> np.ndarray:
         return self.layer.forward(self.spec, inputs, weights, self.context())[0]

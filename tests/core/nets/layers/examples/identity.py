@@ -1,0 +1,5 @@
+"""Examples for test_every_layer."""
+
+EXAMPLES = [
+    {"spec": {"layer": "identity"}, "shapes": [(2, 3)]},
+]
