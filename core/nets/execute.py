@@ -32,6 +32,8 @@ class Moment:
         Of each node, by name.
     dtype : dtype
         Of everything that is computed.
+    words : bool
+        Whether the net's input stays as it is, integers.
     seed : tuple of int
         Of the step; the numbers of the layer and of the group are added.
     check : callable
@@ -41,6 +43,7 @@ class Moment:
     parameters: Sequence[Weights]
     state: Sequence[Weights]
     dtype: np.dtype[np.floating]
+    words: bool
     training: bool = False
     seed: tuple[int, ...] = ()
     check: Check = never
@@ -162,7 +165,8 @@ def _groups(segment: Segment, images: int) -> list[slice]:
 
 def _enter(values: dict[int, Array], index: int, images: slice, moment: Moment) -> Array:
     if index == INPUT:
-        return np.ascontiguousarray(np.moveaxis(values[INPUT][images], 0, -1), moment.dtype)
+        x = np.moveaxis(values[INPUT][images], 0, -1)
+        return np.ascontiguousarray(x, None if moment.words else moment.dtype)
     return _part(values[index], images)
 
 

@@ -75,6 +75,7 @@ def build(spec: NetSpec) -> tuple[Node, ...]:
         sources = _sources(spec, names, index)
         nodes.append(_node(spec, names[index], index, sources, nodes))
     _check_all_are_read(nodes)
+    _check_words(nodes)
     return tuple(nodes)
 
 
@@ -168,4 +169,24 @@ def _check_all_are_read(nodes: list[Node]) -> None:
                 field=f"layers.{node.index}",
                 given=node.name,
                 accepted="a layer whose output leads to the last one",
+            )
+
+
+def _check_words(nodes: list[Node]) -> None:
+    readers = [node for node in nodes if INPUT in node.sources]
+    takes_words = any(node.layer.words for node in readers)
+    for node in nodes:
+        if node.layer.words and node.sources != (INPUT,):
+            raise InvalidInput(
+                f"{node.name} reads words, which only the net's own input has",
+                field=f"layers.{node.index}.inputs",
+                given=nodes[node.sources[0]].name,
+                accepted=_INPUT_NAME,
+            )
+        if takes_words and INPUT in node.sources and not node.layer.words:
+            raise InvalidInput(
+                f"{node.name} cannot read the input, whose words are no numbers to compute with",
+                field=f"layers.{node.index}.inputs",
+                given=_INPUT_NAME,
+                accepted="the output of an embedding",
             )

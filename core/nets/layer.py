@@ -155,6 +155,8 @@ class Layer(Generic[SpecT]):
     whole_batch : bool
         Whether it must see all images of a step at once (batch norm), or is much faster then (a
         dense layer); the others see them in groups that fit a core's cache.
+    words : bool
+        Whether it reads numbers of words: integers, from the net's input only.
     """
 
     name: str
@@ -166,3 +168,4 @@ class Layer(Generic[SpecT]):
     multiply_adds: Callable[[SpecT, Sequence[Shape]], int] = free
     many: bool = False
     whole_batch: bool = False
+    words: bool = False

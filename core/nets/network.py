@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -63,8 +64,8 @@ class Network:
         The shape of each layer's output, by the layer's name.
     parameters, state : dict
         `Parameter` by name, such as ``conv1.weight``: what is learned; what is kept besides.
-    multiply_adds : int
-        For one image, forward.
+    parameter_count, multiply_adds : int
+        How many numbers are learned; multiply-adds for one image, forward.
 
     Raises
     ------
@@ -97,6 +98,8 @@ class Network:
         self.parameters = _named((node, node.parameters) for node in self.nodes)
         self.state = _named((node, node.state) for node in self.nodes)
         self.multiply_adds = sum(node.multiply_adds for node in self.nodes)
+        self.parameter_count = sum(math.prod(p.shape) for p in self.parameters.values())
+        self._words = any(node.layer.words for node in self.nodes)
         self._index = {node.name: node.index for node in self.nodes}
         self._segments = lru_cache(lambda output: cut(self.nodes, output))
 
@@ -217,6 +220,7 @@ class Network:
             parameters=[_of(node, node.parameters, weights) for node in self.nodes],
             state=[_of(node, node.state, weights) for node in self.nodes],
             dtype=np.result_type(*weights.values()) if weights else np.dtype(np.float32),
+            words=self._words,
             training=training,
             seed=seed,
             check=check,
@@ -229,6 +233,13 @@ class Network:
                 field="x",
                 given=x.shape,
                 accepted=f"one or more of shape {self.input_shape}, the batch first",
+            )
+        if self._words and x.dtype.kind not in "iu":
+            raise InvalidInput(
+                "words are given by their numbers",
+                field="x",
+                given=str(x.dtype),
+                accepted="integers",
             )
         for name, parameter in (self.parameters | self.state).items():
             if name not in weights or weights[name].shape != parameter.shape:
