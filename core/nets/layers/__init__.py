@@ -6,26 +6,37 @@ from typing import Any
 
 from core.nets.layer import Layer
 from core.nets.layers import (
+    add,
     average_pool,
+    batch_norm,
+    concatenate,
     conv,
     conv_transpose,
     dense,
     dropout,
+    edge_channel,
     elu,
+    embedding,
     flatten,
     gelu,
     global_average_pool,
     global_max_pool,
     identity,
+    layer_norm,
     leaky_relu,
+    log_mel,
     max_pool,
     pad,
     relu,
     reshape,
     sigmoid,
     softmax,
+    standardize,
+    stft,
     tanh,
+    whiten,
 )
+from core.nets.layers import filter as preset_filter
 
 LAYERS: tuple[Layer[Any], ...] = (
     conv.LAYER,
@@ -47,4 +58,15 @@ LAYERS: tuple[Layer[Any], ...] = (
     reshape.LAYER,
     pad.LAYER,
     identity.LAYER,
+    batch_norm.LAYER,
+    layer_norm.LAYER,
+    embedding.LAYER,
+    add.LAYER,
+    concatenate.LAYER,
+    standardize.LAYER,
+    whiten.LAYER,
+    preset_filter.LAYER,
+    edge_channel.LAYER,
+    stft.LAYER,
+    log_mel.LAYER,
 )

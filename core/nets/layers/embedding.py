@@ -1,0 +1,96 @@
+"""A learned vector for each word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+from scipy import sparse
+
+from core.arrays import Array
+from core.errors import InvalidInput
+from core.nets.layer import Backward, Context, Layer, LayerSpec, Parameter, Shape, Weights
+
+
+class EmbeddingSpec(LayerSpec):
+    """A learned vector for each word, given by its number."""
+
+    layer: Literal["embedding"]
+    vocabulary: int = Field(ge=1, le=1 << 24, description="How many words there are.")
+    features: int = Field(ge=1, le=1 << 16, description="Length of a word's vector.")
+
+
+def shape(spec: EmbeddingSpec, shapes: Sequence[Shape]) -> Shape:
+    """Return ``(features, words)``."""
+    (incoming,) = shapes
+    if len(incoming) != 1:
+        raise InvalidInput(
+            "an embedding needs a sequence of words",
+            field="inputs",
+            given=incoming,
+            accepted="one axis, (words,)",
+        )
+    return (spec.features, incoming[0])
+
+
+def parameters(spec: EmbeddingSpec, shapes: Sequence[Shape]) -> dict[str, Parameter]:
+    """Return ``weight (vocabulary, features)``."""
+    return {"weight": Parameter((spec.vocabulary, spec.features), "normal", decays=True)}
+
+
+def forward(
+    spec: EmbeddingSpec, inputs: Sequence[Array], weights: Weights, context: Context
+) -> tuple[Array, Backward]:
+    """Return ``y[e, t, n] = weight[x[t, n], e]``, and the gradient of the weights.
+
+    Words have no gradient.
+
+    Raises
+    ------
+    InvalidInput
+        A word is no integer, or none of the vocabulary.
+    """
+    (words,) = inputs
+    _check(words, spec.vocabulary)
+    weight = weights["weight"]
+    y = weight.T.take(words, axis=1)
+
+    def backward(dy: Array) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
+        # A product with a matrix that has a one for each word: it sums what belongs to a word in
+        # the order in which it occurs.
+        count = words.size
+        ones = np.ones(count, dy.dtype)
+        shape = (spec.vocabulary, count)
+        occurs = sparse.csr_array((ones, (words.reshape(-1), np.arange(count))), shape=shape)
+        return (None,), {"weight": occurs @ dy.reshape(spec.features, count).T}
+
+    return y, backward
+
+
+def _check(words: Array, vocabulary: int) -> None:
+    if words.dtype.kind not in "iu":
+        raise InvalidInput(
+            "words are given by their numbers",
+            field="inputs",
+            given=str(words.dtype),
+            accepted="integers",
+        )
+    if words.size and not 0 <= words.min() <= words.max() < vocabulary:
+        raise InvalidInput(
+            "a word is not in the vocabulary",
+            field="inputs",
+            given=f"{int(words.min())} to {int(words.max())}",
+            accepted=f"0 to {vocabulary - 1}",
+        )
+
+
+LAYER = Layer(
+    name="embedding",
+    spec=EmbeddingSpec,
+    shape=shape,
+    forward=forward,
+    parameters=parameters,
+    words=True,
+)
