@@ -25,6 +25,7 @@ def summary(record: Job) -> wire.JobSummary:
         kind=record.kind,
         state=record.state,
         label=record.label,
+        parent=record.parent,
         progress=wire.Progress(**vars(record.progress)),
         timings=_timings(record),
         metrics=record.metrics,

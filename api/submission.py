@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union
 
@@ -14,10 +12,9 @@ from api.services import Services
 from core.conv import Device
 from core.conv.device import cpu
 from core.errors import NotFound
-from core.jobs.kind import Planning, Spec
-from core.jobs.registry import KINDS, by_name
-from core.store import documents
-from core.store.artifacts import Artifact
+from core.jobs import submission
+from core.jobs.kind import Spec
+from core.jobs.registry import KINDS
 from core.store.jobs import Job
 
 # Built from the registry, so that a new kind appears in the routes and in OpenAPI by itself.
@@ -48,17 +45,19 @@ def plan(services: Services, spec: Spec) -> dict[str, Any]:
     InvalidInput
         The job would surely fail.
     """
-    kind = by_name(spec.kind)
     device, worker = _device(services)
-    planning = Planning(
-        artifacts=services.artifacts,
-        inputs=_inputs(services, spec, kind.references(spec)),
-        device=device,
-        memory_cap=services.settings.memory_cap,
-    )
+    try:
+        found = submission.plan(
+            spec,
+            artifacts=services.artifacts,
+            device=device,
+            memory_cap=services.settings.memory_cap,
+        )
+    except NotFound as error:
+        raise _missing(spec, error) from error
     # Which worker will take the job is not known yet; the plan says for which it was made.
     place = {"kind": device.kind, "name": device.name, "worker": worker}
-    return kind.plan(spec, planning) | {"device": place}
+    return found | {"device": place}
 
 
 def submit(services: Services, spec: Spec, idempotency_key: str | None) -> Submitted:
@@ -78,35 +77,22 @@ def submit(services: Services, spec: Spec, idempotency_key: str | None) -> Submi
     ArtifactNotFound, InvalidInput
         As `plan` does; InvalidInput also for a key that was used with another body.
     """
-    kind = by_name(spec.kind)
-    texts = {
-        "spec": documents.write(services.artifacts, spec.model_dump(mode="json")),
-        "plan": documents.write(services.artifacts, plan(services, spec)),
-    }
-    kept = [text for text in texts.values() if documents.is_artifact(text)]
+    planned = plan(services, spec)
     try:
-        job, is_new = services.jobs.submit(
-            kind=spec.kind,
-            label=spec.label,
-            total=kind.items(spec),
-            artifacts=[*kind.references(spec), *kept],
+        job, is_new = submission.submit(
+            spec,
+            planned,
+            jobs=services.jobs,
+            artifacts=services.artifacts,
             idempotency_key=idempotency_key or "",
-            fingerprint=_fingerprint(spec),
-            **texts,
         )
     except NotFound as error:  # an input expired between the plan and the record
-        raise _missing(spec, str(error.given)) from error
+        raise _missing(spec, error) from error
     return Submitted(job, is_new)
 
 
-def _inputs(services: Services, spec: Spec, digests: tuple[str, ...]) -> dict[str, Artifact]:
-    try:
-        return dict(zip(digests, services.artifacts.get_many(list(digests)), strict=True))
-    except NotFound as error:
-        raise _missing(spec, str(error.given)) from error
-
-
-def _missing(spec: Spec, digest: str) -> ArtifactNotFound:
+def _missing(spec: Spec, error: NotFound) -> ArtifactNotFound:
+    digest = str(error.given)
     return ArtifactNotFound(
         "there is no such artifact; upload it first",
         field=_place(spec.model_dump(mode="json", exclude_unset=True), digest),
@@ -138,9 +124,3 @@ def _device(services: Services) -> tuple[Device, str | None]:
         if worker.state in ("up", "busy") and "device" in worker.about:
             return Device(**worker.about["device"]), worker.name
     return cpu(), None
-
-
-def _fingerprint(spec: Spec) -> str:
-    document = spec.model_dump(mode="json", exclude_unset=True)
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

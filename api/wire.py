@@ -88,8 +88,8 @@ class Attempt(BaseModel):
     started: datetime
     ended: datetime | None
     outcome: str | None = Field(
-        description="succeeded, failed, cancelled; or released, continued, expired, lost: queued "
-        "again."
+        description="succeeded, failed, cancelled; waiting for other jobs; or released, continued, "
+        "expired, lost: queued again."
     )
     reason: str | None
 
@@ -118,6 +118,7 @@ class JobSummary(BaseModel):
     kind: str
     state: State
     label: str | None
+    parent: str | None = Field(description="Id of the job that began this one.")
     progress: Progress
     timings: Timings
     metrics: dict[str, Any] | None = Field(
@@ -139,6 +140,7 @@ class Job(JobSummary):
         kind="convolve",
         state="running",
         label="holiday pictures",
+        parent=None,
         progress={"done": 12, "total": 200, "failed": 0, "stage": "convolve"},
         timings={"queued": 0.021, "ran": 1.43, "stages": {}},
         metrics=None,
@@ -288,7 +290,14 @@ class Queue(BaseModel):
         depth={"queued": 3, "running": 1},
         messages=3,
         oldest_seconds=4.2,
-        counts={"queued": 3, "running": 1, "succeeded": 120, "failed": 2, "cancelled": 0},
+        counts={
+            "queued": 3,
+            "running": 1,
+            "waiting": 0,
+            "succeeded": 120,
+            "failed": 2,
+            "cancelled": 0,
+        },
     )
 
     depth: Depth

@@ -27,7 +27,7 @@ from core.store.connection import connect
 from core.store.jobs import JobStore
 from core.store.workers import WorkerStore
 from workers.reconciler import Reconciler
-from workers.task import run_job
+from workers.task import send
 from workers.warden import Warden
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Parent:
 
     def _on_ready(self, **_: Any) -> None:
         self._workers.forget(self._name)
-        reconciler = Reconciler(self._redis, self._settings, _send)
+        reconciler = Reconciler(self._redis, self._settings, send)
         warden = Warden(self._redis, self._settings, self._name)
         self._every(self._settings.heartbeat_interval, self._beat)
         self._every(self._settings.reconcile_interval, reconciler.reconcile)
@@ -102,7 +102,7 @@ class Parent:
         )
         log.warning("job %s: its process died; it is %s now", job_id, state or "elsewhere")
         if state == "queued":
-            _send(job_id)
+            send(job_id)
 
     def _beat(self) -> None:
         self._workers.beat(self._name, self._about)
@@ -120,10 +120,6 @@ class Parent:
                     return
 
         threading.Thread(target=loop, name=action.__qualname__, daemon=True).start()
-
-
-def _send(job_id: str) -> None:
-    run_job.apply_async((job_id,))
 
 
 def _about() -> dict[str, Any]:

@@ -14,14 +14,15 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from core.conv.device import cpu
-from core.errors import Cancelled, ConvqError, LeaseLost
+from core.errors import Cancelled, ConvqError, LeaseLost, NotFound
 from core.jobs import registry
-from core.jobs.run import Continued, Drained, Run
+from core.jobs.run import Continued, Drained, Run, Waiting
 from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
 from core.store.jobs import Job, JobStore
+from workers.children import Children
 from workers.lease import Lease
 
 log = logging.getLogger(__name__)
@@ -36,9 +37,10 @@ _PATIENCE_SECONDS = 600.0
 class Ending:
     """How the work of an attempt ended, before it is committed."""
 
-    state: Literal["succeeded", "failed", "cancelled", "released", "continued", "lost"]
+    state: Literal["succeeded", "failed", "cancelled", "released", "continued", "waiting", "lost"]
     error: dict[str, Any] | None = None
     reason: str = ""
+    children: tuple[str, ...] = ()
 
 
 class Runner:
@@ -52,23 +54,28 @@ class Runner:
         The worker's name, as it stands in the records.
     pid : int
         The process that does the work (the parent kills it when a cancel is not answered).
+    send : callable
+        ``send(job_id)`` puts a message for the job into the queue.
     """
 
-    def __init__(self, settings: Settings, *, worker: str, pid: int) -> None:
+    def __init__(
+        self, settings: Settings, *, worker: str, pid: int, send: Callable[[str], None]
+    ) -> None:
         client = connect(settings)
         self._settings = settings
         self._worker = worker
         self._pid = pid
+        self._send = send
         self._jobs = JobStore(client, settings.redis_prefix)
         self._artifacts = ArtifactStore(settings.store_url, client, settings.redis_prefix)
         self._device = cpu()
 
-    def run(self, job_id: str) -> bool:
-        """Run the job if it can be claimed; True if it was given back and needs a new message."""
+    def run(self, job_id: str) -> None:
+        """Run the job if it can be claimed."""
         seconds = self._settings.lease
         attempt = self._jobs.claim(job_id, worker=self._worker, pid=self._pid, lease=seconds)
         if attempt is None:
-            return False
+            return
         job = self._jobs.get(job_id)
         with tempfile.TemporaryDirectory(prefix="convq-") as scratch:
             run = Run(
@@ -81,10 +88,22 @@ class Runner:
                 resumes_from=job.checkpoint,
                 keep=lambda digest: self._keep(job_id, attempt, digest),
                 continue_after=self._settings.continue_after,
+                children=Children(
+                    self._jobs,
+                    self._artifacts,
+                    job_id,
+                    attempt,
+                    device=self._device,
+                    memory_cap=self._settings.memory_cap,
+                    send=self._send,
+                ),
             )
             with Lease(self._jobs, job_id, attempt, run, seconds=seconds) as lease:
                 ending = self._work(job, run)
-                return _persist(lambda: self._end(job_id, attempt, run, ending, lease))
+                _persist(lambda: self._end(job_id, attempt, run, ending, lease))
+        self._wake(job_id)
+        if job.parent is not None:
+            self._wake(job.parent)
 
     def _keep(self, job_id: str, attempt: int, digest: str) -> bool:
         answer = self._jobs.checkpoint(job_id, attempt, digest)
@@ -92,15 +111,25 @@ class Runner:
             raise LeaseLost("another attempt owns the job")
         return answer == "kept"
 
-    def _end(self, job_id: str, attempt: int, run: Run, ending: Ending, lease: Lease) -> bool:
-        """Commit the end of the attempt; True if the job was given back."""
+    def _end(self, job_id: str, attempt: int, run: Run, ending: Ending, lease: Lease) -> None:
         if ending.state == "lost":
-            return False
+            return
         lease.publish()
-        if ending.state in ("released", "continued"):
-            return self._jobs.release(job_id, attempt, ending.reason, ending.state)
-        self._commit(job_id, attempt, run, ending)
-        return False
+        if ending.state == "waiting":
+            self._jobs.wait(job_id, attempt, ending.reason, list(ending.children))
+        elif ending.state in ("released", "continued"):
+            self._jobs.release(job_id, attempt, ending.reason, ending.state)
+        else:
+            self._commit(job_id, attempt, run, ending)
+
+    def _wake(self, job_id: str) -> None:
+        """Send a message for a job that is in the queue after this attempt."""
+        try:
+            if self._jobs.get(job_id).state == "queued":
+                self._send(job_id)
+        except (NotFound, *REDIS_AWAY) as error:
+            # Deleted meanwhile; or the reconciler finds it without a message.
+            log.info("job %s: no message sent: %s", job_id, error)
 
     def _work(self, job: Job, run: Run) -> Ending:
         try:
@@ -112,6 +141,8 @@ class Runner:
             return Ending("released", reason="the worker was asked to stop")
         except Continued:
             return Ending("continued", reason="it runs in pieces; this one was over")
+        except Waiting as waiting:
+            return Ending("waiting", reason=waiting.message, children=tuple(waiting.children))
         except LeaseLost:
             return Ending("lost")
         except ConvqError as error:
@@ -165,12 +196,13 @@ def _all_failed(failures: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _persist(commit: Callable[[], bool]) -> bool:
-    """Return what ``commit`` does once Redis answers; its fence makes a repeat harmless."""
+def _persist(commit: Callable[[], None]) -> None:
+    """Call ``commit`` until Redis answers; its fence makes a repeat harmless."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            return commit()
+            commit()
+            return
         except REDIS_AWAY:
             if time.monotonic() > deadline:
                 raise

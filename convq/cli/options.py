@@ -17,7 +17,7 @@ Normalize: TypeAlias = Literal["none", "sum", "size", "l2", "softmax"]
 Operation: TypeAlias = Literal["convolution", "correlation"]
 Output: TypeAlias = Literal["same", "npy", "png"]
 Range: TypeAlias = Literal["clip", "rescale", "signed"]
-State: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+State: TypeAlias = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
 
 _KERNEL = "The kernel"
 _CONVOLUTION = "The convolution"

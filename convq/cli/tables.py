@@ -16,6 +16,7 @@ from convq.units import age, counted, dimensions, duration, size
 _STYLES = {
     "queued": "yellow",
     "running": "cyan",
+    "waiting": "cyan",
     "succeeded": "green",
     "failed": "red",
     "cancelled": "magenta",

@@ -151,15 +151,17 @@ class Timings(Model):
 class Job(Model):
     """A job as the service records it.
 
-    ``state`` is ``queued``, ``running``, ``succeeded``, ``failed`` or ``cancelled``. Jobs that
-    come from a listing have no ``plan``. ``metrics`` is the latest that a job reported of itself,
-    such as the loss of a training; ``checkpointed`` is when it saved from where it can go on.
+    ``state`` is ``queued``, ``running``, ``waiting`` (for the jobs that it has begun),
+    ``succeeded``, ``failed`` or ``cancelled``. Jobs that come from a listing have no ``plan``.
+    ``metrics`` is the latest that a job reported of itself, such as the loss of a training;
+    ``checkpointed`` is when it saved from where it can go on.
     """
 
     id: str
     kind: str
     state: str
     label: str | None = None
+    parent: str | None = None
     progress: Progress = Field(default_factory=Progress)
     plan: JobPlan | None = None
     attempts: list[Attempt] = Field(default_factory=list)

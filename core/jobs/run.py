@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from core.conv.device import Device
 from core.errors import Cancelled, ConvqError, LeaseLost
@@ -18,7 +18,7 @@ from core.jobs.inputs import unique
 from core.media import MAX_PIXELS
 from core.media.jsonable import finite
 from core.store.artifacts import Artifact, ArtifactStore, digest_of_file
-from core.store.jobs import Progress
+from core.store.jobs import Job, Progress
 
 
 class Drained(ConvqError):
@@ -31,6 +31,22 @@ class Continued(ConvqError):
     """The job has run for long; it goes back to the queue and on from its last checkpoint."""
 
     code = "continued"
+
+
+class Waiting(ConvqError):
+    """The job goes on once the jobs that it has begun have ended.
+
+    Parameters
+    ----------
+    children : list of str
+        Their ids.
+    """
+
+    code = "waiting"
+
+    def __init__(self, children: list[str]) -> None:
+        super().__init__("the job waits for others that it has begun")
+        self.children = children
 
 
 # Of a report, which stays in the job's record.
@@ -49,6 +65,16 @@ class Report:
 
     text: str
     lasts: bool
+
+
+class Children(Protocol):
+    """The jobs that a job begins, spread over the workers like all others."""
+
+    def begin(self, name: str, spec: Any) -> Job:
+        """Queue a job of this Spec; the same ``name`` gives the same job at every attempt."""
+
+    def get(self, job_id: str) -> Job:
+        """Return the job's record as it is now."""
 
 
 class Run:
@@ -79,6 +105,8 @@ class Run:
         more. Raises LeaseLost.
     continue_after : float
         Seconds after which work that can be resumed goes back to the queue.
+    children : Children, optional
+        Where the job begins others.
     """
 
     def __init__(
@@ -93,6 +121,7 @@ class Run:
         resumes_from: str | None = None,
         keep: Callable[[str], bool] = lambda digest: True,
         continue_after: float = math.inf,
+        children: Children | None = None,
     ) -> None:
         self.artifacts = artifacts
         self.device = device
@@ -104,6 +133,7 @@ class Run:
         self.results: list[dict[str, Any]] = []
         self.failures: list[dict[str, Any]] = []
         self.plan: dict[str, Any] | None = None
+        self.children = children
         self._resumes_from = resumes_from
         self._keep = keep
         self._continue_after = continue_after

@@ -10,22 +10,25 @@ States::
        │ ^               │
        │ └──── lease expired, worker drains, long job continued
        └──cancel──> cancelled          failed | cancelled ──retry──> queued
+
+A job may begin others, its children, and wait for them without a worker: ``running ──wait──>
+waiting``, and ``queued`` again when the last of them has ended.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import redis
 
-from core.errors import Conflict, InvalidInput, NotFound
+from core.errors import Conflict, InvalidInput, LeaseLost, NotFound
 from core.store.connection import Scripts, server_ms
 from core.store.ids import new_id
 
-State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-STATES: tuple[State, ...] = ("queued", "running", "succeeded", "failed", "cancelled")
+State = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
+STATES: tuple[State, ...] = get_args(State)
 TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 
 _IDEMPOTENCY_MS = 24 * 3600 * 1000
@@ -62,6 +65,8 @@ class Job:
     ----------
     spec, plan, results : str
         Documents (see `core.store.documents`).
+    parent : str or None
+        Id of the job that began this one.
     queued : float
         When it last entered the queue by submission or retry.
     error : dict or None
@@ -83,6 +88,7 @@ class Job:
     spec: str
     plan: str | None
     results: str | None
+    parent: str | None
     progress: Progress
     attempt: int
     worker: str | None
@@ -112,6 +118,22 @@ class Page(NamedTuple):
 
     jobs: list[Job]
     cursor: str | None
+
+
+class Place(NamedTuple):
+    """Where a job that another one begins stands in that one.
+
+    Attributes
+    ----------
+    parent, attempt : str, int
+        The job that begins it, and the attempt at that job.
+    name : str
+        Unique among the jobs that it begins.
+    """
+
+    parent: str
+    attempt: int
+    name: str
 
 
 class JobStore:
@@ -144,6 +166,7 @@ class JobStore:
         artifacts: list[str],
         idempotency_key: str = "",
         fingerprint: str = "",
+        begun_by: Place | None = None,
     ) -> tuple[Job, bool]:
         """Record a new queued job; return it and whether it is new.
 
@@ -157,9 +180,13 @@ class JobStore:
             Digests that the job refers to; they are kept as long as the job is.
         idempotency_key, fingerprint : str
             The same key with the same fingerprint gives the job that it gave before.
+        begun_by : Place, optional
+            The attempt that begins this job; the same place in the same job gives the same job.
 
         Raises
         ------
+        LeaseLost
+            The attempt that begins this job does not own its own any more.
         NotFound
             An artifact does not exist.
         InvalidInput
@@ -177,8 +204,11 @@ class JobStore:
             fingerprint,
             _IDEMPOTENCY_MS,
             json.dumps(record),
+            *(begun_by or ("", 0, "")),
             *artifacts,
         )
+        if outcome == "lost":
+            raise LeaseLost("another attempt owns the job", given=value)
         if outcome == "missing":
             raise NotFound("there is no such artifact; upload it first", given=value)
         if outcome == "conflict":
@@ -347,6 +377,10 @@ class JobStore:
         """Give a claimed job back to the queue; False if the claim was lost."""
         return bool(self._scripts.run("release", job_id, attempt, outcome, reason))
 
+    def wait(self, job_id: str, attempt: int, reason: str, others: list[str]) -> bool:
+        """Let a claimed job wait until ``others`` have ended; False if the claim was lost."""
+        return bool(self._scripts.run("wait", job_id, attempt, reason, *others))
+
     def abandon(self, job_id: str, *, worker: str, reason: str, max_attempts: int) -> State | None:
         """Take a job from ``worker``, whose process died; return the new state, if it had it."""
         state: State | None = self._scripts.run("abandon", job_id, worker, reason, max_attempts)
@@ -467,6 +501,7 @@ def _from_record(record: dict[str, str]) -> Job:
         spec=record["spec"],
         plan=record.get("plan"),
         results=record.get("results"),
+        parent=record.get("parent"),
         progress=Progress(**json.loads(record.get("progress", "{}"))),
         attempt=int(record["attempt"]),
         worker=record.get("worker"),

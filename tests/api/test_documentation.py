@@ -13,8 +13,8 @@ from core.errors import ConvqError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
 
-# Never reach a client: a worker's own, and the base.
-INTERNAL = {"error", "cancelled", "lease_lost"}
+# No answers to requests: the base, and what only ends jobs.
+INTERNAL = {"error", "cancelled", "lease_lost", "diverged"}
 
 
 def test_every_path_is_listed(app: FastAPI) -> None:

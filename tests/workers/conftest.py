@@ -40,6 +40,9 @@ class Scripted:
             run=lambda spec, run: self.behave(run),
         )
 
+    def spec(self) -> ScriptedSpec:
+        return ScriptedSpec(kind="scripted")
+
     def submit(self) -> Job:
         return self._jobs.submit(
             kind="scripted", spec='{"kind":"scripted"}', artifacts=[], total=1

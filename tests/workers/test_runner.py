@@ -12,19 +12,29 @@ import pytest
 
 from convq.stack.redis_server import RedisServer
 from core.errors import InvalidInput, LeaseLost
-from core.jobs.run import Continued, Drained, Run
+from core.jobs.run import Continued, Drained, Run, Waiting
 from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
-from core.store.jobs import JobStore
+from core.store.jobs import TERMINAL, JobStore
 from core.store.workers import WorkerStore
 from workers.runner import Runner
 
 
 @pytest.fixture
-def runner(settings: Settings) -> Runner:
-    return Runner(settings.model_copy(update={"lease": 0.5}), worker="w1", pid=1)
+def sent() -> list[str]:
+    return []
+
+
+def make_runner(settings: Settings, sent: list[str], worker: str = "w1", **changes: Any) -> Runner:
+    settings = settings.model_copy(update={"lease": 0.5} | changes)
+    return Runner(settings, worker=worker, pid=1, send=sent.append)
+
+
+@pytest.fixture
+def runner(settings: Settings, sent: list[str]) -> Runner:
+    return make_runner(settings, sent)
 
 
 def write_text(run: Run, text: str, name: str = "out.bin") -> None:
@@ -46,7 +56,7 @@ def test_results_are_committed_with_progress_and_timings(
 
     scripted.behave = behave
     job = scripted.submit()
-    assert runner.run(job.id) is False
+    runner.run(job.id)
     done = jobs.get(job.id)
     assert (done.state, done.progress.done) == ("succeeded", 1)
     assert set(done.timings) == {"work"}
@@ -60,8 +70,8 @@ def test_a_job_that_cannot_be_claimed_is_not_run(
     scripted.behave = lambda run: pytest.fail("it ran")
     job = scripted.submit()
     jobs.cancel(job.id)
-    assert runner.run(job.id) is False
-    assert runner.run("nothing") is False
+    runner.run(job.id)
+    runner.run("nothing")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +130,12 @@ def test_a_cancelled_job_stops_within_a_second(
 
 
 def test_a_draining_worker_gives_its_job_back(
-    runner: Runner, scripted: Any, jobs: JobStore, client: Any, settings: Settings
+    runner: Runner,
+    scripted: Any,
+    jobs: JobStore,
+    client: Any,
+    settings: Settings,
+    sent: list[str],
 ) -> None:
     def behave(run: Run) -> None:
         WorkerStore(client, settings).drain("w1")
@@ -130,7 +145,8 @@ def test_a_draining_worker_gives_its_job_back(
 
     scripted.behave = behave
     job = scripted.submit()
-    assert runner.run(job.id) is True
+    runner.run(job.id)
+    assert sent == [job.id]
     assert jobs.get(job.id).state == "queued"
     assert jobs.attempts(job.id)[0].outcome == "released"
 
@@ -152,7 +168,7 @@ def test_an_attempt_that_was_taken_away_stops_and_commits_nothing(
 
     scripted.behave = behave
     job = scripted.submit()
-    assert runner.run(job.id) is False
+    runner.run(job.id)
     now = jobs.get(job.id)
     assert (now.state, now.worker, now.results) == ("running", "w2", None)
 
@@ -187,14 +203,19 @@ def counting(run: Run, until: int) -> None:
 
 
 def test_long_work_is_done_in_pieces(
-    settings: Settings, scripted: Any, jobs: JobStore, artifacts: ArtifactStore
+    settings: Settings,
+    scripted: Any,
+    jobs: JobStore,
+    artifacts: ArtifactStore,
+    sent: list[str],
 ) -> None:
-    runner = Runner(settings.model_copy(update={"continue_after": 0.1}), worker="w1", pid=1)
+    runner = make_runner(settings, sent, continue_after=0.1)
     scripted.behave = lambda run: counting(run, until=25)
     job = scripted.submit()
-    pieces = 1
-    while runner.run(job.id):
-        assert jobs.get(job.id).state == "queued"
+    pieces = 0
+    while jobs.get(job.id).state == "queued":
+        assert sent == [job.id] * pieces
+        runner.run(job.id)
         pieces += 1
     done = jobs.get(job.id)
     assert (done.state, done.checkpoint) == ("succeeded", None)
@@ -206,7 +227,7 @@ def test_long_work_is_done_in_pieces(
 
 
 def test_work_that_cannot_be_resumed_is_not_cut(
-    settings: Settings, scripted: Any, jobs: JobStore
+    settings: Settings, scripted: Any, jobs: JobStore, sent: list[str]
 ) -> None:
     def behave(run: Run) -> None:
         time.sleep(0.1)
@@ -214,17 +235,23 @@ def test_work_that_cannot_be_resumed_is_not_cut(
 
     scripted.behave = behave
     job = scripted.submit()
-    Runner(settings.model_copy(update={"continue_after": 0.01}), worker="w1", pid=1).run(job.id)
+    make_runner(settings, sent, continue_after=0.01).run(job.id)
     assert jobs.get(job.id).state == "succeeded"
 
 
 def test_a_drained_worker_saves_and_another_goes_on(
-    runner: Runner, settings: Settings, scripted: Any, jobs: JobStore, client: Any
+    runner: Runner,
+    settings: Settings,
+    scripted: Any,
+    jobs: JobStore,
+    client: Any,
+    sent: list[str],
 ) -> None:
     WorkerStore(client, settings).drain("w1")
     scripted.behave = lambda run: counting(run, until=10_000)
     job = scripted.submit()
-    assert runner.run(job.id) is True
+    runner.run(job.id)
+    assert sent == [job.id]
     saved = jobs.get(job.id).checkpoint
 
     def go_on(run: Run) -> None:
@@ -232,7 +259,7 @@ def test_a_drained_worker_saves_and_another_goes_on(
         assert run.resume() == run.fetch(saved)
 
     scripted.behave = go_on
-    Runner(settings, worker="w2", pid=2).run(job.id)
+    make_runner(settings, sent, "w2").run(job.id)
     assert [a.outcome for a in jobs.attempts(job.id)] == ["released", "succeeded"]
 
 
@@ -246,7 +273,7 @@ def test_an_attempt_that_was_taken_away_saves_nothing(
 
     scripted.behave = behave
     job = scripted.submit()
-    assert runner.run(job.id) is False
+    runner.run(job.id)
     now = jobs.get(job.id)
     assert (now.state, now.worker, now.checkpoint) == ("running", "w2", None)
 
@@ -308,6 +335,31 @@ def test_metrics_that_are_too_large_for_a_record_are_a_defect(
     assert jobs.get(job.id).error["code"] == "internal"
 
 
+def test_a_job_goes_on_when_those_that_it_began_have_ended(
+    runner: Runner, scripted: Any, jobs: JobStore, sent: list[str]
+) -> None:
+    def begin(run: Run) -> None:
+        begun = [run.children.begin(name, scripted.spec()) for name in ("a", "b")]
+        if any(child.state not in TERMINAL for child in begun):
+            raise Waiting([child.id for child in begun])
+        assert {run.children.get(child.id).state for child in begun} == {"succeeded"}
+        write_text(run, "both")
+
+    scripted.behave = begin
+    parent = scripted.submit()
+    runner.run(parent.id)
+    assert jobs.get(parent.id).state == "waiting"
+    children, scripted.behave = list(sent), lambda run: None
+    assert {jobs.get(child).parent for child in children} == {parent.id}
+    for child in children:
+        runner.run(child)
+    assert sent == [*children, parent.id]
+    scripted.behave = begin
+    runner.run(parent.id)
+    assert jobs.get(parent.id).state == "succeeded"
+    assert [a.outcome for a in jobs.attempts(parent.id)] == ["waiting", "succeeded"]
+
+
 def test_finished_work_waits_for_a_redis_that_is_away(tmp_path: Path, scripted: Any) -> None:
     with RedisServer(tmp_path / "redis") as server:
         settings = Settings(redis_url=server.url, store_url=str(tmp_path / "store"))
@@ -320,5 +372,5 @@ def test_finished_work_waits_for_a_redis_that_is_away(tmp_path: Path, scripted: 
                 threading.Timer(1.0, server.start).start()
 
             scripted.behave = behave
-            Runner(settings, worker="w1", pid=1).run(job.id)
+            make_runner(settings, []).run(job.id)
             assert jobs.get(job.id).state == "succeeded"

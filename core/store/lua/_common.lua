@@ -22,6 +22,12 @@ local function set_fields(id, json)
   end
 end
 
+local function has_ended(state)
+  return state == 'succeeded' or state == 'failed' or state == 'cancelled'
+end
+
+local child_ended, conclude
+
 -- The one place where a state changes: record, indexes and event move together.
 local function enter(id, state, now, notice)
   local key = job_key(id)
@@ -31,7 +37,7 @@ local function enter(id, state, now, notice)
   redis.call('HSET', key, 'state', state)
   if state == 'queued' then redis.call('ZADD', P .. ':queued', now, id)
   else redis.call('ZREM', P .. ':queued', id) end
-  if state == 'succeeded' or state == 'failed' or state == 'cancelled' then
+  if has_ended(state) then
     redis.call('HSET', key, 'finished', now)
     redis.call('ZADD', P .. ':ended', now, id)
   end
@@ -39,6 +45,25 @@ local function enter(id, state, now, notice)
   notice.state = state
   notice.at = now
   emit(id, 'state', notice)
+  if has_ended(state) then
+    local parent = redis.call('HGET', key, 'parent')
+    if parent then child_ended(parent, id, state, now) end
+  end
+end
+
+-- A job that waits goes on when the last of its children has ended.
+function child_ended(parent, id, state, now)
+  local key = job_key(parent)
+  local awaited = key .. ':awaited'
+  if redis.call('SREM', awaited, id) == 0 then return end
+  local progress = cjson.decode(redis.call('HGET', key, 'progress'))
+  progress.done = (progress.done or 0) + 1
+  progress.failed = (progress.failed or 0) + (state == 'failed' and 1 or 0)
+  redis.call('HSET', key, 'progress', cjson.encode(progress))
+  emit(parent, 'progress', progress)
+  if redis.call('SCARD', awaited) > 0 then return end
+  if redis.call('HGET', key, 'cancel_requested') then enter(parent, 'cancelled', now)
+  else enter(parent, 'queued', now, { reason = 'what it waited for has ended' }) end
 end
 
 -- An attempt ends, however it ended: the lease goes, the history gets its outcome.
@@ -64,14 +89,59 @@ local function owns(id, attempt)
   return record[1] == 'running' and record[2] == attempt
 end
 
+-- Cancels a job that waits in the queue, asks one that runs to stop, and one that waits for others
+-- stops with them. Returns the state after that.
+local function cancel(id, now)
+  local key = job_key(id)
+  local state = redis.call('HGET', key, 'state')
+  if state == 'queued' then
+    redis.call('HSETNX', key, 'cancel_requested', now)
+    conclude(id, 'cancelled', now)
+  elseif (state == 'running' or state == 'waiting')
+      and redis.call('HSETNX', key, 'cancel_requested', now) == 1 then
+    emit(id, 'cancel', { at = now })
+    if state == 'waiting' then
+      for _, child in ipairs(redis.call('SMEMBERS', key .. ':awaited')) do cancel(child, now) end
+    end
+  end
+  return redis.call('HGET', key, 'state')
+end
+
+-- Lets a job wait for those of the given ones that have not ended; false if there are none.
+local function await(id, children, now, reason)
+  local any = false
+  for _, child in ipairs(children) do
+    local state = redis.call('HGET', job_key(child), 'state')
+    if state and not has_ended(state) then
+      redis.call('SADD', job_key(id) .. ':awaited', child)
+      any = true
+    end
+  end
+  if any then enter(id, 'waiting', now, { reason = reason }) end
+  return any
+end
+
+-- A job comes to its end. What it has begun does not outlive its failure, and a job is
+-- cancelled only when everything of it has stopped.
+function conclude(id, state, now)
+  if state ~= 'succeeded' then
+    local children = redis.call('HVALS', job_key(id) .. ':children')
+    for _, child in ipairs(children) do cancel(child, now) end
+    if state == 'cancelled' and await(id, children, now, 'its jobs are asked to stop') then
+      return 'waiting'
+    end
+  end
+  enter(id, state, now)
+  return state
+end
+
 -- What becomes of a running job whose worker is gone: cancelled if that was asked for, failed as
 -- poison if it was lost too often, else queued again.
 local function lose(id, now, outcome, reason, max_attempts)
   local key = job_key(id)
   if redis.call('HGET', key, 'cancel_requested') then
     end_attempt(id, now, 'cancelled', reason)
-    enter(id, 'cancelled', now)
-    return 'cancelled'
+    return conclude(id, 'cancelled', now)
   end
   end_attempt(id, now, outcome, reason)
   local lost = redis.call('HINCRBY', key, 'lost', 1)
@@ -80,8 +150,7 @@ local function lose(id, now, outcome, reason, max_attempts)
       code = 'poison',
       message = 'the job was lost ' .. lost .. ' times (' .. reason .. ') and is not tried again',
     }))
-    enter(id, 'failed', now)
-    return 'failed'
+    return conclude(id, 'failed', now)
   end
   enter(id, 'queued', now, { reason = reason })
   return 'queued'

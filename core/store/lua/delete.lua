@@ -4,7 +4,7 @@ local key = job_key(id)
 local record = redis.call('HMGET', key, 'state', 'kind', 'label')
 local state = record[1]
 if not state then return false end
-if state == 'queued' or state == 'running' then return state end
+if not has_ended(state) then return state end
 for _, digest in ipairs(redis.call('SMEMBERS', key .. ':artifacts')) do
   redis.call('HINCRBY', artifact_key(digest), 'refs', -1)
 end
@@ -14,5 +14,6 @@ redis.call('ZREM', P .. ':jobs:state:' .. state, id)
 redis.call('ZREM', P .. ':jobs:kind:' .. record[2], id)
 if record[3] then redis.call('ZREM', P .. ':jobs:label:' .. record[3], id) end
 redis.call('ZREM', P .. ':ended', id)
-redis.call('DEL', key, key .. ':attempts', key .. ':events', key .. ':artifacts')
+redis.call('DEL', key, key .. ':attempts', key .. ':events', key .. ':artifacts',
+  key .. ':children', key .. ':awaited')
 return 'deleted'

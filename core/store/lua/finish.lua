@@ -13,5 +13,5 @@ for i = 7, #ARGV do refer(id, ARGV[i], now) end
 -- What failed or was cancelled can go on from there when it is tried again.
 if state == 'succeeded' then drop_checkpoint(id) end
 end_attempt(id, now, state, reason ~= '' and reason or nil)
-enter(id, state, now)
+conclude(id, state, now)
 return 1

@@ -1,6 +1,8 @@
 -- id, idempotency key ('' for none), fingerprint of the request, its lifetime in ms, record as
--- JSON, then the digests that the job refers to.
+-- JSON; the job that begins this one ('' for none), its attempt, and the place that this one has in
+-- it; then the digests that the job refers to.
 local id, idem, fingerprint, lifetime, fields = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local parent, attempt, place = ARGV[7], ARGV[8], ARGV[9]
 -- The same script comes a second time when its answer was lost with the connection.
 if redis.call('EXISTS', job_key(id)) == 1 then return { 'created', id } end
 local now = now_ms()
@@ -11,13 +13,23 @@ if idem ~= '' then
     return { seen[1] == fingerprint and 'exists' or 'conflict', seen[2] }
   end
 end
-for i = 7, #ARGV do
+-- Begun by an attempt before this one, perhaps one that was killed right after.
+if parent ~= '' then
+  if not owns(parent, attempt) then return { 'lost', parent } end
+  local child = redis.call('HGET', job_key(parent) .. ':children', place)
+  if child and redis.call('EXISTS', job_key(child)) == 1 then return { 'exists', child } end
+end
+for i = 10, #ARGV do
   if redis.call('EXISTS', artifact_key(ARGV[i])) == 0 then return { 'missing', ARGV[i] } end
 end
 set_fields(id, fields)
 local key = job_key(id)
 redis.call('HSET', key, 'id', id, 'created', now, 'queued', now, 'attempt', 0, 'lost', 0)
-for i = 7, #ARGV do refer(id, ARGV[i], now) end
+for i = 10, #ARGV do refer(id, ARGV[i], now) end
+if parent ~= '' then
+  redis.call('HSET', key, 'parent', parent)
+  redis.call('HSET', job_key(parent) .. ':children', place, id)
+end
 redis.call('ZADD', P .. ':jobs', 0, id)
 redis.call('ZADD', P .. ':jobs:kind:' .. redis.call('HGET', key, 'kind'), 0, id)
 local label = redis.call('HGET', key, 'label')

@@ -46,7 +46,7 @@ def test_a_job_goes_from_queued_through_running_to_succeeded(jobs: JobStore) -> 
     (entry,) = jobs.attempts(job.id)
     assert (entry.worker, entry.outcome) == ("w1", "succeeded")
     assert jobs.counts() == {
-        "queued": 0, "running": 0, "succeeded": 1, "failed": 0, "cancelled": 0,
+        "queued": 0, "running": 0, "waiting": 0, "succeeded": 1, "failed": 0, "cancelled": 0,
     }  # fmt: skip
 
 

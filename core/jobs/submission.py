@@ -1,0 +1,88 @@
+"""From a Spec to a queued job: references, plan, record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from core.conv.device import Device
+from core.jobs.kind import Planning, Spec
+from core.jobs.registry import by_name
+from core.store import documents
+from core.store.artifacts import ArtifactStore
+from core.store.jobs import Job, JobStore, Place
+
+
+def plan(
+    spec: Spec, *, artifacts: ArtifactStore, device: Device, memory_cap: int
+) -> dict[str, Any]:
+    """Return how the job would be computed, without storing anything.
+
+    Raises
+    ------
+    NotFound
+        An artifact that the job refers to is not stored; ``given`` is its digest.
+    InvalidInput
+        The job would surely fail.
+    """
+    kind = by_name(spec.kind)
+    digests = kind.references(spec)
+    planning = Planning(
+        artifacts=artifacts,
+        inputs=dict(zip(digests, artifacts.get_many(list(digests)), strict=True)),
+        device=device,
+        memory_cap=memory_cap,
+    )
+    return kind.plan(spec, planning)
+
+
+def submit(
+    spec: Spec,
+    plan: dict[str, Any],
+    *,
+    jobs: JobStore,
+    artifacts: ArtifactStore,
+    idempotency_key: str = "",
+    begun_by: Place | None = None,
+) -> tuple[Job, bool]:
+    """Record a planned job; return it and whether it is new and so needs a message.
+
+    Parameters
+    ----------
+    spec, plan
+        What is to be done, and how.
+    jobs, artifacts
+        The stores.
+    idempotency_key, begun_by
+        As in `JobStore.submit`.
+
+    Raises
+    ------
+    NotFound
+        An artifact has expired since the plan was made; ``given`` is its digest.
+    InvalidInput
+        The idempotency key was used for another job.
+    """
+    kind = by_name(spec.kind)
+    texts = {
+        "spec": documents.write(artifacts, spec.model_dump(mode="json")),
+        "plan": documents.write(artifacts, plan),
+    }
+    kept = [text for text in texts.values() if documents.is_artifact(text)]
+    return jobs.submit(
+        kind=spec.kind,
+        label=spec.label,
+        total=kind.items(spec),
+        artifacts=[*kind.references(spec), *kept],
+        idempotency_key=idempotency_key,
+        fingerprint=_fingerprint(spec),
+        begun_by=begun_by,
+        **texts,
+    )
+
+
+def _fingerprint(spec: Spec) -> str:
+    document = spec.model_dump(mode="json", exclude_unset=True)
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

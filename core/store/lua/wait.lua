@@ -1,0 +1,15 @@
+-- id, attempt, reason, then ids of other jobs. The attempt ends, and the job goes on once they all have
+-- ended. Returns 0 and changes nothing unless this attempt owns the job.
+local id, attempt, reason = ARGV[2], ARGV[3], ARGV[4]
+if not owns(id, attempt) then return 0 end
+local now = now_ms()
+local others = {}
+for i = 5, #ARGV do table.insert(others, ARGV[i]) end
+if redis.call('HGET', job_key(id), 'cancel_requested') then
+  end_attempt(id, now, 'cancelled', reason)
+  conclude(id, 'cancelled', now)
+  return 1
+end
+end_attempt(id, now, 'waiting', reason)
+if not await(id, others, now, reason) then enter(id, 'queued', now, { reason = reason }) end
+return 1

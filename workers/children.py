@@ -1,0 +1,74 @@
+"""How a running job begins others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from core.conv.device import Device
+from core.jobs import submission
+from core.jobs.kind import Spec
+from core.store.artifacts import ArtifactStore
+from core.store.jobs import Job, JobStore, Place
+
+
+class Children:
+    """The jobs that one attempt at a job begins (a `core.jobs.run.Children`).
+
+    Parameters
+    ----------
+    jobs, artifacts
+        The stores.
+    parent, attempt : str, int
+        The job that begins others.
+    device : Device
+        To plan for.
+    memory_cap : int
+        Most bytes that a job may take.
+    send : callable
+        ``send(job_id)`` puts a message for the job into the queue.
+    """
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        artifacts: ArtifactStore,
+        parent: str,
+        attempt: int,
+        *,
+        device: Device,
+        memory_cap: int,
+        send: Callable[[str], None],
+    ) -> None:
+        self._jobs = jobs
+        self._artifacts = artifacts
+        self._parent = parent
+        self._attempt = attempt
+        self._device = device
+        self._memory_cap = memory_cap
+        self._send = send
+
+    def begin(self, name: str, spec: Spec) -> Job:
+        """Queue a job, unless an earlier attempt has done so under this name; return it.
+
+        Raises
+        ------
+        LeaseLost
+            Another worker has the parent now.
+        """
+        planned = submission.plan(
+            spec, artifacts=self._artifacts, device=self._device, memory_cap=self._memory_cap
+        )
+        job, is_new = submission.submit(
+            spec,
+            planned,
+            jobs=self._jobs,
+            artifacts=self._artifacts,
+            begun_by=Place(self._parent, self._attempt, name),
+        )
+        if is_new:
+            self._send(job.id)
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """Return the job's record as it is now."""
+        return self._jobs.get(job_id)
