@@ -1,0 +1,371 @@
+"""The training of a net: step by step, from any point where it was left."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from core.arrays import Array
+from core.conv.blocks import Check, never
+from core.errors import Diverged, InvalidInput
+from core.nets.averaging import average
+from core.nets.clipping import clip
+from core.nets.data.dataset import Dataset
+from core.nets.network import Network
+from core.nets.optimisers import optimiser_of
+from core.nets.schedules import schedule_of
+from core.nets.training import state as states
+from core.nets.training.batches import batches, steps
+from core.nets.training.checks import check_fit, check_validation, loss_for
+from core.nets.training.evaluation import Evaluation, evaluate
+from core.nets.training.options import TrainOptions
+from core.nets.training.pace import Pace
+from core.nets.training.split import split
+from core.nets.training.state import Progress, State
+
+
+class Report(Protocol):
+    """Told how the training goes.
+
+    ``metrics`` has ``epoch`` and ``epochs``, ``step`` and ``steps`` of the epoch, its ``loss`` and
+    ``accuracy`` so far, ``learning_rate``, ``images_per_second``, ``seconds_left``; and after an
+    epoch, when ``lasts`` is set, ``validation_loss`` and ``validation_accuracy``. It is JSON-ready;
+    a figure that there is not is None.
+    """
+
+    def __call__(self, metrics: Mapping[str, Any], *, lasts: bool = False) -> None:
+        """Take note of the figures."""
+
+
+Checkpoint: TypeAlias = Callable[[Callable[[Path], None]], None]
+"""Given a function that writes the state into a file: stores it."""
+
+# The net's own stream of random numbers; the others are in `split` and `batches`.
+_NET = 4
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training comes to.
+
+    Attributes
+    ----------
+    weights : dict of str to ndarray
+        The best ones where early stopping was asked for, else the moving average if there is
+        one, else the last.
+    history : tuple of dict
+        One entry for each epoch.
+    epoch : int
+        From which the weights are, from 1.
+    evaluation : Evaluation, optional
+        Of these weights on the validation images; None without any.
+    """
+
+    weights: dict[str, Array]
+    history: tuple[dict[str, Any], ...]
+    epoch: int
+    evaluation: Evaluation | None
+
+
+def nobody(metrics: Mapping[str, Any], *, lasts: bool = False) -> None:
+    """Do nothing: the report of a training that nobody watches."""
+
+
+def nowhere(write: Callable[[Path], None]) -> None:
+    """Do nothing: the checkpoint of a training that is not kept."""
+
+
+class Trainer:
+    """One training.
+
+    What comes out depends on net, data and options only: not on the number of cores, and not on
+    how often the training was stopped and taken up again.
+
+    Parameters
+    ----------
+    network : Network
+    data : Dataset
+        Images to learn from.
+    options : TrainOptions
+    validation : Dataset, optional
+        Images to validate with; by default a part of ``data`` is kept aside.
+
+    Attributes
+    ----------
+    state : State
+        Where it is.
+    validation, validation_images : Dataset or None, ndarray of int64
+        What is validated with; ``validation`` is ``data`` where a part of it is kept aside.
+
+    Raises
+    ------
+    InvalidInput
+        If net, data and options do not fit.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        data: Dataset,
+        options: TrainOptions,
+        validation: Dataset | None = None,
+    ) -> None:
+        self.network = network
+        self.data = data
+        self.options = options
+        self.loss = loss_for(data, options.loss)
+        check_fit(network, data)
+        self._images = np.arange(len(data))
+        self.validation: Dataset | None = None
+        self.validation_images = np.arange(0)
+        if validation is not None:
+            check_fit(network, validation, field="validation")
+            check_validation(data, validation)
+            self.validation = validation
+            self.validation_images = np.arange(len(validation))
+        elif options.validation:
+            self.validation = data
+            labels = None if data.classes is None else data.y
+            self._images, self.validation_images = split(
+                len(data), options.validation, options.seed, labels, data.classes or ()
+            )
+        self._check_early_stopping()
+        self._steps = steps(len(self._images), options.batch)
+        self._decays = {name for name, kind in network.parameters.items() if kind.decays}
+        self.state = self._fresh()
+
+    def run(
+        self, *, check: Check = never, report: Report = nobody, checkpoint: Checkpoint = nowhere
+    ) -> Trained:
+        """Train to the end, from where the state is.
+
+        Parameters
+        ----------
+        check : callable
+            Called before every batch. If it raises, the state is that after the last batch, and
+            can be saved.
+        report : callable
+            Called twice a second at most, and after each epoch.
+        checkpoint : callable
+            Called every ``checkpoint_seconds`` with `save`.
+
+        Returns
+        -------
+        Trained
+
+        Raises
+        ------
+        Diverged
+            If a loss or a weight is not finite.
+        """
+        pace = Pace(self.options.checkpoint_seconds)
+        while not self.finished:
+            self._epoch(pace, check, report, checkpoint)
+        return self._trained(check)
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to learn."""
+        progress = self.state.progress
+        return progress.stopped or progress.epoch == self.options.epochs
+
+    def save(self, path: Path) -> None:
+        """Write the state into a file (`core.nets.training.state.save`)."""
+        states.save(self.state, path, self._about())
+
+    def restore(self, path: Path) -> None:
+        """Go on from what `save` wrote.
+
+        Raises
+        ------
+        UnsupportedMedia, InvalidInput
+            As `core.nets.training.state.restore`.
+        """
+        self.state = states.restore(path, self._fresh(), self._about())
+
+    def _fresh(self) -> State:
+        weights = self.network.init(self.options.seed)
+        learned = {name: weights[name] for name in self.network.parameters}
+        kept = optimiser_of(self.options.optimiser).init(self.options.optimiser, learned)
+        copies = {name: array.copy() for name, array in weights.items()}
+        return State(weights, kept, average=copies if self.options.ema is not None else {})
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "net": self.network.spec.model_dump(mode="json"),
+            "options": self.options.model_dump(mode="json"),
+            "classes": None if self.data.classes is None else list(self.data.classes),
+            "images": len(self._images),
+            "validation images": len(self.validation_images),
+        }
+
+    def _check_early_stopping(self) -> None:
+        wanted = self.options.early_stopping
+        if wanted is None:
+            return
+        if self.validation is None:
+            raise InvalidInput(
+                "early stopping needs images to validate with",
+                field="early_stopping",
+                given=f"validation {self.options.validation}",
+                accepted="a validation fraction above 0, or a data set for validation",
+            )
+        if wanted.metric == "validation_accuracy" and self.data.classes is None:
+            raise InvalidInput(
+                "there is no accuracy without classes",
+                field="early_stopping.metric",
+                given=wanted.metric,
+                accepted="validation_loss",
+            )
+
+    def _epoch(self, pace: Pace, check: Check, report: Report, checkpoint: Checkpoint) -> None:
+        progress = self.state.progress
+        made = batches(self.data, self._images, self.options, progress.epoch, progress.step)
+        with closing(made):
+            for x, y in made:
+                check()
+                begin = time.perf_counter()
+                self._step(x, y)
+                spent = time.perf_counter() - begin
+                self._advance(seconds=self.state.progress.seconds + spent)
+                pace.count(len(x), training=spent)
+                if pace.report_due():
+                    report(self._event(pace))
+                if pace.checkpoint_due():
+                    checkpoint(self.save)
+        self._end_epoch(pace, check, report)
+
+    def _step(self, x: Array, y: Array) -> None:
+        state, options, progress = self.state, self.options, self.state.progress
+        rate = self._rate()
+        done = self.network.step(
+            state.weights, x, y, self.loss, seed=(options.seed, _NET, progress.epoch, progress.step)
+        )
+        if not math.isfinite(done.loss):
+            raise self._diverged(f"the loss is {done.loss}", done.loss, rate)
+        if options.clip is not None:
+            clip(done.gradients, options.clip)
+        optimiser_of(options.optimiser).update(
+            options.optimiser, state.weights, done.gradients, state.optimiser, rate, self._decays
+        )
+        state.weights.update(done.updates)
+        if options.ema is not None:
+            average(state.average, state.weights, options.ema, self._number() + 1)
+        self._advance(
+            step=progress.step + 1,
+            images=progress.images + len(x),
+            correct=progress.correct + self._correct(done.outputs, y),
+            loss=progress.loss + done.loss * len(x),
+            last_loss=done.loss,
+        )
+
+    def _end_epoch(self, pace: Pace, check: Check, report: Report) -> None:
+        """Validate, and turn to the next epoch."""
+        begin = time.perf_counter()
+        if not all(np.isfinite(array).all() for array in self.state.weights.values()):
+            raise self._diverged("a weight is not finite after the epoch", "a weight", self._rate())
+        found = self._evaluate(self._current(), check)
+        if found is not None and not math.isfinite(found.loss):
+            raise self._diverged("the loss on validation", found.loss, self._rate())
+        progress = self.state.progress
+        seconds = progress.seconds + time.perf_counter() - begin
+        event = self._event(pace) | {
+            "validation_loss": None if found is None else found.loss,
+            "validation_accuracy": None if found is None else found.accuracy,
+        }
+        self.state.progress = Progress(
+            epoch=progress.epoch + 1,
+            last_loss=progress.last_loss,
+            seconds=seconds,
+            best=progress.best,
+            best_epoch=progress.best_epoch,
+            history=(*progress.history, event | {"seconds": seconds}),
+        )
+        if self.options.early_stopping is not None:
+            self._consider_stopping(event[self.options.early_stopping.metric])
+        report(event, lasts=True)
+
+    def _consider_stopping(self, value: float) -> None:
+        """Keep the weights if they are the best yet; stop if they have not been for too long."""
+        wanted, progress = self.options.early_stopping, self.state.progress
+        assert wanted is not None
+        epoch = progress.epoch - 1
+        higher_is_better = wanted.metric == "validation_accuracy"
+        if progress.best is None or (
+            value > progress.best if higher_is_better else value < progress.best
+        ):
+            self.state.best = {name: array.copy() for name, array in self._current().items()}
+            self._advance(best=value, best_epoch=epoch)
+        elif progress.best_epoch is not None and epoch - progress.best_epoch >= wanted.patience:
+            self._advance(stopped=True)
+
+    def _trained(self, check: Check) -> Trained:
+        weights = self.state.best or self._current()
+        progress = self.state.progress
+        epoch = progress.epoch if progress.best_epoch is None else progress.best_epoch + 1
+        return Trained(weights, progress.history, epoch, self._evaluate(weights, check))
+
+    def _current(self) -> dict[str, Array]:
+        return self.state.average or self.state.weights
+
+    def _evaluate(self, weights: dict[str, Array], check: Check) -> Evaluation | None:
+        if self.validation is None:
+            return None
+        return evaluate(
+            self.network, weights, self.validation, self.loss, self.validation_images, check=check
+        )
+
+    def _correct(self, outputs: Array, y: Array) -> int:
+        if self.data.classes is None:
+            return 0
+        # Mixup makes distributions of labels; the likeliest counts.
+        labels = y if y.dtype.kind in "iu" else y.argmax(axis=1)
+        return int((outputs.argmax(axis=1) == labels).sum())
+
+    def _event(self, pace: Pace) -> dict[str, Any]:
+        progress, options = self.state.progress, self.options
+        done = self._number()
+        left = self._steps * options.epochs - done
+        return {
+            "epoch": progress.epoch + 1,
+            "epochs": options.epochs,
+            "step": progress.step,
+            "steps": self._steps,
+            "loss": progress.loss / progress.images,
+            "accuracy": None if self.data.classes is None else progress.correct / progress.images,
+            "learning_rate": self._rate(),
+            "images_per_second": pace.images_per_second,
+            "seconds_left": progress.seconds / done * left,
+        }
+
+    def _number(self) -> int:
+        """Return how many steps have been taken in all."""
+        return self.state.progress.epoch * self._steps + self.state.progress.step
+
+    def _rate(self) -> float:
+        """Return the learning rate of the next step, or of the last if there is none."""
+        total = self._steps * self.options.epochs
+        schedule = self.options.schedule
+        return schedule_of(schedule).rate(schedule, min(self._number(), total - 1), total)
+
+    def _advance(self, **changes: Any) -> None:
+        self.state.progress = replace(self.state.progress, **changes)
+
+    def _diverged(self, what: str, given: Any, rate: float) -> Diverged:
+        progress = self.state.progress
+        last = progress.last_loss
+        return Diverged(
+            f"{what} at step {progress.step} of epoch {progress.epoch + 1}, with a learning rate "
+            f"of {rate:.3g}; "
+            + ("it was the first step" if last is None else f"the last finite loss was {last:.6g}"),
+            field="schedule.rate",
+            given=given,
+            accepted="a lower learning rate, or clip",
+        )
