@@ -102,6 +102,25 @@ def test_an_object_store_works_like_a_folder(client: redis.Redis, tmp_path: Path
     assert [p for p in (tmp_path / "bucket").rglob("*") if p.is_file()] == []
 
 
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_bytes_are_read_here_and_there(client: redis.Redis, tmp_path: Path, scheme: str) -> None:
+    artifacts = ArtifactStore(f"{scheme}{tmp_path}", client)
+    data = bytes(range(256)) * 10_000
+    stored = artifacts.put(data, BYTES)
+    with artifacts.open(stored.digest) as file:
+        assert file.read(5) == data[:5]
+        file.seek(-3, os.SEEK_END)
+        assert file.read(10) == data[-3:]
+        assert file.read() == b""
+        file.seek(1_000_000)
+        assert file.read(1_500_000) == data[1_000_000:2_500_000]
+        assert file.tell() == 2_500_000
+        with pytest.raises(OSError):
+            file.seek(-1)
+    with pytest.raises(NotFound), artifacts.open(UNKNOWN):
+        pass
+
+
 def test_ranges_are_streamed(artifacts: ArtifactStore) -> None:
     data = os.urandom(3_000_000)
     stored = artifacts.put(data, BYTES)

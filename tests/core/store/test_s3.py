@@ -78,6 +78,13 @@ def test_artifacts_live_in_s3(s3_url: str, client: redis.Redis, tmp_path: Path) 
     assert artifacts.read(stored.digest) == data
     assert artifacts.fetch(stored.digest, tmp_path).read_bytes() == data
 
+    with artifacts.open(stored.digest) as file:
+        file.seek(-7, os.SEEK_END)
+        assert (file.read(), file.read()) == (data[-7:], b"")
+        file.seek(3_000_000)
+        assert file.read(2_000_000) == data[3_000_000:5_000_000]
+        assert file.tell() == 5_000_000
+
     async def part() -> bytes:
         return b"".join([chunk async for chunk in artifacts.stream(stored, 5, 4_000_000)])
 
