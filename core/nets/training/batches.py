@@ -75,7 +75,6 @@ def batches(
     """
     ordered = order(images, options.seed, epoch)
     count = steps(len(images), options.batch)
-
     classes = None if data.classes is None else len(data.classes)
 
     def make(step: int) -> tuple[Array, Array]:

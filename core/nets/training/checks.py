@@ -11,6 +11,7 @@ from core.nets.losses import AnyLoss
 from core.nets.losses.cross_entropy import CrossEntropySpec
 from core.nets.losses.mse import MseSpec
 from core.nets.network import Network
+from core.nets.training.options import TrainOptions
 from core.nets.training.split import Indices
 
 
@@ -86,6 +87,33 @@ def check_validation(data: Dataset, validation: Dataset) -> None:
             field="validation",
             given=validation.classes,
             accepted=data.classes or "no classes",
+        )
+
+
+def check_early_stopping(options: TrainOptions, data: Dataset, validation: Dataset | None) -> None:
+    """Raise unless there is something to watch where early stopping is wanted.
+
+    Raises
+    ------
+    InvalidInput
+        Nothing is validated, or the data has no classes and accuracy is to be watched.
+    """
+    wanted = options.early_stopping
+    if wanted is None:
+        return
+    if validation is None:
+        raise InvalidInput(
+            "early stopping needs images to validate with",
+            field="early_stopping",
+            given=f"validation {options.validation}",
+            accepted="a validation fraction above 0, or a data set for validation",
+        )
+    if wanted.metric == "validation_accuracy" and data.classes is None:
+        raise InvalidInput(
+            "there is no accuracy without classes",
+            field="early_stopping.metric",
+            given=wanted.metric,
+            accepted="validation_loss",
         )
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from core.arrays import Array
 from core.conv.blocks import Check, never
-from core.errors import Diverged, InvalidInput
+from core.errors import Diverged
 from core.nets.averaging import average
 from core.nets.clipping import clip
 from core.nets.data.dataset import Dataset
@@ -23,29 +22,13 @@ from core.nets.optimisers import optimiser_of
 from core.nets.schedules import schedule_of
 from core.nets.training import state as states
 from core.nets.training.batches import batches, steps
-from core.nets.training.checks import check_fit, check_validation, loss_for
+from core.nets.training.checks import check_early_stopping, check_fit, check_validation, loss_for
 from core.nets.training.evaluation import Evaluation, evaluate
+from core.nets.training.hooks import Checkpoint, Report, nobody, nowhere
 from core.nets.training.options import TrainOptions
 from core.nets.training.pace import Pace
 from core.nets.training.split import split
 from core.nets.training.state import Progress, State
-
-
-class Report(Protocol):
-    """Told how the training goes.
-
-    ``metrics`` has ``epoch`` and ``epochs``, ``step`` and ``steps`` of the epoch, its ``loss`` and
-    ``accuracy`` so far, ``learning_rate``, ``images_per_second``, ``seconds_left``; and after an
-    epoch, when ``lasts`` is set, ``validation_loss`` and ``validation_accuracy``. It is JSON-ready;
-    a figure that there is not is None.
-    """
-
-    def __call__(self, metrics: Mapping[str, Any], *, lasts: bool = False) -> None:
-        """Take note of the figures."""
-
-
-Checkpoint: TypeAlias = Callable[[Callable[[Path], None]], None]
-"""Given a function that writes the state into a file: stores it."""
 
 # The net's own stream of random numbers; the others are in `split` and `batches`.
 _NET = 4
@@ -72,14 +55,6 @@ class Trained:
     history: tuple[dict[str, Any], ...]
     epoch: int
     evaluation: Evaluation | None
-
-
-def nobody(metrics: Mapping[str, Any], *, lasts: bool = False) -> None:
-    """Do nothing: the report of a training that nobody watches."""
-
-
-def nowhere(write: Callable[[Path], None]) -> None:
-    """Do nothing: the checkpoint of a training that is not kept."""
 
 
 class Trainer:
@@ -136,7 +111,7 @@ class Trainer:
             self._images, self.validation_images = split(
                 len(data), options.validation, options.seed, labels, data.classes or ()
             )
-        self._check_early_stopping()
+        check_early_stopping(options, data, self.validation)
         self._steps = steps(len(self._images), options.batch)
         self._decays = {name for name, kind in network.parameters.items() if kind.decays}
         self.state = self._fresh()
@@ -205,25 +180,6 @@ class Trainer:
             "images": len(self._images),
             "validation images": len(self.validation_images),
         }
-
-    def _check_early_stopping(self) -> None:
-        wanted = self.options.early_stopping
-        if wanted is None:
-            return
-        if self.validation is None:
-            raise InvalidInput(
-                "early stopping needs images to validate with",
-                field="early_stopping",
-                given=f"validation {self.options.validation}",
-                accepted="a validation fraction above 0, or a data set for validation",
-            )
-        if wanted.metric == "validation_accuracy" and self.data.classes is None:
-            raise InvalidInput(
-                "there is no accuracy without classes",
-                field="early_stopping.metric",
-                given=wanted.metric,
-                accepted="validation_loss",
-            )
 
     def _epoch(self, pace: Pace, check: Check, report: Report, checkpoint: Checkpoint) -> None:
         progress = self.state.progress

@@ -133,7 +133,7 @@ def test_augmented_images_are_the_same_after_a_cut(
     random = np.random.default_rng(0)
     data = data_set(random.random((40, 1, 6, 6), np.float32), np.arange(40) % 3, 3)
     net = network({"layer": "flatten"}, {"layer": "dense", "features": 3}, shape=(1, 6, 6))
-    augment = [{"augment": "shift", "pixels": 2}, {"augment": "mixup"}]
+    augment = [{"augment": "shift", "most": 0.4}, {"augment": "mixup"}]
 
     def make(**fields: Any) -> Trainer:
         return Trainer(net, data, options(**fields))
