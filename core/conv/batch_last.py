@@ -1,15 +1,39 @@
-"""`core.conv.conv` and its gradients for arrays whose last axis is the batch, as nets keep them."""
+"""`core.conv.conv` and its gradients for arrays whose last axis is the batch, as nets keep them.
+
+With ``method="lanes"`` generated kernels read such arrays as they lie, a vector of images at a
+time, on the calling thread alone: nets give each core images of its own, so calls come from
+several threads at once. The algorithms of the engine can be named too; they see the arrays
+transposed. ``auto`` takes lanes where there are images to fill them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from core.arrays import Array, array_module
-from core.conv import gradients
+from core.conv import codegen, gradients
+from core.conv.algorithms import ALGORITHMS
 from core.conv.blocks import Check, never
 from core.conv.functions import conv as conv_batch_first
+from core.conv.normal import Shape
+from core.conv.problem import ConvProblem, multi_channel_problem
+from core.errors import AlgorithmRefused
 
 Steps = int | Sequence[int]
+
+LANES = "lanes"
+_DTYPES = ("float32", "float64")
+
+
+class _Options(NamedTuple):
+    stride: int | Shape
+    padding: int | Shape
+    dilation: int | Shape
+    groups: int
 
 
 def conv(
@@ -25,6 +49,24 @@ def conv(
 ) -> Array:
     """Return `core.conv.conv` of ``x (C, *S, N)`` with ``w (O, C / groups, *K)``: ``(O, *out, N)``.
 
+    Parameters
+    ----------
+    x, w : array
+        Input and kernels. Kernels with lanes are of x's dtype, float32 or float64.
+    stride, padding, dilation, groups
+        As `core.conv.conv` takes them.
+    method : str
+        ``auto``, ``lanes``, or an algorithm of the engine.
+    check : callable, optional
+        Called before the work, and during that of the engine; it raises to stop it.
+
+    Raises
+    ------
+    InvalidInput
+        Shapes do not fit together, or an argument is not acceptable.
+    AlgorithmRefused
+        The named method cannot do it.
+
     Examples
     --------
     >>> import numpy as np
@@ -32,9 +74,15 @@ def conv(
     array([[[21.],
             [32.]]])
     """
-    found = conv_batch_first(
-        _first(x), w, stride, padding, dilation, groups, method=method, check=check
-    )
+    options = _options(stride, padding, dilation, groups)
+    if _takes_lanes(method, x, w):
+        from core.conv.codegen import batch_last
+
+        problem = _problem(x.shape, w.shape, x.dtype, options)
+        if not (batch_last.pads(problem) and _refused(method, "w", w)):
+            check()
+            return batch_last.forward(problem, x, w)
+    found = conv_batch_first(_first(x), w, *options, method=method, check=check)
     return _last(found)
 
 
@@ -52,15 +100,34 @@ def conv_input_gradient(
 ) -> Array:
     """Return the gradient ``(C, *spatial, N)`` of `conv` with respect to its input.
 
+    Parameters
+    ----------
+    dy : array of shape ``(O, *out, N)``
+        The gradient with respect to the output.
+    w : array of shape ``(O, C / groups, *K)``
+        The kernels.
+    spatial : sequence of int
+        The input's spatial shape.
+    stride, padding, dilation, groups, method, check
+        As they were given to `conv`; errors are its errors too.
+
     Examples
     --------
     >>> import numpy as np
     >>> conv_input_gradient(np.ones((1, 3, 1)), np.array([[[1.0, 10.0]]]), (4,))[..., 0]
     array([[ 1., 11., 11., 10.]])
     """
-    shape = (dy.shape[-1], w.shape[1] * groups, *spatial)
+    options = _options(stride, padding, dilation, groups)
+    shape = (w.shape[1] * groups, *spatial, dy.shape[-1])
+    if _takes_lanes(method, dy, w):
+        from core.conv.codegen import batch_last
+
+        problem = _problem(shape, w.shape, dy.dtype, options, dy.shape)
+        if not (batch_last.pads_gradient(problem) and _refused(method, "w", w)):
+            check()
+            return batch_last.input_gradient(problem, dy, w)
     found = gradients.conv_input_gradient(
-        _first(dy), w, shape, stride, padding, dilation, groups, method, check=check
+        _first(dy), w, (shape[-1], *shape[:-1]), *options, method, check=check
     )
     return _last(found)
 
@@ -79,6 +146,17 @@ def conv_weight_gradient(
 ) -> Array:
     """Return the gradient ``(O, C / groups, *kernel)`` of `conv` with respect to its kernels.
 
+    Parameters
+    ----------
+    x : array of shape ``(C, *S, N)``
+        The input.
+    dy : array of shape ``(O, *out, N)``
+        The gradient with respect to the output.
+    kernel : sequence of int
+        The kernels' spatial shape.
+    stride, padding, dilation, groups, method, check
+        As they were given to `conv`; errors are its errors too.
+
     Examples
     --------
     >>> import numpy as np
@@ -86,10 +164,94 @@ def conv_weight_gradient(
     >>> conv_weight_gradient(x, dy, (2,))
     array([[[3., 5.]]])
     """
+    options = _options(stride, padding, dilation, groups)
     shape = (dy.shape[0], x.shape[0] // groups, *kernel)
-    return gradients.conv_weight_gradient(
-        _first(x), _first(dy), shape, stride, padding, dilation, groups, method, check=check
+    if _takes_lanes(method, x, dy):
+        from core.conv.codegen import batch_last
+
+        problem = _problem(x.shape, shape, x.dtype, options, dy.shape)
+        check()
+        found = batch_last.weight_gradient(problem, x, dy)
+        # Zeros around the input make NaN of what is not finite in dy: then it shows.
+        hidden = not batch_last.pads(problem) or _is_finite(found)
+        if hidden or not _refused(method, "dy", dy):
+            return found
+    found = gradients.conv_weight_gradient(
+        _first(x), _first(dy), shape, *options, method, check=check
     )
+    return array_module(found).ascontiguousarray(found)
+
+
+def _options(stride: Steps, padding: Steps, dilation: Steps, groups: int) -> _Options:
+    return _Options(_hashable(stride), _hashable(padding), _hashable(dilation), groups)
+
+
+def _hashable(steps: Steps) -> int | Shape:
+    return steps if isinstance(steps, int) else tuple(steps)
+
+
+def _takes_lanes(method: str, x: Array, other: Array) -> bool:
+    # Whether the kernels with lanes are to be used; refuses where they are named and cannot be.
+    if method not in ("auto", LANES):
+        return False
+    reason = _refusal(x, other)
+    if reason is None:
+        from core.conv.codegen import batch_last
+
+        return method == LANES or 2 * x.shape[-1] >= batch_last.lanes(x.dtype.name)
+    if method == LANES:
+        raise _refusing(reason)
+    return False
+
+
+def _refusal(x: Array, other: Array) -> str | None:
+    if type(x) is not np.ndarray or type(other) is not np.ndarray:
+        return "its kernels are for NumPy's arrays"
+    if x.dtype != other.dtype or x.dtype.name not in _DTYPES or not x.dtype.isnative:
+        return f"its kernels are for float32 and float64, not {x.dtype} with {other.dtype}"
+    if not codegen.available():
+        return "kernels cannot be generated here"
+    return None
+
+
+def _refused(method: str, field: str, values: Array) -> bool:
+    # Zeros outside of the input must not meet what is not finite: there is nothing.
+    if _is_finite(values):
+        return False
+    if method == LANES:
+        raise _refusing(f"{field} is not finite, and the input is padded")
+    return True
+
+
+def _is_finite(values: Array) -> bool:
+    # What is not finite makes the sum so, which is found sooner; a sum may overflow, too.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())
+
+
+def _refusing(reason: str) -> AlgorithmRefused:
+    return AlgorithmRefused(
+        f"{LANES} refuses: {reason}",
+        field="method",
+        given=LANES,
+        accepted=["auto", *(algorithm.name for algorithm in ALGORITHMS)],
+    )
+
+
+@lru_cache(maxsize=1024)
+def _problem(
+    x_shape: Shape,
+    w_shape: Shape,
+    dtype: np.dtype[Any],
+    options: _Options,
+    dy_shape: Shape | None = None,
+) -> ConvProblem:
+    # The problem as the engine states it, batch first.
+    shape = (x_shape[-1], *x_shape[:-1])
+    problem = multi_channel_problem(shape, w_shape, dtype, dtype, **options._asdict())
+    if dy_shape is not None:
+        gradients.check_shape((dy_shape[-1], *dy_shape[:-1]), problem)
+    return problem
 
 
 def _first(x: Array) -> Array:

@@ -252,11 +252,16 @@ def _forward(
         dilation=dilation,
         groups=groups,
     )
-    if dy.shape != problem.out_shape:
+    check_shape(dy.shape, problem)
+    return problem
+
+
+def check_shape(dy_shape: Shape, problem: ConvProblem) -> None:
+    """Refuse the gradient with respect to a result that has another shape."""
+    if dy_shape != problem.out_shape:
         raise InvalidInput(
             "does not have the shape of conv's result",
             field="dy",
-            given=dy.shape,
+            given=dy_shape,
             accepted=str(problem.out_shape),
         )
-    return problem
