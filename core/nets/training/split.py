@@ -22,8 +22,8 @@ def split(
 ) -> tuple[Indices, Indices]:
     """Divide the images into those to learn from and those to validate with.
 
-    With labels the division is stratified: each class gives the same fraction, rounded, but at
-    least one image and not all of them.
+    With labels the division is stratified: each class gives the same fraction, rounded so that
+    the sum is right, but at least one image and not all of them.
 
     Parameters
     ----------
@@ -58,12 +58,20 @@ def split(
     groups = [np.arange(count)] if labels is None else _by_class(labels, classes)
     if count < 2:
         raise _too_few("validation needs at least two images", count)
-    kept = []
-    for group in groups:
-        aside = min(max(1, round(fraction * len(group))), len(group) - 1)
-        kept.append(random.permutation(group)[:aside])
+    shares = _shares(np.array([len(group) for group in groups]), fraction)
+    kept = [random.permutation(g)[:share] for g, share in zip(groups, shares, strict=True)]
     validated = np.sort(np.concatenate(kept))
     return np.setdiff1d(np.arange(count), validated, assume_unique=True), validated
+
+
+def _shares(sizes: Indices, fraction: float) -> Indices:
+    """Round by largest remainders."""
+    wanted = fraction * sizes
+    shares = np.clip(np.floor(wanted).astype(np.int64), 1, sizes - 1)
+    missing = max(0, round(wanted.sum()) - int(shares.sum()))
+    largest = np.argsort(shares - wanted, kind="stable")[:missing]
+    shares[largest] = np.minimum(shares[largest] + 1, sizes[largest] - 1)
+    return shares
 
 
 def _by_class(labels: Indices, classes: tuple[str, ...]) -> list[Indices]:

@@ -20,6 +20,8 @@ def test_every_class_is_on_both_sides_in_proportion(
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
     learned, validated = split(len(labels), fraction, seed, labels)
     assert sorted([*learned, *validated]) == list(range(len(labels)))
+    if all(1 <= fraction * size <= size - 1 for size in sizes):
+        assert len(validated) == round(fraction * len(labels))
     for label, size in enumerate(sizes):
         share = int((labels[validated] == label).sum())
         assert 1 <= share <= size - 1
@@ -30,7 +32,8 @@ def test_every_class_is_on_both_sides_in_proportion(
 def test_without_labels_the_whole_is_divided(count: int, fraction: float) -> None:
     learned, validated = split(count, fraction, 0)
     assert sorted([*learned, *validated]) == list(range(count))
-    assert len(validated) == min(max(1, round(fraction * count)), count - 1)
+    assert abs(len(validated) - fraction * count) <= 1
+    assert 1 <= len(validated) <= count - 1
 
 
 def test_the_seed_decides() -> None:
