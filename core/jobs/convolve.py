@@ -163,6 +163,7 @@ def plan(spec: ConvolveSpec, planning: Planning) -> dict[str, Any]:
                     "this is no picture, array or sound that convq reads",
                     field="inputs",
                     given=description,
+                    accepted="a picture, an npy, an npz of one array, or a WAV",
                 )
             work = _Work(spec, loaded, subject, planning.device, planning.memory_cap)
             group |= work.plan.to_dict()

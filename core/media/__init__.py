@@ -21,6 +21,7 @@ from core.media.types import (
     TIFF,
     WAV,
     WEBP,
+    ZIP,
     sniff,
 )
 
@@ -42,6 +43,7 @@ __all__ = [
     "TIFF",
     "WAV",
     "WEBP",
+    "ZIP",
     "Decoded",
     "Extra",
     "MediaInfo",

@@ -63,13 +63,13 @@ def inspect(source: Source, *, max_pixels: int = MAX_PIXELS) -> MediaInfo:
     -------
     MediaInfo
         ``shape`` and ``dtype`` are those that :func:`decode` gives; None if the content is of no
-        format that convq decodes.
+        format that convq decodes, or is an npz of several arrays.
 
     Raises
     ------
     UnsupportedMedia
         If the format is known but the file is damaged, or is a kind that is not read (several
-        pages, 16-bit colour, objects in an npy, several arrays in an npz, compressed sound).
+        pages, 16-bit colour, objects in an npy, compressed sound).
     TooLarge
         If ``max_pixels`` is exceeded.
 
@@ -116,8 +116,8 @@ def decode(
     Raises
     ------
     UnsupportedMedia
-        As :func:`inspect`, and if the pixels or samples are damaged or missing, or the content is
-        of no format that convq decodes.
+        As :func:`inspect`, and if the pixels or samples are damaged or missing, an npz holds
+        several arrays, or the content is of no format that convq decodes.
     TooLarge
         If ``max_pixels`` is exceeded.
 

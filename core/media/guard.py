@@ -79,17 +79,20 @@ def file_size(file: BinaryIO) -> int:
 
 
 class HeaderReader(io.RawIOBase):
-    """A view of a seekable file from which only ``HEADER_LIMIT`` bytes can be read in all.
+    """A view of a seekable file from which only so many bytes can be read in all.
 
     Parameters
     ----------
     file : BinaryIO
         Seekable; it stays open when the view is closed.
+    limit : int
+        In bytes.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, limit: int = HEADER_LIMIT) -> None:
         self._file = file
-        self._left = HEADER_LIMIT
+        self._limit: int | None = limit
+        self._read = 0
 
     def readable(self) -> bool:
         """Return True."""
@@ -107,13 +110,20 @@ class HeaderReader(io.RawIOBase):
         """Move the file's position."""
         return self._file.seek(offset, whence)
 
+    def lift(self) -> None:
+        """Let everything be read from now on: the headers were."""
+        self._limit = None
+
     def read(self, size: int | None = -1) -> bytes:
         """Read like the file; past the limit, raise UnsupportedMedia."""
-        wanted = self._left + 1 if size is None or size < 0 else min(size, self._left + 1)
+        if self._limit is None:
+            return self._file.read(-1 if size is None else size)
+        left = self._limit - self._read + 1
+        wanted = left if size is None or size < 0 else min(size, left)
         data = self._file.read(wanted)
-        self._left -= len(data)
-        if self._left < 0:
+        self._read += len(data)
+        if self._read > self._limit:
             raise UnsupportedMedia(
-                "the file's headers are too long", accepted=f"at most {HEADER_LIMIT} bytes"
+                "the file's headers are too long", accepted=f"at most {self._limit} bytes"
             )
         return data

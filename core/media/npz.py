@@ -1,4 +1,7 @@
-"""NumPy's .npz: a ZIP archive of .npy members, of which an input may hold one."""
+"""NumPy's .npz: a ZIP archive of .npy members.
+
+One array is what convq decodes; several are a data set (`core.nets.data`).
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,13 @@ _CHUNK: Final = 1 << 20
 
 
 def inspect_npz(file: BinaryIO, max_pixels: int) -> MediaInfo:
-    """Read the directory and the array's header; see :func:`core.media.inspect`."""
+    """Read the directory and the array's header; see :func:`core.media.inspect`.
+
+    Several arrays have no one shape.
+    """
     with zipfile.ZipFile(cast("BinaryIO", HeaderReader(file))) as archive:
+        if _holds_several_arrays(archive):
+            return MediaInfo(NPZ)
         member = _only_member(archive)
         with archive.open(member) as stream:
             return _checked_header(stream, member, max_pixels).info(NPZ)
@@ -55,6 +63,11 @@ def encode_npz(array: NDArray[Any], file: BinaryIO, extra: Extra) -> None:
         archive.open(member, "w", force_zip64=True) as stream,
     ):
         encode_npy(array, cast("BinaryIO", stream), extra)
+
+
+def _holds_several_arrays(archive: zipfile.ZipFile) -> bool:
+    names = archive.namelist()
+    return len(names) > 1 and all(name.endswith(".npy") for name in names)
 
 
 def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:

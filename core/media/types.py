@@ -12,6 +12,7 @@ WEBP: Final = "image/webp"
 NPY: Final = "application/x-npy"
 NPZ: Final = "application/x-npz"
 WAV: Final = "audio/wav"
+ZIP: Final = "application/zip"
 JSON: Final = "application/json"
 OCTET_STREAM: Final = "application/octet-stream"
 
@@ -27,6 +28,7 @@ EXTENSIONS: Final = {
     NPZ: ".npz",
     WAV: ".wav",
     JSON: ".json",
+    ZIP: ".zip",
     OCTET_STREAM: ".bin",
 }
 """The extension that convq gives a file of each media type."""
@@ -49,7 +51,7 @@ _SIGNATURES: Final = (
     # RF64 is WAV past 4 GiB, RIFX is big-endian WAV: known, so that the refusal can say so.
     (WAV, re.compile(rb"(RIFF|RF64|RIFX).{4}WAVE", re.DOTALL)),
     (NPY, re.compile(rb"\x93NUMPY")),
-    # A ZIP archive, of which the first member decides.
+    # A ZIP archive; it is an npz if its first member is an npy.
     (NPZ, re.compile(rb"PK\x03\x04")),
     (JSON, re.compile(rb'[ \t\r\n]*(\{[ \t\r\n]*["}]|\[[ \t\r\n]*(["{\[\]\d-]|true|false|null))')),
 )
@@ -79,7 +81,7 @@ def sniff(head: bytes) -> str:
     for media_type, signature in _SIGNATURES:
         if signature.match(head):
             is_other_zip = media_type == NPZ and not _first_member(head).endswith(b".npy")
-            return OCTET_STREAM if is_other_zip else media_type
+            return ZIP if is_other_zip else media_type
     return OCTET_STREAM
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import socket
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,24 @@ def test_unknown_content_is_kept_as_bytes(http: httpx.Client) -> None:
     assert response.status_code == 201
     assert response.json()["media_type"] == "application/octet-stream"
     assert response.json()["shape"] is None
+
+
+@pytest.mark.parametrize(
+    ("members", "media_type"),
+    [(("x.npy", "y.npy"), "application/x-npz"), (("cat/1.png", "dog/1.png"), "application/zip")],
+)
+@pytest.mark.parametrize("stated", ["application/zip", "application/x-zip-compressed", None])
+def test_archives_are_data_sets(
+    http: httpx.Client, members: tuple[str, ...], media_type: str, stated: str | None
+) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in members:
+            archive.writestr(name, name)
+    headers = {"Content-Type": stated} if stated else {}
+    response = http.post("/v1/artifacts", content=file.getvalue(), headers=headers)
+    assert response.status_code == 201
+    assert (response.json()["media_type"], response.json()["shape"]) == (media_type, None)
 
 
 @pytest.mark.parametrize("given", ["image/jpeg", "text/html; charset=utf-8"])

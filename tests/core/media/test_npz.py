@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.errors import TooLarge, UnsupportedMedia
-from core.media import NPY, NPZ, decode, encode, inspect
+from core.media import NPY, NPZ, MediaInfo, decode, encode, inspect
 
 
 def archive(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -34,20 +34,27 @@ def test_zeros_compress_well_and_are_no_bomb() -> None:
     assert decode(file.getvalue()).array.shape == (1000, 1000)
 
 
-def test_several_arrays_are_refused_by_name() -> None:
+def test_several_arrays_are_known_but_not_decoded() -> None:
     file = io.BytesIO()
     np.savez(file, first=np.zeros(1), second=np.zeros(1))
+    assert inspect(file.getvalue()) == MediaInfo(NPZ)
+    with pytest.raises(UnsupportedMedia, match="exactly one array") as caught:
+        decode(file.getvalue())
+    assert "first.npy, second.npy" in str(caught.value)
+
+
+def test_arrays_among_other_things_are_refused_by_name() -> None:
+    content = archive({"x.npy": encode(np.zeros(1), NPY), "readme.txt": b"of x"})
     for read in (inspect, decode):
-        with pytest.raises(UnsupportedMedia, match="exactly one array") as caught:
-            read(file.getvalue())
-        assert "first.npy, second.npy" in str(caught.value)
+        with pytest.raises(UnsupportedMedia, match=r"x\.npy, readme\.txt"):
+            read(content)
 
 
 def test_many_names_are_cut_short() -> None:
     file = io.BytesIO()
     np.savez(file, *[np.zeros(1)] * 300)
     with pytest.raises(UnsupportedMedia, match="and 290 more"):
-        inspect(file.getvalue())
+        decode(file.getvalue())
 
 
 def test_a_bomb_is_refused_before_it_expands() -> None:

@@ -44,7 +44,7 @@ def test_a_zip_of_other_things_is_no_npz() -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("readme.txt", "this mentions weights.npy" * 3)
-    assert sniff(file.getvalue()) == "application/octet-stream"
+    assert sniff(file.getvalue()) == "application/zip"
 
 
 def test_extensions_agree_both_ways() -> None:
