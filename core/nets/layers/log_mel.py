@@ -19,7 +19,7 @@ FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class LogMelSpec(stft.FrameSpec):
-    """The log-mel spectrogram."""
+    """How loud each frame of a sound is, in bands as wide as the ear hears them."""
 
     layer: Literal["log_mel"]
     sample_rate: int = Field(ge=1, le=10_000_000, description="Samples per second.")
@@ -49,7 +49,7 @@ class LogMelSpec(stft.FrameSpec):
 def shape(spec: LogMelSpec, shapes: Sequence[Shape]) -> Shape:
     """Return ``(channels, bands, frames)``."""
     channels, _, frames = stft.shape(spec, shapes)
-    if not _filters(spec).any(axis=1).all():
+    if not filters_of(spec).any(axis=1).all():
         raise InvalidInput(
             "a band is so narrow that no frequency of the transform lies in it",
             field="bands",
@@ -66,7 +66,7 @@ def forward(
     (x,) = inputs
     power, through = stft.power(spec, x)
     channels, frequencies, *rest = power.shape
-    filters = array_module(x).asarray(_filters(spec), x.dtype)
+    filters = array_module(x).asarray(filters_of(spec), x.dtype)
     energy = filters @ power.reshape(channels, frequencies, -1)
     energy += spec.epsilon
 
@@ -122,7 +122,8 @@ def mel_filters(bands: int, frame: int, sample_rate: int, fmin: float, fmax: flo
     return np.maximum(np.minimum(rising, falling), 0.0)
 
 
-def _filters(spec: LogMelSpec) -> FloatArray:
+def filters_of(spec: LogMelSpec) -> FloatArray:
+    """Return the `mel_filters` that ``spec`` describes."""
     return mel_filters(spec.bands, spec.frame, spec.sample_rate, spec.fmin, spec.highest)
 
 

@@ -26,7 +26,7 @@ class FrameSpec(LayerSpec):
 
 
 class StftSpec(FrameSpec):
-    """The short-time Fourier transform."""
+    """How strong each frequency is in each frame of a sound."""
 
     layer: Literal["stft"]
     output: Literal["power", "magnitude"] = Field(

@@ -12,7 +12,7 @@ from core.nets.losses.loss import Loss, LossSpec, mean, targets_as
 
 
 class HuberSpec(LossSpec):
-    """Huber's loss."""
+    """Squares of differences near the target, distances far from it."""
 
     loss: Literal["huber"]
     delta: float = Field(

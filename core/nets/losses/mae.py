@@ -11,7 +11,7 @@ from core.nets.losses.loss import Loss, LossSpec, mean, targets_as
 
 
 class MaeSpec(LossSpec):
-    """Mean absolute error."""
+    """The mean of absolute differences."""
 
     loss: Literal["mae"]
 

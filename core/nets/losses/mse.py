@@ -11,7 +11,7 @@ from core.nets.losses.loss import Loss, LossSpec, mean, targets_as
 
 
 class MseSpec(LossSpec):
-    """Mean squared error."""
+    """The mean of squared differences."""
 
     loss: Literal["mse"]
 

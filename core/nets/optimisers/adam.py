@@ -14,7 +14,7 @@ from core.nets.optimisers.optimiser import Optimiser, blocks, count
 
 
 class AdamSpec(MomentsSpec):
-    """Adam; weight decay is part of the gradient."""
+    """Steps of about equal length for all weights, whatever their gradients' scale."""
 
     optimiser: Literal["adam"]
 

@@ -15,7 +15,7 @@ from core.nets.optimisers.optimiser import Optimiser, blocks, count
 
 
 class AdamWSpec(MomentsSpec):
-    """Adam with decoupled weight decay."""
+    """Adam whose weight decay acts on the weights themselves."""
 
     optimiser: Literal["adamw"]
     weight_decay: float = Field(

@@ -14,7 +14,7 @@ from core.nets.optimisers.optimiser import Optimiser, OptimiserSpec, blocks, zer
 
 
 class RmspropSpec(OptimiserSpec):
-    """RMSprop."""
+    """Gradients divided by the root of their recent mean square."""
 
     optimiser: Literal["rmsprop"]
     alpha: float = Field(

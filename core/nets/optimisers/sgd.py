@@ -14,7 +14,7 @@ from core.nets.optimisers.optimiser import Optimiser, OptimiserSpec, blocks, zer
 
 
 class SgdSpec(OptimiserSpec):
-    """Stochastic gradient descent."""
+    """Down the gradient, with or without momentum."""
 
     optimiser: Literal["sgd"]
     momentum: float = Field(
