@@ -107,7 +107,7 @@ class AsyncClient:
         self,
         kind: str = "convolve",
         *,
-        inputs: Any,
+        inputs: Any = None,
         wait: float | None = None,
         idempotency_key: str | None = None,
         on_refused: OnRefused | None = None,
@@ -122,7 +122,7 @@ class AsyncClient:
         self,
         kind: str = "convolve",
         *,
-        inputs: Any,
+        inputs: Any = None,
         on_refused: OnRefused | None = None,
         **spec: Any,
     ) -> JobPlan:

@@ -131,7 +131,7 @@ class Client:
         self,
         kind: str = "convolve",
         *,
-        inputs: Any,
+        inputs: Any = None,
         wait: float | None = None,
         idempotency_key: str | None = None,
         on_refused: OnRefused | None = None,
@@ -144,8 +144,9 @@ class Client:
         kind : str
             The kind of job; `kinds` lists them.
         inputs : one or a list of path, bytes, open binary file, array, digest or dict
-            What the job works on. Digests, and dicts with ``artifact`` and ``name``, refer to
-            bytes that are stored already; everything else is uploaded first.
+            What the job works on, if its kind has a field ``inputs``. Digests, and dicts with
+            ``artifact`` and ``name``, refer to bytes that are stored already; everything else is
+            uploaded first.
         wait : float, optional
             Seconds to let the service wait for the job's end before it answers.
         idempotency_key : str, optional
@@ -156,9 +157,9 @@ class Client:
             the job is made of the others. Without it the first refusal is raised.
         **spec
             The further fields of the job: ``kernel``, ``mode``, ``boundary``, ``label`` and so
-            on. ``kernel`` may also be the name of a preset, a nested list, an array, or a
-            `pathlib.Path`, which is uploaded. Arrays and numbers of NumPy elsewhere are sent as
-            lists and numbers.
+            on. ``kernel`` may also be the name of a preset, a nested list or an array. A
+            `pathlib.Path` is uploaded, whichever field it stands for. Arrays and numbers of NumPy
+            elsewhere are sent as lists and numbers.
 
         Returns
         -------
@@ -179,7 +180,7 @@ class Client:
         self,
         kind: str = "convolve",
         *,
-        inputs: Any,
+        inputs: Any = None,
         on_refused: OnRefused | None = None,
         **spec: Any,
     ) -> JobPlan:

@@ -42,7 +42,12 @@ def job_body(
     body = {"kind": kind, **spec}
     if "kernel" in spec:
         body["kernel"] = yield from _kernel(spec["kernel"])
+    for name, value in body.items():
+        if isinstance(value, PathLike | Artifact):
+            body[name] = yield from _digest(value, name)
     body = {name: plain(value, name) for name, value in body.items()}
+    if inputs is None:
+        return body
     items = inputs if isinstance(inputs, list | tuple) else [inputs]
     references: list[Any] = []
     for index, item in enumerate(items):
@@ -102,6 +107,13 @@ def _kernel(kernel: Any) -> Flow[Any]:
     body = yield from work(lambda: source(kernel, "kernel"))
     artifact = yield from _store(body)
     return {"artifact": artifact.digest}
+
+
+def _digest(value: PathLike[str] | Artifact, field: str) -> Flow[str]:
+    if isinstance(value, Artifact):
+        return value.digest
+    body = yield from work(lambda: source(value, field))
+    return (yield from _store(body)).digest
 
 
 def _store(body: Source, on_sent: OnSent | None = None) -> Flow[Artifact]:

@@ -191,7 +191,7 @@ class FakeService:
             "kind": body["kind"],
             "state": "queued",
             "label": body.get("label"),
-            "progress": {"done": 0, "total": len(body["inputs"]), "failed": 0, "stage": ""},
+            "progress": {"done": 0, "total": len(body.get("inputs", [])), "failed": 0, "stage": ""},
             "plan": PLAN,
             "attempts": [],
             "timings": {"queued": 0.0, "ran": None, "stages": {}},
@@ -219,7 +219,7 @@ class FakeService:
                 given=repr(body["mode"]),
                 accepted="full, same, valid",
             )
-        for item in body["inputs"]:
+        for item in body.get("inputs", []):
             digest = item if isinstance(item, str) else item["artifact"]
             if digest not in self.artifacts:
                 return problem(404, "not_found", "there is no such artifact", given=digest)

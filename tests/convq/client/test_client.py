@@ -158,6 +158,22 @@ def test_kernels_of_every_form(convq_client: Any, service: Any, kernel: Any, sen
     assert body_of(service.requests[-1])["kernel"] == sent
 
 
+def test_files_are_uploaded_whichever_field_they_stand_for(
+    convq_client: Any, service: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "digits.npz"
+    path.write_bytes(b"digits")
+    known = convq_client.upload(b"known")
+    convq_client.plan("train", data=path, validation=known, start=known.digest, until=np.int64(3))
+    assert body_of(service.requests[-1]) == {
+        "kind": "train",
+        "data": digest_of(b"digits"),
+        "validation": known.digest,
+        "start": known.digest,
+        "until": 3,
+    }
+
+
 def test_an_array_is_one_input_and_may_be_the_kernel(convq_client: Any, service: Any) -> None:
     convq_client.submit(inputs=np.zeros((4, 4)), kernel=np.ones((3, 3)))
     body = body_of(service.requests[-1])
