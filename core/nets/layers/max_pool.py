@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from core.arrays import Array, array_module
+from core.arrays import Array, array_module, is_on_gpu
+from core.conv import codegen
 from core.nets.layer import Context, LayerSpec, Shape
 from core.nets.unary import unary
-from core.nets.window import Sizes, Widths, along, pooling_window, spatial_axes, taps
+from core.nets.window import Sizes, Widths, Window, along, pooling_window, spatial_axes, taps
+
+Computed: TypeAlias = tuple[Array, Callable[[Array], Array]]
 
 
 class MaxPoolSpec(LayerSpec):
@@ -33,15 +36,30 @@ def shape(spec: MaxPoolSpec, incoming: Shape) -> Shape:
     return (incoming[0], *window.slide(spatial_axes(incoming)))
 
 
-def compute(
-    spec: MaxPoolSpec, x: Array, context: Context
-) -> tuple[Array, Callable[[Array], Array]]:
-    """Return the maxima of ``x (channels, *spatial, images)``; of equals the first counts.
+def compute(spec: MaxPoolSpec, x: Array, context: Context) -> Computed:
+    """Return the maxima of ``x (channels, *spatial, images)``.
 
-    A window's maximum is that of its columns' maxima, so each axis is gone through by itself. The
-    last axis comes first: then the first of equal values is also the first in reading order.
+    The gradient goes to the first NaN of a window, or to the first of its largest values.
     """
     window = pooling_window(x.shape[:-1], spec.kernel, spec.stride, spec.padding)
+    return _generated(x, window) or _by_axis(x, window)
+
+
+def _generated(x: Array, window: Window) -> Computed | None:
+    if not codegen.available() or is_on_gpu(x) or any(window.padding):
+        return None
+    # Only here, because it imports llvmlite.
+    from core.conv.codegen import max_pool
+
+    size, stride = window.kernel, window.stride
+    if not max_pool.fits(x, size):
+        return None
+    return max_pool.largest(x, size, stride), lambda dy: max_pool.to_largest(dy, x, size, stride)
+
+
+def _by_axis(x: Array, window: Window) -> Computed:
+    # A window's maximum is that of its columns' maxima, so each axis is gone through by itself. The
+    # last axis comes first: then the first of equal values is also the first in reading order.
     passes = []
     y = x
     for axis in range(len(window.kernel), 0, -1):
@@ -51,7 +69,7 @@ def compute(
 
     def gradient(dy: Array) -> Array:
         for before, largest, steps in reversed(passes):
-            dy = _to_first(dy, before, largest, *steps)
+            dy = _to_largest(dy, before, largest, *steps)
         return dy
 
     return y, gradient
@@ -70,7 +88,7 @@ def _largest(x: Array, axis: int, kernel: int, stride: int, padding: int) -> Arr
     return y
 
 
-def _to_first(
+def _to_largest(
     dy: Array, x: Array, y: Array, axis: int, kernel: int, stride: int, padding: int
 ) -> Array:
     xp = array_module(x)
@@ -78,10 +96,9 @@ def _to_first(
     waiting = xp.ones(y.shape, bool)
     for tap in taps(x.shape[axis], kernel, stride, padding):
         inputs, outputs = along(axis, tap.inputs), along(axis, tap.outputs)
-        # Nothing is less than NaN, so that the first tap of a window with NaN takes the gradient.
-        less = x[inputs] < y[outputs]
-        first = xp.greater(waiting[outputs], less)
-        waiting[outputs] &= less
+        largest = (x[inputs] == y[outputs]) | xp.isnan(x[inputs])
+        first = waiting[outputs] & largest
+        waiting[outputs] &= ~largest
         if stride < kernel:
             dx[inputs] += dy[outputs] * first
         else:
