@@ -27,6 +27,10 @@ Steps = int | Sequence[int]
 
 LANES = "lanes"
 _DTYPES = ("float32", "float64")
+# Fewer images leave lanes empty, which the engine fills with patches of pictures; but preparing
+# that takes longer than so many multiply-adds of one image.
+_FEW_IMAGES = 8
+_FEW_MULTIPLY_ADDS = 1 << 20
 
 
 class _Options(NamedTuple):
@@ -75,13 +79,15 @@ def conv(
             [32.]]])
     """
     options = _options(stride, padding, dilation, groups)
-    if _takes_lanes(method, x, w):
+    if _can_take_lanes(method, x, w):
         from core.conv.codegen import batch_last
 
         problem = _problem(x.shape, w.shape, x.dtype, options)
-        if not (batch_last.pads(problem) and _refused(method, "w", w)):
+        if _is_worth_lanes(method, problem):
             check()
-            return batch_last.forward(problem, x, w)
+            found = batch_last.forward(problem, x, w)
+            if not _missed(found, method, "w"):
+                return found
     found = conv_batch_first(_first(x), w, *options, method=method, check=check)
     return _last(found)
 
@@ -119,13 +125,15 @@ def conv_input_gradient(
     """
     options = _options(stride, padding, dilation, groups)
     shape = (w.shape[1] * groups, *spatial, dy.shape[-1])
-    if _takes_lanes(method, dy, w):
+    if _can_take_lanes(method, dy, w):
         from core.conv.codegen import batch_last
 
         problem = _problem(shape, w.shape, dy.dtype, options, dy.shape)
-        if not (batch_last.pads_gradient(problem) and _refused(method, "w", w)):
+        if _is_worth_lanes(method, problem):
             check()
-            return batch_last.input_gradient(problem, dy, w)
+            found = batch_last.input_gradient(problem, dy, w)
+            if not _missed(found, method, "w"):
+                return found
     found = gradients.conv_input_gradient(
         _first(dy), w, (shape[-1], *shape[:-1]), *options, method, check=check
     )
@@ -166,16 +174,15 @@ def conv_weight_gradient(
     """
     options = _options(stride, padding, dilation, groups)
     shape = (dy.shape[0], x.shape[0] // groups, *kernel)
-    if _takes_lanes(method, x, dy):
+    if _can_take_lanes(method, x, dy):
         from core.conv.codegen import batch_last
 
         problem = _problem(x.shape, shape, x.dtype, options, dy.shape)
-        check()
-        found = batch_last.weight_gradient(problem, x, dy)
-        # Zeros around the input make NaN of what is not finite in dy: then it shows.
-        hidden = not batch_last.pads(problem) or _is_finite(found)
-        if hidden or not _refused(method, "dy", dy):
-            return found
+        if _is_worth_lanes(method, problem):
+            check()
+            found = batch_last.weight_gradient(problem, x, dy)
+            if not _missed(found, method, "dy"):
+                return found
     found = gradients.conv_weight_gradient(
         _first(x), _first(dy), shape, *options, method, check=check
     )
@@ -190,18 +197,23 @@ def _hashable(steps: Steps) -> int | Shape:
     return steps if isinstance(steps, int) else tuple(steps)
 
 
-def _takes_lanes(method: str, x: Array, other: Array) -> bool:
-    # Whether the kernels with lanes are to be used; refuses where they are named and cannot be.
+def _can_take_lanes(method: str, x: Array, other: Array) -> bool:
+    # Refuses where lanes are named and cannot be.
     if method not in ("auto", LANES):
         return False
     reason = _refusal(x, other)
-    if reason is None:
-        from core.conv.codegen import batch_last
-
-        return method == LANES or 2 * x.shape[-1] >= batch_last.lanes(x.dtype.name)
-    if method == LANES:
+    if reason is not None and method == LANES:
         raise _refusing(reason)
-    return False
+    return reason is None
+
+
+def _is_worth_lanes(method: str, problem: ConvProblem) -> bool:
+    form = problem.normal
+    return (
+        method == LANES
+        or form.batch >= _FEW_IMAGES
+        or form.multiply_adds // form.batch <= _FEW_MULTIPLY_ADDS
+    )
 
 
 def _refusal(x: Array, other: Array) -> str | None:
@@ -214,19 +226,11 @@ def _refusal(x: Array, other: Array) -> str | None:
     return None
 
 
-def _refused(method: str, field: str, values: Array) -> bool:
+def _missed(found: Array | None, method: str, field: str) -> bool:
     # Zeros outside of the input must not meet what is not finite: there is nothing.
-    if _is_finite(values):
-        return False
-    if method == LANES:
+    if found is None and method == LANES:
         raise _refusing(f"{field} is not finite, and the input is padded")
-    return True
-
-
-def _is_finite(values: Array) -> bool:
-    # What is not finite makes the sum so, which is found sooner; a sum may overflow, too.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())
+    return found is None
 
 
 def _refusing(reason: str) -> AlgorithmRefused:

@@ -1,17 +1,15 @@
 """Convolution of batch-last arrays and its gradients by generated kernels, on the calling thread.
 
-Everything that follows from shapes is worked out once: a call finds its scratch memory and runs
-one kernel.
+Everything that follows from the problem is worked out once: a call finds its scratch memory and
+runs one kernel.
 """
 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -19,20 +17,15 @@ from core.conv.codegen import batch_last_lattice
 from core.conv.codegen import batch_last_products as products
 from core.conv.codegen import batch_last_sums as sums
 from core.conv.codegen.batch_last_lattice import Lattice
-from core.conv.codegen.batch_last_tile import Tile
+from core.conv.codegen.batch_last_memory import Real, address, empty, filled, flag, scratch
 from core.conv.codegen.target import host
 from core.conv.normal import Shape
 from core.conv.problem import ConvProblem
 
-DTYPES = ("float32", "float64")
-_LINE_BYTES = 64
-
-Real = np.ndarray[Any, np.dtype[Any]]
-
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution, and which of its functions is meant by `lattice`.
+    """A convolution or the gradient with respect to its input, whatever the batch.
 
     Parameters
     ----------
@@ -58,8 +51,8 @@ def lanes(dtype: str) -> int:
     return host().lanes(np.dtype(dtype).itemsize)
 
 
-@lru_cache(maxsize=1024)
-def _forward(problem: ConvProblem) -> Layer:
+def forward_layer(problem: ConvProblem) -> Layer:
+    """Return the convolution itself."""
     form = problem.normal
     steps = problem.stride, problem.padding, problem.dilation
     lattice = batch_last_lattice.forward(form.spatial, form.kernel, *steps)
@@ -67,8 +60,8 @@ def _forward(problem: ConvProblem) -> Layer:
     return Layer(lattice, form.group_channels, per_group, form.groups, form.dtype)
 
 
-@lru_cache(maxsize=1024)
-def _backward(problem: ConvProblem) -> Layer:
+def backward_layer(problem: ConvProblem) -> Layer:
+    """Return the gradient with respect to the input."""
     form = problem.normal
     steps = problem.stride, problem.padding, problem.dilation
     lattice = batch_last_lattice.input_gradient(form.spatial, form.kernel, *steps)
@@ -76,177 +69,204 @@ def _backward(problem: ConvProblem) -> Layer:
     return Layer(lattice, per_group, form.group_channels, form.groups, form.dtype)
 
 
-def pads(problem: ConvProblem) -> bool:
-    """Return whether zeros around the input meet the kernels."""
-    return _forward(problem).lattice.pads
+def forward(problem: ConvProblem, x: Real, w: Real) -> Real | None:
+    """Return the convolution of ``x (C, *S, N)`` with ``w (O, C / groups, *K)``.
+
+    None where zeros around the input would have met weights that are not finite.
+    """
+    return _sums(_forward(problem), x, w)
 
 
-def pads_gradient(problem: ConvProblem) -> bool:
-    """Return whether zeros around the gradient of the output meet the kernels."""
-    return _backward(problem).lattice.pads
+def input_gradient(problem: ConvProblem, dy: Real, w: Real) -> Real | None:
+    """Return the gradient ``(C, *S, N)`` with respect to the input.
+
+    None where zeros around ``dy`` would have met weights that are not finite.
+    """
+    return _sums(_backward(problem), dy, w)
 
 
-def forward(problem: ConvProblem, x: Real, w: Real) -> Real:
-    """Return the convolution of ``x (C, *S, N)`` with ``w (O, C / groups, *K)``."""
-    layer = _forward(problem)
-    taps = layer.lattice.taps
-    return _sums(layer, x, w, taps, layer.channels * taps)
+@dataclass(frozen=True)
+class _Sums:
+    run: Callable[..., None]
+    shape: Shape
+    dtype: str
+    lanes: int
+    pads: bool
+    tables: sums.Tables
+    packed: int
+    bytes: int
+    addresses: tuple[int, ...]
+    numbers: tuple[int, ...]
 
 
-def input_gradient(problem: ConvProblem, dy: Real, w: Real) -> Real:
-    """Return the gradient ``(C, *S, N)`` with respect to the input."""
-    layer = _backward(problem)
-    taps = layer.lattice.taps
-    return _sums(layer, dy, w, layer.out_channels * taps, taps)
-
-
-def _sums(layer: Layer, x: Real, w: Real, w_channel: int, w_row: int) -> Real:
-    plan, run = _sums_plan(layer, w_channel)
-    width, given = plan.tile.lanes, x.shape[-1]
-    x, w = _filled(x, width), np.ascontiguousarray(w)
-    images, lattice = x.shape[-1], layer.lattice
-    out = _empty((layer.groups * layer.out_channels, *lattice.targets, images), layer.dtype)
-    inputs = _scratch(plan.bytes)
-    run(
-        _address(x),
-        _address(w),
-        _address(out),
+def _sums(plan: _Sums, x: Real, w: Real) -> Real | None:
+    given = x.shape[-1]
+    x, w = filled(x, plan.lanes), w if w.flags.c_contiguous else np.ascontiguousarray(w)
+    images, finite = x.shape[-1], flag(plan.dtype)
+    out, inputs = empty((*plan.shape, images), plan.dtype), scratch(plan.bytes)
+    plan.run(
+        address(x),
+        address(w),
+        address(out),
+        address(finite),
         inputs,
-        inputs + plan.tables.scratch * width * x.itemsize,
+        inputs + plan.packed,
         *plan.addresses,
         images,
-        images // width,
-        len(plan.tables.blocks),
-        layer.groups,
-        layer.channels,
-        layer.out_channels,
-        math.prod(lattice.sources),
-        math.prod(lattice.targets),
-        len(plan.tables.steps),
-        w_row,
-        layer.channels * layer.out_channels * lattice.taps,
-        plan.tables.channel,
+        images // plan.lanes,
+        *plan.numbers,
     )
+    if plan.pads and finite[0] != 0:
+        return None
     return out if given == images else np.ascontiguousarray(out[..., :given])
 
 
-@dataclass(frozen=True)
-class _SumsPlan:
-    tile: Tile
-    tables: sums.Tables
-    addresses: tuple[int, ...]
-    bytes: int
+@lru_cache(maxsize=1024)
+def _forward(problem: ConvProblem) -> _Sums:
+    layer = forward_layer(problem)
+    taps = layer.lattice.taps
+    return _sums_plan(layer, taps, layer.channels * taps)
+
+
+@lru_cache(maxsize=1024)
+def _backward(problem: ConvProblem) -> _Sums:
+    layer = backward_layer(problem)
+    taps = layer.lattice.taps
+    return _sums_plan(layer, layer.out_channels * taps, taps)
 
 
 @lru_cache(maxsize=512)
-def _sums_plan(layer: Layer, w_channel: int) -> tuple[_SumsPlan, Callable[..., None]]:
+def _sums_plan(layer: Layer, w_channel: int, w_row: int) -> _Sums:
+    # The same for every batch. Weights are ``w_channel`` apart from one channel that is read to
+    # the next, and ``w_row`` from one that is written to the next.
     lattice, itemsize = layer.lattice, np.dtype(layer.dtype).itemsize
     lay = sums.sized(lattice, layer.channels, itemsize, lanes(layer.dtype))
-    pixels = math.prod(lay.size)
     # Phases share the taps evenly, more or less.
     steps = max(1, layer.channels * lattice.taps // len(lattice.phases))
-    tile = sums.best_tile(layer.dtype, pixels, layer.out_channels, steps, host())
+    tile = sums.best_tile(layer.dtype, math.prod(lay.size), layer.out_channels, steps, host())
     tables = sums.tables(lattice, lay, layer.channels, w_channel, tile)
-    weights = len(tables.steps) * -(-layer.out_channels // tile.panel) * tile.panel
-    used = (tables.scratch * tile.lanes + weights) * itemsize
-    addresses = tuple(table.ctypes.data for table in tables[:6])
-    return _SumsPlan(tile, tables, addresses, used), sums.kernel(tile)
-
-
-def weight_gradient(problem: ConvProblem, x: Real, dy: Real) -> Real:
-    """Return the gradient ``(O, C / groups, *K)`` with respect to the kernels."""
-    layer = _forward(problem)
-    plan, run = _products_plan(layer)
-    tile, tables, lattice = plan.tile, plan.tables, layer.lattice
-    x, dy = _filled(x, tile.lanes), _filled(dy, tile.lanes)
-    images, pairs = x.shape[-1], layer.channels * lattice.taps
-    panels = -(-layer.out_channels // tile.panel)
-    out = np.zeros(
-        (layer.groups, panels * tile.panel, len(tables.pairs) * tile.vectors), layer.dtype
+    packed = tables.scratch * tile.lanes * itemsize
+    rows = -(-layer.out_channels // tile.panel) * tile.panel
+    return _Sums(
+        run=sums.kernel(tile),
+        shape=(layer.groups * layer.out_channels, *lattice.targets),
+        dtype=layer.dtype,
+        lanes=tile.lanes,
+        pads=lattice.pads,
+        tables=tables,
+        packed=packed,
+        bytes=packed + len(tables.steps) * rows * itemsize,
+        addresses=tuple(address(table) for table in tables[:6]),
+        numbers=(
+            len(tables.blocks),
+            layer.groups,
+            layer.channels,
+            layer.out_channels,
+            math.prod(lattice.sources),
+            math.prod(lattice.targets),
+            len(tables.steps),
+            w_row,
+            layer.channels * layer.out_channels * lattice.taps,
+            tables.channel,
+        ),
     )
-    inputs = _scratch(plan.bytes)
-    run(
-        _address(x),
-        _address(dy),
-        _address(out),
+
+
+def weight_gradient(problem: ConvProblem, x: Real, dy: Real) -> Real | None:
+    """Return the gradient ``(O, C / groups, *K)`` with respect to the kernels.
+
+    None where zeros around ``x`` would have met gradients that are not finite.
+    """
+    plan = _weights(problem)
+    x, dy = filled(x, plan.lanes), filled(dy, plan.lanes)
+    images = x.shape[-1]
+    out, inputs = np.zeros(plan.padded, plan.dtype), scratch(plan.bytes)
+    plan.run(
+        address(x),
+        address(dy),
+        address(out),
         inputs,
-        inputs + tables.at_a_time * tables.scratch * x.itemsize,
+        inputs + plan.gradients,
         *plan.addresses,
         images,
-        images // tile.lanes,
-        tables.at_a_time,
-        len(tables.blocks),
-        layer.groups,
-        layer.channels,
-        layer.out_channels,
-        len(tables.pairs),
-        math.prod(lattice.sources),
-        math.prod(lattice.targets),
-        tables.channel,
-        tables.scratch,
-        tables.scratch_dy,
+        images // plan.lanes,
+        *plan.numbers,
     )
-    found = out[:, : layer.out_channels, :pairs]
-    shape = layer.groups * layer.out_channels, layer.channels, *lattice.kernel
-    return np.ascontiguousarray(found).reshape(shape)
+    _, rows, pairs = plan.wanted
+    found = np.ascontiguousarray(out[:, :rows, :pairs]).reshape(plan.shape)
+    if plan.pads and not is_finite(found) and not is_finite(dy):
+        return None
+    return found
+
+
+def is_finite(values: Real) -> bool:
+    """Return whether all values are finite.
+
+    Examples
+    --------
+    >>> is_finite(np.array([1.0, np.inf]))
+    False
+    """
+    # What is not finite makes the sum so, which is found sooner; a sum may overflow, too.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())
 
 
 @dataclass(frozen=True)
-class _ProductsPlan:
-    tile: Tile
+class _Weights:
+    run: Callable[..., None]
+    shape: Shape
+    wanted: Shape
+    padded: Shape
+    dtype: str
+    lanes: int
+    pads: bool
     tables: products.Tables
-    addresses: tuple[int, ...]
+    gradients: int
     bytes: int
+    addresses: tuple[int, ...]
+    numbers: tuple[int, ...]
+
+
+@lru_cache(maxsize=1024)
+def _weights(problem: ConvProblem) -> _Weights:
+    return _weights_plan(forward_layer(problem))
 
 
 @lru_cache(maxsize=512)
-def _products_plan(layer: Layer) -> tuple[_ProductsPlan, Callable[..., None]]:
+def _weights_plan(layer: Layer) -> _Weights:
     lattice, itemsize = layer.lattice, np.dtype(layer.dtype).itemsize
-    width = lanes(layer.dtype)
+    width, rows, pairs = lanes(layer.dtype), layer.out_channels, layer.channels * lattice.taps
     lay = products.sized(lattice, layer.channels, itemsize, width)
     at_a_time = products.together(lay, layer.channels, itemsize, width)
     pixels = math.prod(lay.size) * at_a_time
-    pairs = layer.channels * lattice.taps
-    tile = products.best_tile(layer.dtype, pixels, layer.out_channels, pairs, host())
-    tables = products.tables(lattice, lay, layer.channels, layer.out_channels, at_a_time, tile)
-    used = at_a_time * (tables.scratch + tables.scratch_dy) * itemsize
-    addresses = tuple(table.ctypes.data for table in tables[:5])
-    return _ProductsPlan(tile, tables, addresses, used), products.kernel(tile)
-
-
-_MEMORY = threading.local()
-
-
-def _scratch(size: int) -> int:
-    # The address of memory of this thread's own: the same for all layers, so that it is in the
-    # cache already.
-    held: Real | None = getattr(_MEMORY, "bytes", None)
-    if held is None or held.size < size + _LINE_BYTES:
-        held = _MEMORY.bytes = np.empty(size + _LINE_BYTES, np.uint8)
-    start = _address(held)
-    return start + -start % _LINE_BYTES
-
-
-def _empty(shape: Shape, dtype: str) -> Real:
-    # On a cache line: a vector that lies in two takes twice as long to store.
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.empty(size + _LINE_BYTES, np.uint8)
-    start = -_address(memory) % _LINE_BYTES
-    return memory[start : start + size].view(dtype).reshape(shape)
-
-
-def _filled(x: Real, lanes: int) -> Real:
-    # Whole vectors of images, with zeros where there are none left.
-    images = x.shape[-1]
-    if images % lanes == 0:
-        return np.ascontiguousarray(x)
-    whole = _empty((*x.shape[:-1], images + -images % lanes), x.dtype.name)
-    whole[..., :images] = x
-    whole[..., images:] = 0
-    return whole
-
-
-def _address(x: Real) -> int:
-    # The attribute ``ctypes`` makes an object first.
-    address: int = x.__array_interface__["data"][0]
-    return address
+    tile = products.best_tile(layer.dtype, pixels, rows, pairs, host())
+    tables = products.tables(lattice, lay, layer.channels, rows, at_a_time, tile)
+    gradients = at_a_time * tables.scratch * itemsize
+    panels = -(-rows // tile.panel)
+    return _Weights(
+        run=products.kernel(tile),
+        shape=(layer.groups * rows, layer.channels, *lattice.kernel),
+        wanted=(layer.groups, rows, pairs),
+        padded=(layer.groups, panels * tile.panel, tables.pairs.size),
+        dtype=layer.dtype,
+        lanes=tile.lanes,
+        pads=lattice.pads,
+        tables=tables,
+        gradients=gradients,
+        bytes=gradients + at_a_time * tables.scratch_dy * itemsize,
+        addresses=tuple(address(table) for table in tables[:5]),
+        numbers=(
+            at_a_time,
+            len(tables.blocks),
+            layer.groups,
+            layer.channels,
+            rows,
+            len(tables.pairs),
+            math.prod(lattice.sources),
+            math.prod(lattice.targets),
+            tables.channel,
+            tables.scratch,
+            tables.scratch_dy,
+        ),
+    )

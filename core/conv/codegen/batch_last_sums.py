@@ -30,7 +30,7 @@ from core.conv.codegen.library import load
 from core.conv.codegen.target import Target, host
 from core.conv.normal import Shape
 
-PARAMETERS: tuple[Kind, ...] = ("pointer",) * 11 + ("integer",) * 12
+PARAMETERS: tuple[Kind, ...] = ("pointer",) * 12 + ("integer",) * 12
 # The inputs of a block stay in a core's own cache.
 _BLOCK_BYTES = 3 << 17
 # Cycles of a tile beside its steps: per sum, to be set to zero and stored; and for its addresses.
@@ -69,8 +69,8 @@ def source(tile: Tile, target: Target) -> str:
 
     Its arguments:
 
-    - the addresses of the input, the weights, the output, and of scratch memory for inputs and
-      for weights;
+    - the addresses of the input, the weights, the output, and of one number to which 0 is added
+      if all weights are finite, else NaN; of scratch memory for inputs and for weights;
     - a table of blocks: first and last row, first and last set;
     - the rows to copy (`core.conv.codegen.batch_last_copy.rows`);
     - a table of sets, outputs with the same taps: first step, number of steps, first and last
@@ -90,26 +90,30 @@ def source(tile: Tile, target: Target) -> str:
     True
     """
     code = Emitter(target, "batch_last_sums", PARAMETERS)
-    x, weights, out, scratch, packed, *tables = code.arguments[:11]
+    x, weights, out, finite, scratch, packed, *tables = code.arguments[:12]
     blocks, row_table, sets, steps, taps, places = tables
-    images, vectors, count, groups, channels, panel_channels = code.arguments[11:17]
-    pixels, out_pixels, all_steps, w_row, w_group, channel = code.arguments[17:]
+    images, vectors, count, groups, channels, panel_channels = code.arguments[12:18]
+    pixels, out_pixels, all_steps, w_row, w_group, channel = code.arguments[18:]
     dtype, lanes = tile.dtype, tile.lanes
     panels = code.builder.sdiv(code.index(panel_channels, tile.panel - 1), code.integer(tile.panel))
     last_panel = code.index(panel_channels, -tile.panel)
     panel_size = code.index((all_steps, tile.panel))
     channel_out = code.index((out_pixels, images))
+    zero = code.constant(0, dtype, 1)
     with code.loop(0, groups) as group:
         own_weights = code.at(weights, dtype, code.index((group, w_group)))
         with code.loop(0, panels) as panel:
             first = code.minimum(code.index((panel, tile.panel)), last_panel)
             target_panel = code.at(packed, dtype, code.index((panel, panel_size)))
-            with code.loop(0, all_steps) as step:
+            total = [code.load(finite, dtype, 1)]
+            with code.loop(0, all_steps, carried=total) as step:
                 tap = integer_at(code, taps, step)
                 for p in range(tile.panel):
                     row = code.index(first, p)
                     weight = code.load(own_weights, dtype, 1, code.index((row, w_row), tap))
                     code.store(weight, target_panel, code.index((step, tile.panel), p))
+                    total[0] = code.fma(zero, weight, total[0])
+            code.store(total[0], finite)
         with code.loop(0, count) as block, code.loop(0, vectors) as vector:
             first_image = code.index((vector, lanes))
             entry = code.at(blocks, "int64", code.index((block, 4)))
