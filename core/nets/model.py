@@ -124,7 +124,7 @@ def dump(model: Model) -> bytes:
         ) from None
     # One entry only: safetensors writes several in any order.
     return to_bytes(
-        {name: np.ascontiguousarray(weights[name]) for name in sorted(weights)}, {_KEY: text}
+        {name: np.asarray(weights[name], order="C") for name in sorted(weights)}, {_KEY: text}
     )
 
 

@@ -45,7 +45,7 @@ class ConvSpec(LayerSpec):
 def shape(spec: ConvSpec, shapes: Sequence[Shape]) -> Shape:
     """Return ``(filters, *positions of the window)``."""
     (incoming,) = shapes
-    spatial, window = spatial_axes(incoming), _window(spec, incoming)
+    spatial, window = spatial_axes(incoming), window_of(spec, incoming)
     check_groups(spec.groups, incoming[0], spec.filters)
     out = (spec.filters, *window.slide(spatial))
     _check_method(spec, incoming, window)
@@ -72,7 +72,7 @@ def forward(
 ) -> tuple[Array, Backward]:
     """Return the convolution of ``x (channels, *spatial, images)``, and its gradient."""
     (x,) = inputs
-    weight, window = weights["weight"], _window(spec, x.shape[:-1])
+    weight, window = weights["weight"], window_of(spec, x.shape[:-1])
     steps = (window.stride, window.padding, window.dilation, spec.groups)
     y = conv(x, weight, *steps, spec.method)
     if spec.bias:
@@ -95,7 +95,8 @@ def multiply_adds(spec: ConvSpec, shapes: Sequence[Shape]) -> int:
     return math.prod(shape(spec, shapes)) * math.prod(weight[1:])
 
 
-def _window(spec: ConvSpec, incoming: Shape) -> Window:
+def window_of(spec: ConvSpec, incoming: Shape) -> Window:
+    """Return the size, steps and padding of the filters along each axis."""
     axes = len(spatial_axes(incoming))
     kernel = per_axis("kernel", spec.kernel, axes, 1)
     dilation = per_axis("dilation", spec.dilation, axes, 1)

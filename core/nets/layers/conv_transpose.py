@@ -39,7 +39,7 @@ def shape(spec: ConvTransposeSpec, shapes: Sequence[Shape]) -> Shape:
     (incoming,) = shapes
     spatial = spatial_axes(incoming)
     check_groups(spec.groups, incoming[0], spec.filters)
-    window = _window(spec, incoming)
+    window = window_of(spec, incoming)
     extra = per_axis("output_padding", spec.output_padding, len(spatial), 0)
     if any(e >= s for e, s in zip(extra, window.stride, strict=True)):
         raise InvalidInput(
@@ -73,7 +73,7 @@ def shape(spec: ConvTransposeSpec, shapes: Sequence[Shape]) -> Shape:
 def parameters(spec: ConvTransposeSpec, shapes: Sequence[Shape]) -> dict[str, Parameter]:
     """Return ``weight (channels, filters / groups, *kernel)`` and ``bias (filters,)``."""
     (incoming,) = shapes
-    window, filters = _window(spec, incoming), spec.filters // spec.groups
+    window, filters = window_of(spec, incoming), spec.filters // spec.groups
     taps = math.prod(window.kernel)
     # With a stride an output is reached by some elements of a filter only.
     fan_in = -(-incoming[0] // spec.groups * taps // math.prod(window.stride))
@@ -90,7 +90,7 @@ def forward(
     """Return the gradient of the convolution whose output is ``x``, and the gradient of that."""
     (x,) = inputs
     incoming = x.shape[:-1]
-    weight, window = weights["weight"], _window(spec, incoming)
+    weight, window = weights["weight"], window_of(spec, incoming)
     steps = (window.stride, window.padding, window.dilation, spec.groups)
     y = conv_input_gradient(x, weight, shape(spec, [incoming])[1:], *steps)
     if spec.bias:
@@ -108,11 +108,12 @@ def forward(
 def multiply_adds(spec: ConvTransposeSpec, shapes: Sequence[Shape]) -> int:
     """Return one for each element of the filters that each input adds."""
     (incoming,) = shapes
-    taps = math.prod(_window(spec, incoming).kernel)
+    taps = math.prod(window_of(spec, incoming).kernel)
     return math.prod(incoming) * spec.filters // spec.groups * taps
 
 
-def _window(spec: ConvTransposeSpec, incoming: Shape) -> Window:
+def window_of(spec: ConvTransposeSpec, incoming: Shape) -> Window:
+    """Return the window of the convolution that leads back."""
     axes = len(spatial_axes(incoming))
     return Window(
         per_axis("kernel", spec.kernel, axes, 1),

@@ -56,7 +56,7 @@ def forward(
     """
     (x,) = inputs
     channels, *spatial = x.shape[:-1]
-    stack = array_module(x).asarray(_weights(spec.kernel, channels, len(spatial), x.dtype.name))
+    stack = array_module(x).asarray(stack_of(spec.kernel, channels, len(spatial), x.dtype.name))
     options: dict[str, Any] = {
         "padding": [side // 2 for side in stack.shape[2:]],
         "groups": channels,
@@ -92,7 +92,8 @@ def _built(kernel: PresetKernel, ndim: int) -> Kernel:
 
 
 @lru_cache(maxsize=64)
-def _weights(kernel: PresetKernel, channels: int, ndim: int, dtype: str) -> NDArray[Any]:
+def stack_of(kernel: PresetKernel, channels: int, ndim: int, dtype: str) -> NDArray[Any]:
+    """Return the filters as nets have them: ``(channels * filters, 1, *taps)``, one group each."""
     # Presets are stated for convolution, nets correlate.
     stack = np.flip(_built(kernel, ndim).stack, axis=tuple(range(1, ndim + 1)))
     return np.tile(stack[:, np.newaxis], (channels, *(1,) * (ndim + 1))).astype(dtype)

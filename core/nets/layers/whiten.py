@@ -72,12 +72,13 @@ def forward(
 def _flattened(x: Array, cut_off: float) -> Array:
     fft, axes, sides = fft_module(x), range(1, x.ndim - 1), x.shape[1:-1]
     spectrum = fft.rfftn(x, axes=axes)
-    spectrum *= array_module(x).asarray(_response(sides, cut_off), x.dtype)
+    spectrum *= array_module(x).asarray(response(sides, cut_off), x.dtype)
     return fft.irfftn(spectrum, s=sides, axes=axes)
 
 
 @lru_cache(maxsize=16)
-def _response(sides: Shape, cut_off: float) -> Array:
+def response(sides: Shape, cut_off: float) -> Array:
+    """Return the factor of each frequency of `numpy.fft.rfftn`, ``(1, *frequencies, 1)``."""
     *rows, last = sides
     along = [np.fft.fftfreq(side) for side in rows] + [np.fft.rfftfreq(last)]
     squares = sum(f**2 for f in np.meshgrid(*along, indexing="ij"))

@@ -178,7 +178,7 @@ def _check_standard(nodes: Iterable[Any], opset: int) -> None:
     for place, node in enumerate(nodes, 1):
         try:
             checker.check_node(node, context)
-        except checker.ValidationError as error:
+        except (checker.ValidationError, UnicodeDecodeError) as error:
             raise InvalidInput(
                 "not as the ONNX standard has it",
                 field=_label(node, place),
