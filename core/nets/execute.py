@@ -16,6 +16,7 @@ import numpy as np
 from core.arrays import Array
 from core.conv.blocks import Check, cores, for_each, never
 from core.nets.graph import INPUT, Node
+from core.nets.heap import keep_freed_memory
 from core.nets.layer import Backward, Context, Shape, Weights
 from core.nets.segments import Segment, group_size
 
@@ -63,6 +64,7 @@ def forward(segments: Sequence[Segment], x: Array, moment: Moment) -> tuple[Arra
 
     The tapes are empty unless the net trains.
     """
+    keep_freed_memory()
     trace = Trace(len(x))
     values: dict[int, Array] = {INPUT: x}
     for segment in segments:
@@ -129,7 +131,7 @@ def _segment_backward(
     if not any(tapes):
         return
     groups = _groups(segment, images)
-    above = {index: arriving.pop(index) for index in segment.leaves}
+    above = {index: arriving.pop(index) for index in segment.leaves if index in arriving}
     dtype = next(iter(above.values())).dtype
     shapes = {
         source: shape

@@ -18,8 +18,10 @@ from core.nets.initial import initial
 from core.nets.layer import Parameter, Shape, Weights
 from core.nets.losses import loss_of
 from core.nets.losses.loss import LossSpec
+from core.nets.memory import memory
 from core.nets.segments import cut
 from core.nets.spec import NetSpec
+from core.nets.summary import summary
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,39 @@ class Network:
             value, dy = loss_of(loss).value(loss, outputs, y)
             gradients = backward(segments, dy, trace)
         return StepResult(value, np.moveaxis(outputs, -1, 0), gradients, trace.updates)
+
+    def memory(self, batch: int, *, training: bool) -> int:
+        """Return how many bytes a pass needs at its peak, within a factor of 2.
+
+        Parameters
+        ----------
+        batch : int
+            Images at a time, which are not counted themselves.
+        training : bool
+            Whether gradients are computed; the state of the optimiser is not counted.
+
+        Examples
+        --------
+        >>> layers = [{"layer": "dense", "features": 1000}]
+        >>> network = Network(NetSpec.model_validate({"input": [1000], "layers": layers}))
+        >>> [network.memory(1, training=training) // 10**6 for training in (False, True)]
+        [4, 8]
+        """
+        return memory(self._segments(len(self.nodes) - 1), batch, training=training)
+
+    def summary(self) -> str:
+        """Return a table of the layers: shapes, parameters, multiply-adds.
+
+        Examples
+        --------
+        >>> layers = [{"layer": "dense", "features": 10}]
+        >>> print(Network(NetSpec.model_validate({"input": [5], "layers": layers})).summary())
+        layer   output  parameters  multiply-adds  reads
+        input        5           0              0
+        dense1      10          60             50
+        total                   60             50
+        """
+        return summary(self.input_shape, self.nodes)
 
     def _number(self, output: str | None) -> int:
         if output is None:

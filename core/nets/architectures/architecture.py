@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -50,7 +50,7 @@ class Architecture(Generic[SpecT]):
     summary: str
 
 
-def net(shape: Shape, layers: Sequence[dict[str, Any]]) -> NetSpec:
+def net(shape: Shape, layers: Sequence[dict[str, object]]) -> NetSpec:
     """Return the description of a net.
 
     Examples

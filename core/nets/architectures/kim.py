@@ -18,7 +18,7 @@ class KimSpec(ArchitectureSpec):
     vocabulary: int = Field(ge=2, le=1 << 24, description="How many words there are.")
     features: int = Field(default=300, ge=1, le=4096, description="Numbers that stand for a word.")
     windows: list[int] = Field(
-        default=[3, 4, 5], min_length=1, max_length=8, description="Words that a filter sees."
+        default=[3, 4, 5], min_length=2, max_length=8, description="Words that a filter sees."
     )
     filters: int = Field(default=100, ge=1, le=4096, description="Filters of each window.")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="Before the dense layer.")

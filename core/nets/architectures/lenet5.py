@@ -34,8 +34,8 @@ def build(spec: LeNet5Spec, shape: Shape, outputs: int) -> NetSpec:
     >>> Network(spec).parameter_count
     61706
     """
-    activation = {"layer": spec.activation}
-    pooling = {"layer": spec.pooling, "kernel": 2}
+    activation: dict[str, object] = {"layer": spec.activation}
+    pooling: dict[str, object] = {"layer": spec.pooling, "kernel": 2}
     padding = 2 if min(shape[1:], default=0) < _PAPER_SIDE else 0
     return net(
         shape,

@@ -34,7 +34,7 @@ def build(spec: SmallCnnSpec, shape: Shape, outputs: int) -> NetSpec:
     >>> Network(spec).parameter_count
     62346
     """
-    layers = []
+    layers: list[dict[str, object]] = []
     for filters in spec.filters:
         layers += [
             {"layer": "conv", "filters": filters, "kernel": 5},

@@ -1,0 +1,70 @@
+"""How much memory a net will need, before it runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from core.conv.blocks import cores
+from core.nets.layer import Parameter
+from core.nets.segments import Segment, group_size
+
+_FLOAT = 4
+# The share of what layers return that is kept until gradients are known: what a rectifier reads,
+# for example, is not.
+_KEPT = Fraction(3, 4)
+
+
+def memory(segments: Sequence[Segment], images: int, *, training: bool) -> int:
+    """Return bytes at the peak for float32, weights included and the images themselves not.
+
+    When a net trains, most of what its layers return is kept until their gradients are known.
+    Otherwise it is there from when it is computed until no layer reads it any more. In both cases
+    each core works on one group. What is measured is between half and twice as much.
+
+    Examples
+    --------
+    >>> from core.nets.graph import build
+    >>> from core.nets.segments import cut
+    >>> from core.nets.spec import NetSpec
+    >>> spec = NetSpec.model_validate({"input": [4], "layers": [{"layer": "dense", "features": 3}]})
+    >>> memory(cut(build(spec), 0), 10, training=False)
+    460
+    """
+    nodes = [node for segment in segments for node in segment.nodes]
+    weights = sum(_count(node.parameters) + _count(node.state) for node in nodes)
+    work = max(_work(segment, images) for segment in segments)
+    if training:
+        kept = int(_KEPT * images * sum(math.prod(node.shape) for node in nodes if node.learns))
+        return _FLOAT * (weights + work + kept + sum(_gradients(s, images) for s in segments))
+    return _FLOAT * (weights + work + images * _crossing(segments))
+
+
+def _work(segment: Segment, images: int) -> int:
+    """Return how many numbers the groups that are computed at a time have at most."""
+    size = group_size(segment, images)
+    at_a_time = min(cores(), -(-images // size))
+    widest = max(math.prod(n.shape) + sum(map(math.prod, n.incoming)) for n in segment.nodes)
+    return at_a_time * min(size, images) * widest
+
+
+def _gradients(segment: Segment, images: int) -> int:
+    """Return how many numbers the gradients have, which each group has for itself."""
+    groups = -(-images // group_size(segment, images))
+    return groups * sum(_count(node.parameters) for node in segment.nodes)
+
+
+def _crossing(segments: Sequence[Segment]) -> int:
+    """Return how many numbers exist at most between segments, for one image."""
+    most, alive = 0, 0
+    sizes = {node.index: math.prod(node.shape) for s in segments for node in s.nodes}
+    for segment in segments:
+        alive += sum(sizes[index] for index in segment.leaves)
+        most = max(most, alive)
+        alive -= sum(sizes[index] for index in segment.drops if index in sizes)
+    return most
+
+
+def _count(parameters: Mapping[str, Parameter]) -> int:
+    return sum(math.prod(parameter.shape) for parameter in parameters.values())
