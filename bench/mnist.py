@@ -19,7 +19,6 @@ from core.nets.architectures import small_cnn
 from core.nets.data import load
 from core.nets.network import Network
 from core.nets.training.options import TrainOptions
-from core.nets.training.preparation import standardized
 from core.nets.training.trainer import Trainer
 
 RESULTS = Path(__file__).parent / "results"
@@ -55,13 +54,13 @@ def main() -> int:
     begin = time.perf_counter()
     spec = small_cnn.SmallCnnSpec(architecture="small-cnn")
     net = small_cnn.build(spec, data.shape, len(data.classes or ()))
-    network = Network(standardized(net, data))
-    trained = Trainer(network, data, options).run(report=_print)
+    trainer = Trainer(Network(net), data, options)
+    trained = trainer.run(report=_print)
     seconds = time.perf_counter() - begin
     assert trained.evaluation is not None
     result = {
         "machine": machine(),
-        "parameters": network.parameter_count,
+        "parameters": trainer.network.parameter_count,
         "seconds": seconds,
         "options": options.model_dump(mode="json"),
         "history": trained.history,

@@ -52,6 +52,11 @@ class TrainOptions(BaseModel):
     )
     optimiser: AnyOptimiser = AdamSpec(optimiser="adam")
     schedule: AnySchedule = OneCycleSpec(schedule="one_cycle", rate=0.003)
+    standardize: bool = Field(
+        default=True,
+        description="Put a layer in front that brings each channel to mean 0 and deviation 1, "
+        "measured on the images to learn from; not of words.",
+    )
     augment: list[AnyAugment] = Field(
         default=[], max_length=16, description="Changes to the images of each batch, in order."
     )

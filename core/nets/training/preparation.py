@@ -8,7 +8,10 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.nets.data.dataset import Dataset
+from core.nets.network import Network
 from core.nets.spec import NetSpec
+from core.nets.training.checks import check_finite
+from core.nets.training.split import Indices
 
 _NAME = "standardized"
 # Enough to know a mean to a percent of the deviation, and few enough to be read in no time.
@@ -16,28 +19,29 @@ _MOST = 10_000
 _AT_ONCE = 1000
 
 
-def standardized(spec: NetSpec, data: Dataset) -> NetSpec:
+def standardized(network: Network, data: Dataset, images: Indices) -> Network:
     """Return the net with a first layer that brings each channel to mean 0 and deviation 1.
 
     The layer is part of the net: whoever predicts with it hands in images as they are.
 
     Parameters
     ----------
-    spec : NetSpec
-        A net of images, sound or vectors; not of words.
+    network : Network
+        A net of words is returned as it is: their numbers have no mean.
     data : Dataset
-        Where mean and deviation are measured, over all images or 10,000 that lie evenly. A
-        channel that is everywhere the same is divided by 1.
+    images : ndarray of int64
+        Of which mean and deviation are measured: of all, or of 10,000 that lie evenly among them.
+        A channel that is everywhere the same is divided by 1.
 
     Returns
     -------
-    NetSpec
+    Network
         With a layer ``standardized`` in front.
 
     Raises
     ------
     InvalidInput
-        If a layer has this name already.
+        If a layer has this name already, or an image a number that is not finite.
 
     Examples
     --------
@@ -46,10 +50,13 @@ def standardized(spec: NetSpec, data: Dataset) -> NetSpec:
     >>> file = io.BytesIO()
     >>> np.savez(file, x=np.array([[0, 10], [10, 10]], np.uint8), y=np.array([0, 1]))
     >>> spec = NetSpec.model_validate({"input": [2], "layers": [{"layer": "dense", "features": 2}]})
-    >>> found = standardized(spec, load(file.getvalue())).layers[0]
+    >>> found = standardized(Network(spec), load(file.getvalue()), np.arange(2)).spec.layers[0]
     >>> found.mean, found.std
     ([5.0, 10.0], [5.0, 1.0])
     """
+    spec = network.spec
+    if any(node.layer.words for node in network.nodes):
+        return network
     if any(layer.name == _NAME for layer in spec.layers):
         raise InvalidInput(
             "a layer of this name is put in front of the others",
@@ -57,10 +64,10 @@ def standardized(spec: NetSpec, data: Dataset) -> NetSpec:
             given=_NAME,
             accepted="other names",
         )
-    mean, std = _moments(data)
+    mean, std = _moments(data, images)
     first = {"layer": "standardize", "name": _NAME, "mean": mean, "std": std}
     layers = [_reading(layer.model_dump()) for layer in spec.layers]
-    return NetSpec.model_validate({"input": spec.input, "layers": [first, *layers]})
+    return Network(NetSpec.model_validate({"input": spec.input, "layers": [first, *layers]}))
 
 
 def _reading(layer: dict[str, Any]) -> dict[str, Any]:
@@ -71,14 +78,16 @@ def _reading(layer: dict[str, Any]) -> dict[str, Any]:
     return layer | {"inputs": names}
 
 
-def _moments(data: Dataset) -> tuple[list[float], list[float]]:
-    count = min(len(data), _MOST)
-    images = np.arange(count) * len(data) // count
+def _moments(data: Dataset, images: Indices) -> tuple[list[float], list[float]]:
+    count = min(len(images), _MOST)
+    chosen = images[np.arange(count) * len(images) // count]
     total = np.zeros(data.shape[0])
     squares = np.zeros(data.shape[0])
     numbers = 0
     for start in range(0, count, _AT_ONCE):
-        x, _ = data.batch(images[start : start + _AT_ONCE])
+        wanted = chosen[start : start + _AT_ONCE]
+        x, _ = data.batch(wanted)
+        check_finite(x, wanted, "data.x")
         flat = x.reshape(len(x), data.shape[0], -1).astype(np.float64)
         total += flat.sum(axis=(0, 2))
         squares += np.square(flat).sum(axis=(0, 2))

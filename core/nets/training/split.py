@@ -67,7 +67,7 @@ def split(
 def _shares(sizes: Indices, fraction: float) -> Indices:
     """Round by largest remainders."""
     wanted = fraction * sizes
-    shares = np.clip(np.floor(wanted).astype(np.int64), 1, sizes - 1)
+    shares: Indices = np.clip(np.floor(wanted).astype(np.int64), 1, sizes - 1)
     missing = max(0, round(wanted.sum()) - int(shares.sum()))
     largest = np.argsort(shares - wanted, kind="stable")[:missing]
     shares[largest] = np.minimum(shares[largest] + 1, sizes[largest] - 1)

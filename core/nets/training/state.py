@@ -94,7 +94,7 @@ def save(state: State, path: Path, about: dict[str, Any]) -> None:
     path : Path
         Where to; the file is there with all of its bytes, or as it was before.
     about : dict
-        JSON-ready: which training this is. `restore` compares it.
+        JSON-ready: which training this is. `restore` compares it, entry by entry.
     """
     arrays = {
         f"{group}/{name}": np.asarray(array, order="C")
@@ -144,13 +144,13 @@ def restore(path: Path, like: State, about: dict[str, Any]) -> State:
     """
     document, arrays = _read(path)
     found = document["about"]
-    for name in sorted(found.keys() | about.keys()):
-        if found.get(name) != about.get(name):
+    for name in about:
+        if found.get(name) != about[name]:
             raise InvalidInput(
-                f"the checkpoint is of another training: its {name} differs",
+                f"the checkpoint is of another training: {name} differ",
                 field="checkpoint",
                 given=found.get(name),
-                accepted=f"{about.get(name)!r}",
+                accepted=f"{about[name]!r}",
             )
     groups = {group: arrays.get(group, {}) for group in _GROUPS}
     _check(groups["weights"], like.weights)

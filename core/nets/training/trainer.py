@@ -27,6 +27,7 @@ from core.nets.training.evaluation import Evaluation, evaluate
 from core.nets.training.hooks import Checkpoint, Report, nobody, nowhere
 from core.nets.training.options import TrainOptions
 from core.nets.training.pace import Pace
+from core.nets.training.preparation import standardized
 from core.nets.training.split import split
 from core.nets.training.state import Progress, State
 
@@ -74,6 +75,8 @@ class Trainer:
 
     Attributes
     ----------
+    network : Network
+        The net that is trained: with a layer in front where ``standardize`` asks for it.
     state : State
         Where it is.
     validation, validation_images : Dataset or None, ndarray of int64
@@ -92,7 +95,6 @@ class Trainer:
         options: TrainOptions,
         validation: Dataset | None = None,
     ) -> None:
-        self.network = network
         self.data = data
         self.options = options
         self.loss = loss_for(data, options.loss)
@@ -112,6 +114,7 @@ class Trainer:
                 len(data), options.validation, options.seed, labels, data.classes or ()
             )
         check_early_stopping(options, data, self.validation)
+        self.network = standardized(network, data, self._images) if options.standardize else network
         self._steps = steps(len(self._images), options.batch)
         self._decays = {name for name, kind in network.parameters.items() if kind.decays}
         self.state = self._fresh()
@@ -174,11 +177,11 @@ class Trainer:
 
     def _about(self) -> dict[str, Any]:
         return {
-            "net": self.network.spec.model_dump(mode="json"),
             "options": self.options.model_dump(mode="json"),
             "classes": None if self.data.classes is None else list(self.data.classes),
             "images": len(self._images),
             "validation images": len(self.validation_images),
+            "net": self.network.spec.model_dump(mode="json"),
         }
 
     def _epoch(self, pace: Pace, check: Check, report: Report, checkpoint: Checkpoint) -> None:

@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 from core.errors import InvalidInput
 from core.nets.data.dataset import Dataset
 from core.nets.network import Network
-from core.nets.spec import NetSpec
+from core.nets.training.options import TrainOptions
 from core.nets.training.preparation import standardized
+from core.nets.training.trainer import Trainer
 
 MakeData = Callable[..., Dataset]
+MakeNet = Callable[..., Network]
+
+RELU = {"layer": "relu"}
 
 
 @settings(deadline=None, max_examples=30)
@@ -24,38 +28,65 @@ MakeData = Callable[..., Dataset]
     offset=st.floats(-1e3, 1e3),
 )
 def test_each_channel_comes_to_mean_0_and_deviation_1(
-    data_set: MakeData, images: int, channels: int, scale: float, offset: float
+    data_set: MakeData, network: MakeNet, images: int, channels: int, scale: float, offset: float
 ) -> None:
     x = np.random.default_rng(0).normal(offset, scale, (images, channels, 2, 3))
-    spec = NetSpec.model_validate({"input": [channels, 2, 3], "layers": [{"layer": "relu"}]})
-    network = Network(standardized(spec, data_set(x)))
-    found = network.run({}, x.astype(np.float32), output="standardized").astype(float)
-    np.testing.assert_allclose(
-        found.mean(axis=(0, 2, 3)), 0, atol=1e-3 + 1e-6 * abs(offset) / scale
-    )
+    net = standardized(network(RELU, shape=(channels, 2, 3)), data_set(x), np.arange(images))
+    found = net.run({}, x.astype(np.float32), output="standardized").astype(float)
+    rounding = 1e-3 + 1e-6 * abs(offset) / scale
+    np.testing.assert_allclose(found.mean(axis=(0, 2, 3)), 0, atol=rounding)
     np.testing.assert_allclose(found.std(axis=(0, 2, 3)), 1, rtol=1e-2)
 
 
-def test_whoever_reads_the_input_reads_it_standardized(data_set: MakeData) -> None:
-    layers = [
-        {"layer": "relu"},
-        {"layer": "add", "inputs": ["relu1", "input"]},
-    ]
-    spec = NetSpec.model_validate({"input": [1], "layers": layers})
+def test_whoever_reads_the_input_reads_it_standardized(
+    data_set: MakeData, network: MakeNet
+) -> None:
+    net = network(RELU, {"layer": "add", "inputs": ["relu1", "input"]}, shape=(1,))
     x = np.array([[-1.0], [3.0]], np.float32)
-    network = Network(standardized(spec, data_set(x)))
-    np.testing.assert_allclose(network.run({}, x), [[-1.0], [2.0]])
+    found = standardized(net, data_set(x), np.arange(2))
+    np.testing.assert_allclose(found.run({}, x), [[-1.0], [2.0]])
 
 
-def test_a_constant_channel_becomes_0(data_set: MakeData) -> None:
+def test_only_images_to_learn_from_are_measured(data_set: MakeData, network: MakeNet) -> None:
+    x = np.arange(12, dtype=np.float32)[:, np.newaxis]
+    found = standardized(network(RELU, shape=(1,)), data_set(x), np.array([2, 4]))
+    np.testing.assert_allclose(found.run({}, x[[2, 4]], output="standardized"), [[-1.0], [1.0]])
+
+
+def test_of_many_images_some_that_lie_evenly_are_measured(
+    data_set: MakeData, network: MakeNet
+) -> None:
+    x = np.arange(30_000, dtype=np.float32)[:, np.newaxis]
+    found = standardized(network(RELU, shape=(1,)), data_set(x), np.arange(len(x)))
+    standard = found.run({}, x, output="standardized").astype(float)
+    assert abs(standard.mean()) < 1e-3
+    assert standard.std() == pytest.approx(1, rel=1e-3)
+
+
+def test_a_constant_channel_becomes_0(data_set: MakeData, network: MakeNet) -> None:
     x = np.full((50, 1, 4, 4), 0.1, np.float32)
-    spec = NetSpec.model_validate({"input": [1, 4, 4], "layers": [{"layer": "relu"}]})
-    network = Network(standardized(spec, data_set(x)))
-    np.testing.assert_allclose(network.run({}, x), 0, atol=1e-7)
+    found = standardized(network(RELU, shape=(1, 4, 4)), data_set(x), np.arange(50))
+    np.testing.assert_allclose(found.run({}, x), 0, atol=1e-7)
 
 
-def test_the_name_must_be_free(data_set: MakeData) -> None:
-    layers = [{"layer": "relu", "name": "standardized"}]
-    spec = NetSpec.model_validate({"input": [1], "layers": layers})
+def test_words_are_left_as_they_are(data_set: MakeData, network: MakeNet) -> None:
+    embedding = {"layer": "embedding", "vocabulary": 10, "features": 2}
+    net = network(embedding, {"layer": "flatten"}, {"layer": "dense", "features": 3}, shape=(4,))
+    data = data_set(np.arange(40).reshape(10, 4) % 10, np.arange(10) % 3, 3)
+    assert standardized(net, data, np.arange(10)) is net
+
+
+def test_the_name_must_be_free(data_set: MakeData, network: MakeNet) -> None:
+    net = network(RELU | {"name": "standardized"}, shape=(1,))
     with pytest.raises(InvalidInput, match="standardized"):
-        standardized(spec, data_set(np.zeros((2, 1))))
+        standardized(net, data_set(np.zeros((2, 1))), np.arange(2))
+
+
+def test_the_trained_net_takes_images_as_they_are(clouds: MakeData, network: MakeNet) -> None:
+    data, net = clouds(), network({"layer": "dense", "features": 3})
+    plain, prepared = (
+        Trainer(net, data, TrainOptions(epochs=1, standardize=wanted)).network
+        for wanted in (False, True)
+    )
+    assert plain is net
+    assert list(prepared.shapes) == ["standardized", "dense1"]
