@@ -32,6 +32,10 @@ def _value(place: Place) -> str | list[str]:
         return f"{noun} like {' or '.join(map(_json, place.info.examples))}"
     if is_model(place.wanted):
         return f"{noun} with the fields {', '.join(place.wanted.model_fields)}"
+    models = [bare(member)[0] for member in members(place.wanted)]
+    if models and all(map(is_model, models)):
+        chosen_by = set.intersection(*(set(constants(model)) for model in models))
+        return f"{noun} with the field {', '.join(sorted(chosen_by))}" if chosen_by else noun
     return noun
 
 

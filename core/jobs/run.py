@@ -179,6 +179,11 @@ class Run:
             spent = time.perf_counter() - start
             self.timings[name] = self.timings.get(name, 0.0) + spent
 
+    def at(self, done: int, stage: str) -> None:
+        """Tell how many items are done, and what happens now, where items are not all alike."""
+        with self._lock:
+            self.progress = replace(self.progress, done=done, stage=stage)
+
     def advance(self, *, failed: bool = False) -> None:
         """Count one more item as done."""
         with self._lock:

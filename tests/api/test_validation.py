@@ -19,9 +19,21 @@ from api import validation
 from api.routes import events, jobs, plans
 from api.submission import JobSpec
 from api.validation import faults
+from core.jobs.convolve import ConvolveSpec
+from core.jobs.registry import KINDS
+from core.jobs.train import TrainSpec
 from core.kernels import PRESETS
+from core.nets.architectures import ARCHITECTURES
+from core.nets.layers import LAYERS
 
 DIGEST = "sha256:" + "0" * 64
+KIND_NAMES = [kind.name for kind in KINDS]
+TRAIN = {
+    "kind": "train",
+    "data": DIGEST,
+    "model": {"architecture": "lenet5"},
+    "options": {"epochs": 1},
+}
 GOOD = {"kind": "convolve", "inputs": [DIGEST], "kernel": {"preset": "box", "size": 3}}
 
 JARGON = re.compile(
@@ -103,7 +115,7 @@ IN_BODIES: list[tuple[str, Any, str, Any, Any]] = [
     ("less_than_equal", kernel(preset="gaussian", sigma=501), "kernel.sigma", 501, "500 or less"),
     ("list_type", GOOD | {"inputs": None}, "inputs", None, f'a list like ["{DIGEST}"]'),
     ("literal_error", GOOD | {"mode": "sam"}, "mode", "sam", ["full", "same", "valid"]),
-    ("literal_error", GOOD | {"kind": 7}, "kind", 7, ["convolve"]),
+    ("union_tag_invalid", GOOD | {"kind": 7}, "kind", 7, KIND_NAMES),
     (
         "model_attributes_type",
         GOOD | {"inputs": [7]},
@@ -153,15 +165,57 @@ IN_BODIES: list[tuple[str, Any, str, Any, Any]] = [
         "a whole number (Taps a side; odd)",
     ),
     ("kernel_form", kernel(sigma=2), "kernel", {"sigma": 2}, 'an object like {"preset": '),
-    ("model_attributes_type", [], "body", [], "an object with the fields kind, label, inputs"),
-    ("model_attributes_type", None, "body", None, "an object with the fields kind, label, inputs"),
+    ("model_attributes_type", [], "body", [], "an object with the field kind"),
+    ("model_attributes_type", None, "body", None, "an object with the field kind"),
+    (
+        "union_tag_invalid",
+        TRAIN | {"model": {"architecture": "lenet6"}},
+        "model.architecture",
+        "lenet6",
+        [architecture.name for architecture in ARCHITECTURES],
+    ),
+    (
+        "literal_error",
+        TRAIN | {"model": {"architecture": "lenet5", "pooling": "max"}},
+        "model.pooling",
+        "max",
+        ["max_pool", "average_pool"],
+    ),
+    (
+        "union_tag_invalid",
+        TRAIN | {"model": {"input": [8], "layers": [{"layer": "conw"}]}},
+        "model.layers.0.layer",
+        "conw",
+        [layer.name for layer in LAYERS],
+    ),
+    (
+        "greater_than_equal",
+        TRAIN | {"model": {"input": [8], "layers": [{"layer": "dense", "features": 0}]}},
+        "model.layers.0.features",
+        0,
+        "1 or more",
+    ),
+    (
+        "model_attributes_type",
+        TRAIN | {"model": "lenet5"},
+        "model",
+        "lenet5",
+        "an object with the field architecture",
+    ),
+    (
+        "greater_than",
+        TRAIN | {"options": {"epochs": 1, "clip": 0}},
+        "options.clip",
+        0,
+        "more than 0",
+    ),
 ]
 IN_PARAMETERS = [
     ("int_parsing", LIST, "query", "limit", "many", "a whole number"),
     ("int_parsing_size", LIST, "query", "limit", "9" * 5000, "a whole number"),
     ("greater_than_equal", LIST, "query", "limit", "0", "1 or more"),
     ("less_than_equal", LIST, "query", "limit", "201", "200 or less"),
-    ("literal_error", LIST, "query", "kind", "paint", ["convolve"]),
+    ("literal_error", LIST, "query", "kind", "paint", KIND_NAMES),
     ("string_too_short", LIST, "query", "label", "", "text of 1 or more characters"),
     ("string_pattern_mismatch", LIST, "query", "cursor", "x", 'text like "06bkmd5s8ymjr0q4v1f2"'),
     ("string_too_long", SUBMIT, "header", "Idempotency-Key", "k" * 256, "255 or fewer"),
@@ -310,6 +364,7 @@ LEAVES = (
     | st.just(DIGEST)
 )
 NAMES = ["preset", "values", "artifact", "name", "sigma", "size", "direction", "colour"]
+NAMES += ["architecture", "input", "layers", "layer", "epochs", "loss", "optimiser"]
 DOCUMENTS = st.recursive(
     LEAVES,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner),
@@ -325,14 +380,33 @@ def kernels(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
+def nets(draw: st.DrawFn) -> dict[str, Any]:
+    sort, registry, specs = draw(
+        st.sampled_from(
+            [
+                ("architecture", ARCHITECTURES, None),
+                ("layer", LAYERS, "layers"),
+            ]
+        )
+    )
+    chosen = draw(st.sampled_from(registry))
+    names = st.sampled_from([*list(chosen.spec.model_fields)[1:], "colour"])
+    found = {sort: chosen.name} | draw(st.dictionaries(names, LEAVES, max_size=3))
+    return {"input": [1, 8, 8], specs: [found]} if specs else found
+
+
+@st.composite
 def bodies(draw: st.DrawFn) -> Any:
-    names = st.sampled_from([*JobSpec.model_fields, "colour"])
-    body = dict(GOOD)
+    good, model = draw(st.sampled_from([(GOOD, ConvolveSpec), (TRAIN, TrainSpec)]))
+    names = st.sampled_from([*model.model_fields, "colour"])
+    body = dict(good)
     for name in draw(st.lists(names, max_size=2)):
         body.pop(name, None)
     body |= draw(st.dictionaries(names, DOCUMENTS, max_size=3))
     if draw(st.booleans()):
-        body["kernel"] = draw(kernels())
+        body["kernel" if model is ConvolveSpec else "model"] = draw(
+            kernels() if model is ConvolveSpec else nets()
+        )
     return body
 
 
