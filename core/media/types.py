@@ -13,6 +13,8 @@ NPY: Final = "application/x-npy"
 NPZ: Final = "application/x-npz"
 WAV: Final = "audio/wav"
 ZIP: Final = "application/zip"
+SAFETENSORS: Final = "application/x-safetensors"
+ONNX: Final = "application/x-onnx"
 JSON: Final = "application/json"
 OCTET_STREAM: Final = "application/octet-stream"
 
@@ -29,6 +31,8 @@ EXTENSIONS: Final = {
     WAV: ".wav",
     JSON: ".json",
     ZIP: ".zip",
+    SAFETENSORS: ".safetensors",
+    ONNX: ".onnx",
     OCTET_STREAM: ".bin",
 }
 """The extension that convq gives a file of each media type."""
@@ -53,6 +57,8 @@ _SIGNATURES: Final = (
     (NPY, re.compile(rb"\x93NUMPY")),
     # A ZIP archive; it is an npz if its first member is an npy.
     (NPZ, re.compile(rb"PK\x03\x04")),
+    # The length of the header, which is JSON, in eight bytes.
+    (SAFETENSORS, re.compile(rb'.{4}\x00{4}\{"', re.DOTALL)),
     (JSON, re.compile(rb'[ \t\r\n]*(\{[ \t\r\n]*["}]|\[[ \t\r\n]*(["{\[\]\d-]|true|false|null))')),
 )
 

@@ -32,6 +32,8 @@ def test_what_is_encoded_is_recognised(media_type: str) -> None:
         (b"RIFF\n\n\n\nWEBP", "image/webp"),
         (json.dumps({"a": 1}).encode(), "application/json"),
         (json.dumps([[1.5, -2], None], indent=2).encode(), "application/json"),
+        (b"\x58" + bytes(7) + b'{"__metadata__":{', "application/x-safetensors"),
+        (b"\x58" + bytes(6) + b'\x01{"', "application/octet-stream"),
         (b"[true]", "application/json"),
         (b"[truth]", "application/octet-stream"),
     ],
