@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo test serve lint format bench bench-conv bench-regret clean
+.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -46,13 +46,20 @@ format: .venv/dev.stamp ## apply the formatter
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
-bench: bench-conv bench-regret ## measure everything, write bench/results/
+bench: bench-conv bench-regret bench-train ## measure everything, write bench/results/
 
 bench-conv: .venv/bench.stamp ## convolutions against SciPy, OpenCV, NumPy and PyTorch
 	@$(BIN)/python -m bench.conv_cpu
 
 bench-regret: .venv/dev.stamp ## how often the planner chooses the fastest
 	@$(BIN)/python -m bench.regret
+
+bench-train: .venv/bench.stamp ## training and predicting against PyTorch
+	@$(BIN)/python -m bench.train
+
+bench-mnist: .venv/dev.stamp ## handwritten digits; DATA is the .npz with x and y
+	@test -n "$(DATA)" || { echo "say where the digits are: make bench-mnist DATA=mnist-train.npz"; exit 1; }
+	@$(BIN)/python -m bench.mnist --data "$(DATA)"
 
 clean: ## remove what the commands made
 	rm -rf .venv demo-out convq-data
