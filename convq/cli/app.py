@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from convq import __version__
-from convq.cli import jobs, kernels, local, plan, service, submit
+from convq.cli import datasets, jobs, kernels, local, plan, service, submit
 from convq.cli.boundary import Commands
 from convq.cli.command import Command
 
@@ -55,6 +55,7 @@ app.command("delete", cls=Command, rich_help_panel=JOBS)(jobs.delete)
 app.command("queue", cls=Command, rich_help_panel=SERVICE)(service.queue)
 app.command("workers", cls=Command, rich_help_panel=SERVICE)(service.workers)
 app.command("kernels", cls=Command, rich_help_panel=HERE)(kernels.kernels)
+app.add_typer(datasets.app, name="datasets", rich_help_panel=HERE)
 app.command("doctor", cls=Command, rich_help_panel=HERE)(local.doctor)
 app.command("calibrate", cls=Command, rich_help_panel=HERE)(local.calibrate)
 app.command("serve", cls=Command, rich_help_panel=HERE)(local.serve)

@@ -18,6 +18,13 @@ def presets(incomplete: str) -> list[str]:
     return [preset.name for preset in PRESETS if preset.name.startswith(incomplete)]
 
 
+def samples(incomplete: str) -> list[str]:
+    """Return the names of data sets that can be made and begin so."""
+    from convq.datasets import SAMPLES
+
+    return [sample.name for sample in SAMPLES if sample.name.startswith(incomplete)]
+
+
 def job_ids(incomplete: str) -> Iterator[tuple[str, str]]:
     """Return the ids of recent jobs that begin so, each with what it is."""
     from convq.client import Client

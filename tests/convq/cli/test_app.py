@@ -18,12 +18,13 @@ from convq.cli.boundary import AWAY, FAILED, INTERRUPTED, USAGE
 ROOT = Path(__file__).parents[3]
 GROUP: Any = typer.main.get_command(app)
 COMMANDS = [
-    *(["submit", "convolve"], ["plan", "convolve"]),
-    *([name] for name in GROUP.commands if name not in ("submit", "plan")),
+    [],
+    *([name] for name in GROUP.commands),
+    *([name, inner] for name, c in GROUP.commands.items() for inner in getattr(c, "commands", ())),
 ]
 
 
-@pytest.mark.parametrize("command", [[], ["submit"], ["plan"], *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_explains_itself(convq: Callable[..., Any], command: list[str]) -> None:
     result = convq(*command, "--help")
     assert result.exit_code == 0
@@ -46,7 +47,8 @@ def test_the_commands() -> None:
 
 def test_every_reading_command_has_json(convq: Callable[..., Any]) -> None:
     reading = ["jobs", "show", "watch", "results", "queue", "workers", "kernels", "doctor"]
-    for command in [["submit", "convolve"], ["plan", "convolve"], *([name] for name in reading)]:
+    inner = [["submit", "convolve"], ["plan", "convolve"], ["datasets", "show"]]
+    for command in [*inner, *([name] for name in reading)]:
         assert "--json" in convq(*command, "--help").stdout
 
 
