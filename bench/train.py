@@ -262,12 +262,9 @@ def _torch(cell: Cell) -> tuple[Any, Any]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    ours = row["seconds"]["convq"]
-    line = f"{row['net']:<14} {row['batch']:>4}   convq {row['batch'] / ours:10.0f} images/s"
-    if row["best_peer"]:
-        theirs = row["batch"] / row["seconds"][row["best_peer"]]
-        line += f"   {row['best_peer']} {theirs:10.0f}   ratio {row['ratio']:.2f}"
-    return line
+    speeds = [f"{name} {row['batch'] / seconds:,.0f}" for name, seconds in row["seconds"].items()]
+    ratio = f"   ratio {row['ratio']:.2f}" if row["ratio"] else ""
+    return f"{row['net']:<14} {row['batch']:>4}   images/s: {', '.join(speeds)}{ratio}"
 
 
 def _page(report: dict[str, Any]) -> str:
