@@ -14,7 +14,7 @@ from api import docs, problems, wire
 from api.metrics import Metrics
 from api.middleware import Surroundings
 from api.parameters import refuse_unknown
-from api.routes import artifacts, events, jobs, plans, results, system
+from api.routes import artifacts, events, jobs, models, plans, results, system
 from api.services import Services
 from core.settings import Settings
 
@@ -32,6 +32,7 @@ _TAGS = [
     {"name": "artifacts", "description": "Files that go in and come out, named by their SHA-256."},
     {"name": "jobs", "description": "Work to do, and how far it is."},
     {"name": "results", "description": "What jobs made."},
+    {"name": "models", "description": "Trained nets: versions, and aliases that point to them."},
     {"name": "plans", "description": "How a job would be computed."},
     {"name": "system", "description": "What the service can do, and how it fares."},
 ]
@@ -75,7 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = services
     app.state.metrics = metrics
-    for module in (artifacts, jobs, events, results, plans, system):
+    for module in (artifacts, jobs, events, results, models, plans, system):
         app.include_router(module.router)
     problems.register(app)
     docs.register(app)

@@ -17,6 +17,7 @@ from core.settings import Settings
 from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
 from core.store.jobs import JobStore
+from core.store.models import ModelStore
 from core.store.workers import WorkerStore
 
 # A lost connection is tried again once, at once, so that a restarted Redis goes unnoticed. One that
@@ -39,7 +40,7 @@ class Services:
         Of this service.
     redis : redis.Redis
         The client that the stores share; safe to use from many threads.
-    jobs, artifacts, workers
+    jobs, artifacts, models, workers
         The stores.
     producer : Producer
         Wakes workers up.
@@ -55,6 +56,7 @@ class Services:
     redis: redis.Redis
     jobs: JobStore
     artifacts: ArtifactStore
+    models: ModelStore
     workers: WorkerStore
     producer: Producer
     watching: Watching
@@ -71,6 +73,7 @@ class Services:
             redis=client,
             jobs=jobs,
             artifacts=ArtifactStore(settings.store_url, client, settings.redis_prefix),
+            models=ModelStore(client, settings.redis_prefix),
             workers=WorkerStore(client, settings),
             producer=Producer(settings),
             watching=Watching(settings, jobs),

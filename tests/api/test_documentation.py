@@ -19,8 +19,8 @@ INTERNAL = {"error", "cancelled", "lease_lost", "diverged"}
 
 def test_every_path_is_listed(app: FastAPI) -> None:
     listed = set()
-    for row in re.findall(r"^\| (`(?:GET|POST|DELETE).*?) \|", PAGE, re.MULTILINE):
-        methods = re.findall(r"GET|HEAD|POST|DELETE", row)
+    for row in re.findall(r"^\| (`(?:GET|POST|PUT|DELETE).*?) \|", PAGE, re.MULTILINE):
+        methods = re.findall(r"GET|HEAD|POST|PUT|DELETE", row)
         paths = re.findall(r"/[^`?, ]+", row)
         listed |= {(method, path) for method in methods for path in paths}
     known = {

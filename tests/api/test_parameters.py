@@ -13,7 +13,14 @@ from api.app import create_app
 from core.settings import Settings
 
 DIGEST = "sha256:" + "0" * 64
-UNKNOWN = {"{job_id}": "0" * 20, "{digest}": DIGEST, "{name}": "a.npy"}
+UNKNOWN = {
+    "{job_id}": "0" * 20,
+    "{digest}": DIGEST,
+    "{name}": "a.npy",
+    "{model}": "digits",
+    "{version}": "1",
+    "{alias}": "production",
+}
 MALFORMED = ("x", "0" * 19, "0" * 21, "O" * 20, "0" * 20 + "%0A", "%00", "a%20b:events")
 
 
@@ -35,7 +42,7 @@ def send(
 ) -> httpx.Response:
     for name, value in ids.items():
         path = path.replace(name, value)
-    body = {"json": {}} if method == "POST" else {}
+    body = {"json": {}} if method in ("POST", "PUT") else {}
     return http.request(method, f"{path}{query}", **body)
 
 
@@ -87,3 +94,20 @@ def test_a_malformed_id_is_unknown(
         assert (problem["code"], problem["field"]) == ("not_found", field)
         assert problem["accepted"].startswith('text like "')
         assert send(http, method, path, UNKNOWN).json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/v1/models/a%20b", "model"),
+        ("/v1/models/.a", "model"),
+        (f"/v1/models/{'a' * 65}/versions/1", "model"),
+        ("/v1/models/a/versions/0", "version"),
+        ("/v1/models/a/versions/production/file", "version"),
+        (f"/v1/models/a/versions/{'9' * 16}/onnx", "version"),
+    ],
+)
+def test_a_malformed_model_is_unknown(http: httpx.Client, path: str, field: str) -> None:
+    response = http.get(path)
+    assert response.status_code == 404
+    assert (response.json()["code"], response.json()["field"]) == ("not_found", field)
