@@ -40,7 +40,8 @@ def test_every_sample_is_a_data_set(sample: Sample, tmp_path: Path) -> None:
 def test_digits_are_those_of_scikit_learn(tmp_path: Path) -> None:
     make(SAMPLES[0], tmp_path / "digits.npz")
     code = (
-        "from sklearn.datasets import load_digits as d; import sys; d().images.tofile(sys.stdout)"
+        "import sys; from sklearn.datasets import load_digits\n"
+        "sys.stdout.buffer.write(load_digits().images.tobytes())"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     x, _ = load(tmp_path / "digits.npz").batch(range(1797))
