@@ -1,15 +1,16 @@
 """Forward and back through a net, group by group, on all cores.
 
-Between segments a layer's output exists for the whole batch, batch-last; within a segment each
-group of images has its own. Whatever is summed over groups is summed in their order, so that the
-result depends neither on how many cores there are nor on which of them was faster.
+What goes from one segment to another is in pieces along its last axis, the images: one for each
+group, or one for all. Whatever is summed over groups is summed in their order, so that the result
+depends neither on how many cores there are nor on which of them was faster.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from typing import TypeAlias
 
 import numpy as np
 
@@ -17,10 +18,16 @@ from core.arrays import Array
 from core.conv.blocks import Check, cores, for_each, never
 from core.nets.graph import INPUT, Node
 from core.nets.heap import keep_freed_memory
-from core.nets.layer import Backward, Context, Shape, Weights
-from core.nets.segments import Segment, group_size
+from core.nets.layer import Backward, Context, Pieces, Weights
+from core.nets.segments import Segment, groups_of, shares_of
 
-Tape = list[tuple[Node, Backward]]
+Values: TypeAlias = dict[int, Pieces]
+Arriving: TypeAlias = dict[int, list[Pieces]]
+"""Gradients of what crossed between segments: one from each segment that read it."""
+
+SegmentBackward: TypeAlias = Callable[[Arriving], dict[str, Array]]
+"""Takes what arrives at a segment's outputs, adds what arrives at its inputs, and returns the
+gradients of its parameters."""
 
 
 @dataclass(frozen=True)
@@ -52,152 +59,154 @@ class Moment:
 
 @dataclass
 class Trace:
-    """What a forward pass leaves behind: the tapes of the groups of each segment, and updates."""
+    """What a forward pass leaves behind: the segments' gradients, and new values of state."""
 
-    images: int
-    tapes: list[list[Tape]] = field(default_factory=list)
+    backs: list[SegmentBackward] = field(default_factory=list)
     updates: dict[str, Array] = field(default_factory=dict)
 
 
 def forward(segments: Sequence[Segment], x: Array, moment: Moment) -> tuple[Array, Trace]:
     """Return the output ``(*shape, images)`` for ``x (images, *shape)``, and the trace.
 
-    The tapes are empty unless the net trains.
+    Without training the trace holds no arrays.
     """
     keep_freed_memory()
-    trace = Trace(len(x))
-    values: dict[int, Array] = {INPUT: x}
+    groups = groups_of(segments, len(x))
+    trace = Trace()
+    values: Values = {INPUT: [x]}
     for segment in segments:
-        values |= _segment_forward(segment, values, moment, trace)
+        in_pieces = segment.whole and segment.nodes[0].layer.forward_pieces is not None
+        compute = _pieces_forward if in_pieces else _shares_forward
+        values |= compute(segment, values, groups, moment, trace)
         for index in segment.drops:
             del values[index]
-    return values[segments[-1].nodes[-1].index], trace
+    return _part(values[segments[-1].nodes[-1].index], [slice(0, len(x))], 0), trace
 
 
 def backward(segments: Sequence[Segment], dy: Array, trace: Trace) -> dict[str, Array]:
     """Return the gradients of all parameters, given that of the output ``(*shape, images)``.
 
-    Uses up the trace: what a layer has kept is freed when its gradient is known.
+    Uses up the trace: what a segment has kept is freed when its gradient is known.
     """
     gradients: dict[str, Array] = {}
-    arriving = {segments[-1].nodes[-1].index: dy}
-    for segment in reversed(segments):
-        _segment_backward(segment, arriving, trace.tapes.pop(), trace.images, gradients)
+    arriving: Arriving = {segments[-1].nodes[-1].index: [[dy]]}
+    while trace.backs:
+        gradients |= trace.backs.pop()(arriving)
     return gradients
 
 
-def _segment_forward(
-    segment: Segment, values: dict[int, Array], moment: Moment, trace: Trace
-) -> dict[int, Array]:
-    groups = _groups(segment, trace.images)
-    tapes: list[Tape] = [[] for _ in groups]
-    shapes = {node.index: node.shape for node in segment.nodes}
-    leaving = _space(segment.leaves, shapes, groups, moment.dtype)
+def _shares_forward(
+    segment: Segment, values: Values, groups: list[slice], moment: Moment, trace: Trace
+) -> Values:
+    """Compute layers one after the other for each group, or for the whole batch."""
+    shares = shares_of(segment, groups)
+    tapes: list[list[tuple[Node, Backward]]] = [[] for _ in shares]
+    leaving: Values = {index: [None] * len(shares) for index in segment.leaves}
 
     def compute(number: int) -> None:
-        found = {index: _enter(values, index, groups[number], moment) for index in segment.enters}
+        found = {index: _enter(values, index, shares, number, moment) for index in segment.enters}
         for node, unread in zip(segment.nodes, segment.frees, strict=True):
-            context = Context(
-                training=moment.training,
-                seed=(*moment.seed, node.index, number),
-                state=moment.state[node.index],
-                wanted=node.wanted,
-            )
+            context = _context(node, moment, number)
             inputs = [found[source] for source in node.sources]
             found[node.index], back = node.layer.forward(
                 node.spec, inputs, moment.parameters[node.index], context
             )
             if moment.training and node.learns:
                 tapes[number].append((node, back))
-            for name, array in context.updates.items():
-                trace.updates[f"{node.name}.{name}"] = array
+            trace.updates.update(_named(node, context.updates))
             for index in unread:
                 del found[index]
-        _join(leaving, segment.leaves, found, groups, number)
+        for index, pieces in leaving.items():
+            pieces[number] = found[index]
 
-    for_each(compute, range(len(groups)), moment.check, cores())
-    trace.tapes.append(tapes)
+    for_each(compute, range(len(shares)), moment.check, cores())
+
+    def back(arriving: Arriving) -> dict[str, Array]:
+        above = {index: arriving.pop(index) for index in segment.leaves if index in arriving}
+        below: Values = {index: [None] * len(shares) for index in segment.wanted}
+        own: list[dict[str, Array]] = [{} for _ in shares]
+
+        def compute(number: int) -> None:
+            found = {index: _sum(several, shares, number) for index, several in above.items()}
+            while tapes[number]:
+                node, back = tapes[number].pop()
+                incoming, gradients = back(found.pop(node.index))
+                own[number].update(_named(node, gradients))
+                for source, gradient in zip(node.sources, incoming, strict=True):
+                    if gradient is not None:
+                        found[source] = found[source] + gradient if source in found else gradient
+            for index, pieces in below.items():
+                pieces[number] = found[index]
+
+        for_each(compute, range(len(shares)), never, cores())
+        _arrive(arriving, below)
+        return {name: reduce(np.add, (found[name] for found in own)) for name in own[0]}
+
+    trace.backs.append(back)
     return leaving
 
 
-def _segment_backward(
-    segment: Segment,
-    arriving: dict[int, Array],
-    tapes: list[Tape],
-    images: int,
-    gradients: dict[str, Array],
-) -> None:
-    """Turn what arrives at the segment's outputs into what arrives at its inputs."""
-    if not any(tapes):
-        return
-    groups = _groups(segment, images)
-    above = {index: arriving.pop(index) for index in segment.leaves if index in arriving}
-    dtype = next(iter(above.values())).dtype
-    shapes = {
-        source: shape
-        for node in segment.nodes
-        for source, shape in zip(node.sources, node.incoming, strict=True)
-    }
-    below = _space(segment.wanted, shapes, groups, dtype)
-    own: list[dict[str, Array]] = [{} for _ in groups]
+def _pieces_forward(
+    segment: Segment, values: Values, groups: list[slice], moment: Moment, trace: Trace
+) -> Values:
+    """Compute a layer that sees all groups at once without needing them in one array."""
+    (node,) = segment.nodes
+    (source,) = node.sources
+    assert node.layer.forward_pieces is not None
+    shares = groups if source == INPUT or len(values[source]) == len(groups) else [slice(0, None)]
+    pieces = [_enter(values, source, shares, number, moment) for number in range(len(shares))]
+    context = _context(node, moment, 0)
+    found, node_back = node.layer.forward_pieces(
+        node.spec, [pieces], moment.parameters[node.index], context
+    )
+    trace.updates.update(_named(node, context.updates))
 
-    def compute(number: int) -> None:
-        found = {index: _part(array, groups[number]) for index, array in above.items()}
-        while tapes[number]:
-            node, back = tapes[number].pop()
-            incoming, found_here = back(found.pop(node.index))
-            for name, gradient in found_here.items():
-                own[number][f"{node.name}.{name}"] = gradient
-            for source, gradient in zip(node.sources, incoming, strict=True):
-                if gradient is not None:
-                    found[source] = found[source] + gradient if source in found else gradient
-        _join(below, segment.wanted, found, groups, number)
+    def back(arriving: Arriving) -> dict[str, Array]:
+        several = arriving.pop(node.index)
+        (below,), gradients = node_back(
+            [_sum(several, shares, number) for number in range(len(shares))]
+        )
+        if below is not None:
+            _arrive(arriving, {source: below})
+        return _named(node, gradients)
 
-    for_each(compute, range(len(groups)), never, cores())
-    for index, gradient in below.items():
-        arriving[index] = arriving[index] + gradient if index in arriving else gradient
-    for name in own[0]:
-        gradients[name] = functools.reduce(np.add, (found[name] for found in own))
+    trace.backs.append(back)
+    return {node.index: found}
 
 
-def _groups(segment: Segment, images: int) -> list[slice]:
-    size = group_size(segment, images)
-    return [slice(first, min(first + size, images)) for first in range(0, images, size)]
+def _context(node: Node, moment: Moment, number: int) -> Context:
+    return Context(
+        training=moment.training,
+        seed=(*moment.seed, node.index, number),
+        state=moment.state[node.index],
+        wanted=node.wanted,
+    )
 
 
-def _enter(values: dict[int, Array], index: int, images: slice, moment: Moment) -> Array:
-    if index == INPUT:
-        x = np.moveaxis(values[INPUT][images], 0, -1)
-        return np.ascontiguousarray(x, None if moment.words else moment.dtype)
-    return _part(values[index], images)
+def _named(node: Node, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {f"{node.name}.{name}": array for name, array in arrays.items()}
 
 
-def _part(whole: Array, images: slice) -> Array:
-    """Return the group's part; contiguous, because it is read more than once."""
-    return np.ascontiguousarray(whole[..., images])
+def _enter(values: Values, index: int, shares: list[slice], number: int, moment: Moment) -> Array:
+    if index != INPUT:
+        return _part(values[index], shares, number)
+    x = np.moveaxis(values[INPUT][0][shares[number]], 0, -1)
+    return np.ascontiguousarray(x, None if moment.words else moment.dtype)
 
 
-def _space(
-    indices: Sequence[int],
-    shapes: Mapping[int, Shape],
-    groups: list[slice],
-    dtype: np.dtype[np.floating],
-) -> dict[int, Array]:
-    """Return arrays for what the groups join; none for a single group, whose arrays are it."""
-    if len(groups) == 1:
-        return {}
-    return {index: np.empty((*shapes[index], groups[-1].stop), dtype) for index in indices}
+def _part(pieces: Pieces, shares: list[slice], number: int) -> Array:
+    """Return the share of what is in pieces: in one, or in those of all groups."""
+    if len(pieces) == len(shares):
+        return pieces[number]
+    if len(shares) == 1:
+        return np.concatenate(pieces, axis=-1)
+    return np.ascontiguousarray(pieces[0][..., shares[number]])
 
 
-def _join(
-    into: dict[int, Array],
-    indices: Sequence[int],
-    found: Mapping[int, Array],
-    groups: list[slice],
-    number: int,
-) -> None:
-    for index in indices:
-        if len(groups) == 1:
-            into[index] = found[index]
-        else:
-            into[index][..., groups[number]] = found[index]
+def _sum(several: list[Pieces], shares: list[slice], number: int) -> Array:
+    return reduce(np.add, (_part(pieces, shares, number) for pieces in several))
+
+
+def _arrive(arriving: Arriving, below: Values) -> None:
+    for index, pieces in below.items():
+        arriving.setdefault(index, []).append(pieces)

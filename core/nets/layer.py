@@ -34,6 +34,12 @@ The gradient of an input is None where it is not wanted (`Context.wanted`) or wh
 number that could be changed (the words of an embedding).
 """
 
+Pieces: TypeAlias = list[Array]
+"""An array of all images, cut along its last axis: its groups, in order."""
+
+PiecesBackward: TypeAlias = Callable[[Pieces], tuple[tuple[Pieces | None, ...], dict[str, Array]]]
+"""`Backward` where arrays of all images are in pieces; what comes out is cut as what comes in."""
+
 Name = Field(
     default=None,
     pattern=r"^[a-z][a-z0-9_-]{0,63}$",
@@ -155,6 +161,9 @@ class Layer(Generic[SpecT]):
     whole_batch : bool
         Whether it must see all images of a step at once (batch norm), or is much faster then (a
         dense layer); the others see them in groups that fit a core's cache.
+    forward_pieces : callable, optional
+        ``forward`` for inputs in pieces, of a layer that must see all images when it trains, but
+        need not have them in one array. Outside of training it works image by image.
     words : bool
         Whether it reads numbers of words: integers, from the net's input only.
     """
@@ -168,4 +177,7 @@ class Layer(Generic[SpecT]):
     multiply_adds: Callable[[SpecT, Sequence[Shape]], int] = free
     many: bool = False
     whole_batch: bool = False
+    forward_pieces: (
+        Callable[[SpecT, Sequence[Pieces], Weights, Context], tuple[Pieces, PiecesBackward]] | None
+    ) = None
     words: bool = False

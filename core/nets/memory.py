@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from core.conv.blocks import cores
 from core.nets.layer import Parameter
-from core.nets.segments import Segment, group_size
+from core.nets.segments import Segment, groups_of, shares_of
 
 _FLOAT = 4
 # The share of what layers return that is kept until gradients are known: what a rectifier reads,
@@ -21,7 +21,8 @@ def memory(segments: Sequence[Segment], images: int, *, training: bool) -> int:
 
     When a net trains, most of what its layers return is kept until their gradients are known.
     Otherwise it is there from when it is computed until no layer reads it any more. In both cases
-    each core works on one group. What is measured is between half and twice as much.
+    each core works on one group. With 16 images or more, what is
+    measured is between half and twice as much; fewer are padded to 16 inside some layers.
 
     Examples
     --------
@@ -29,30 +30,31 @@ def memory(segments: Sequence[Segment], images: int, *, training: bool) -> int:
     >>> from core.nets.segments import cut
     >>> from core.nets.spec import NetSpec
     >>> spec = NetSpec.model_validate({"input": [4], "layers": [{"layer": "dense", "features": 3}]})
-    >>> memory(cut(build(spec), 0), 10, training=False)
+    >>> memory(cut(build(spec), 0, training=False), 10, training=False)
     460
     """
     nodes = [node for segment in segments for node in segment.nodes]
     weights = sum(_count(node.parameters) + _count(node.state) for node in nodes)
-    work = max(_work(segment, images) for segment in segments)
+    groups = groups_of(segments, images)
+    work = max(_work(segment, groups) for segment in segments)
     if training:
         kept = int(_KEPT * images * sum(math.prod(node.shape) for node in nodes if node.learns))
-        return _FLOAT * (weights + work + kept + sum(_gradients(s, images) for s in segments))
+        return _FLOAT * (weights + work + kept + sum(_gradients(s, groups) for s in segments))
     return _FLOAT * (weights + work + images * _crossing(segments))
 
 
-def _work(segment: Segment, images: int) -> int:
+def _work(segment: Segment, groups: list[slice]) -> int:
     """Return how many numbers the groups that are computed at a time have at most."""
-    size = group_size(segment, images)
-    at_a_time = min(cores(), -(-images // size))
+    shares = shares_of(segment, groups)
+    images: int = min(groups[-1].stop, cores() * (shares[0].stop - shares[0].start))
     widest = max(math.prod(n.shape) + sum(map(math.prod, n.incoming)) for n in segment.nodes)
-    return at_a_time * min(size, images) * widest
+    return images * widest
 
 
-def _gradients(segment: Segment, images: int) -> int:
+def _gradients(segment: Segment, groups: list[slice]) -> int:
     """Return how many numbers the gradients have, which each group has for itself."""
-    groups = -(-images // group_size(segment, images))
-    return groups * sum(_count(node.parameters) for node in segment.nodes)
+    own = sum(_count(node.parameters) for node in segment.nodes)
+    return len(shares_of(segment, groups)) * own
 
 
 def _crossing(segments: Sequence[Segment]) -> int:

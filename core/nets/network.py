@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from core.nets.layer import Parameter, Shape, Weights
 from core.nets.losses import loss_of
 from core.nets.losses.loss import LossSpec
 from core.nets.memory import memory
-from core.nets.segments import cut
+from core.nets.segments import Segment, cut
 from core.nets.spec import NetSpec
 from core.nets.summary import summary
 
@@ -103,7 +102,7 @@ class Network:
         self.parameter_count = sum(math.prod(p.shape) for p in self.parameters.values())
         self._words = any(node.layer.words for node in self.nodes)
         self._index = {node.name: node.index for node in self.nodes}
-        self._segments = lru_cache(lambda output: cut(self.nodes, output))
+        self._cuts: dict[tuple[int, bool], tuple[Segment, ...]] = {}
 
     def init(self, seed: int) -> dict[str, Array]:
         """Return parameters and state as they are before training, float32.
@@ -154,7 +153,7 @@ class Network:
             If a shape or a name is not that of the net.
         """
         self._check(weights, x)
-        segments = self._segments(self._number(output))
+        segments = self._segments(output, training=False)
         moment = self._moment(weights, check=check)
         last = segments[-1].nodes[-1]
         found = np.empty((len(x), *last.shape), moment.dtype)
@@ -193,7 +192,7 @@ class Network:
             If a shape or a name is not that of the net, or targets do not suit the loss.
         """
         self._check(weights, x)
-        segments = self._segments(len(self.nodes) - 1)
+        segments = self._segments(None, training=True)
         moment = self._moment(weights, training=True, seed=seed)
         with _quiet():
             outputs, trace = forward(segments, x, moment)
@@ -202,7 +201,7 @@ class Network:
         return StepResult(value, np.moveaxis(outputs, -1, 0), gradients, trace.updates)
 
     def memory(self, batch: int, *, training: bool) -> int:
-        """Return how many bytes a pass needs at its peak, within a factor of 2.
+        """Return how many bytes a pass needs at its peak, within a factor of 2 (from 16 images on).
 
         Parameters
         ----------
@@ -218,7 +217,7 @@ class Network:
         >>> [network.memory(1, training=training) // 10**6 for training in (False, True)]
         [4, 8]
         """
-        return memory(self._segments(len(self.nodes) - 1), batch, training=training)
+        return memory(self._segments(None, training=training), batch, training=training)
 
     def summary(self) -> str:
         """Return a table of the layers: shapes, parameters, multiply-adds.
@@ -233,6 +232,12 @@ class Network:
         total                   60             50
         """
         return summary(self.input_shape, self.nodes)
+
+    def _segments(self, output: str | None, *, training: bool) -> tuple[Segment, ...]:
+        key = (self._number(output), training)
+        if key not in self._cuts:
+            self._cuts[key] = cut(self.nodes, key[0], training=training)
+        return self._cuts[key]
 
     def _number(self, output: str | None) -> int:
         if output is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,9 @@ LANES = 16
 _WORKING_SET = 1 << 20
 # So many groups at least, if there are images enough, so that many cores find work.
 _GROUPS = 4
+# Fewer numbers than this are not worth the calls that groups cost.
+_WORTH_GROUPS = 1 << 17
+_FLOAT = 4
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Segment:
     Attributes
     ----------
     nodes : tuple of Node
-        In the order of the net.
+        In the order of the net; a single one if it needs the whole batch.
     whole : bool
         Whether the group is the whole batch.
     enters, leaves : tuple of int
@@ -48,7 +50,7 @@ class Segment:
     drops: tuple[int, ...]
 
 
-def cut(nodes: Sequence[Node], output: int) -> tuple[Segment, ...]:
+def cut(nodes: Sequence[Node], output: int, *, training: bool) -> tuple[Segment, ...]:
     """Return the segments that compute the layer numbered ``output``.
 
     Examples
@@ -57,34 +59,68 @@ def cut(nodes: Sequence[Node], output: int) -> tuple[Segment, ...]:
     >>> from core.nets.spec import NetSpec
     >>> layers = [{"layer": "relu"}, {"layer": "flatten"}, {"layer": "dense", "features": 2}]
     >>> nodes = build(NetSpec.model_validate({"input": [1, 4], "layers": layers}))
-    >>> for segment in cut(nodes, 2):
+    >>> for segment in cut(nodes, 2, training=True):
     ...     print([node.name for node in segment.nodes], segment.enters, segment.leaves)
     ['relu1', 'flatten1'] (-1,) (1,)
     ['dense1'] (1,) (2,)
     """
     needed = _needed(nodes, output)
     learning = {node.index for node in needed if node.learns}
-    runs = [tuple(run) for _, run in itertools.groupby(needed, lambda node: node.layer.whole_batch)]
-    segments = []
+    segments: list[Segment] = []
     read_later = {output}
-    for run in reversed(runs):
-        segments.append(_segment(run, read_later, learning))
+    for run in reversed(_runs(needed, training)):
+        is_whole = _is_whole(run[0], training)
+        segments.insert(0, _segment(run, is_whole, read_later, learning))
         read_later = read_later | _reads(run)
-    return tuple(reversed(segments))
+    return tuple(segments)
 
 
-def group_size(segment: Segment, images: int) -> int:
-    """Return how many images a group has; the last one may have fewer.
+def groups_of(segments: Sequence[Segment], images: int) -> list[slice]:
+    """Return the groups of images; all of one size, but the last may have fewer.
 
     Depends on shapes and the number of images only, never on the number of cores, so that sums
     over groups are the same everywhere.
+
+    Examples
+    --------
+    >>> from core.nets.graph import build
+    >>> from core.nets.spec import NetSpec
+    >>> nodes = build(NetSpec.model_validate({"input": [1, 64, 64], "layers": [{"layer": "relu"}]}))
+    >>> groups_of(cut(nodes, 0, training=False), 40)
+    [slice(0, 16, None), slice(16, 32, None), slice(32, 40, None)]
     """
-    if segment.whole:
-        return images
-    kept = 4 * sum(math.prod(node.shape) for node in segment.nodes)
-    fitting = max(1, _WORKING_SET // (kept * LANES))
+    kept = max((_numbers(segment) for segment in segments if not segment.whole), default=1)
+    fitting = max(1, _WORKING_SET // (_FLOAT * kept * LANES))
     sharing = max(1, images // (_GROUPS * LANES))
-    return min(fitting, sharing) * LANES
+    size = min(fitting, sharing) * LANES
+    return [slice(first, min(first + size, images)) for first in range(0, images, size)]
+
+
+def shares_of(segment: Segment, groups: list[slice]) -> list[slice]:
+    """Return the groups that the segment is computed in: these, or one that has all images."""
+    images = groups[-1].stop
+    if segment.whole or _numbers(segment) * images < _WORTH_GROUPS:
+        return [slice(0, images)]
+    return groups
+
+
+def _runs(nodes: Sequence[Node], training: bool) -> list[tuple[Node, ...]]:
+    runs: list[tuple[Node, ...]] = []
+    for node in nodes:
+        whole = _is_whole(node, training)
+        if runs and not whole and not _is_whole(runs[-1][-1], training):
+            runs[-1] = (*runs[-1], node)
+        else:
+            runs.append((node,))
+    return runs
+
+
+def _is_whole(node: Node, training: bool) -> bool:
+    return node.layer.whole_batch and (training or node.layer.forward_pieces is None)
+
+
+def _numbers(segment: Segment) -> int:
+    return sum(math.prod(node.shape) for node in segment.nodes)
 
 
 def _needed(nodes: Sequence[Node], output: int) -> list[Node]:
@@ -99,7 +135,9 @@ def _reads(nodes: Sequence[Node]) -> set[int]:
     return {source for node in nodes for source in node.sources}
 
 
-def _segment(nodes: tuple[Node, ...], read_later: set[int], learning: set[int]) -> Segment:
+def _segment(
+    nodes: tuple[Node, ...], whole: bool, read_later: set[int], learning: set[int]
+) -> Segment:
     own = {node.index for node in nodes}
     enters = _reads(nodes) - own
     leaves = own & read_later
@@ -110,7 +148,7 @@ def _segment(nodes: tuple[Node, ...], read_later: set[int], learning: set[int]) 
             unread[reader].append(source)
     return Segment(
         nodes=nodes,
-        whole=nodes[0].layer.whole_batch,
+        whole=whole,
         enters=tuple(sorted(enters)),
         leaves=tuple(sorted(leaves)),
         wanted=tuple(sorted(enters & learning)),

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from typing import Literal, TypeVar
 
 import numpy as np
 from pydantic import Field
 
-from core.arrays import Array, array_module
-from core.conv.blocks import for_each, never, workers_for
+from core.arrays import Array
+from core.conv.blocks import cores, for_each, never
 from core.errors import InvalidInput
-from core.nets.layer import Backward, Context, Layer, LayerSpec, Parameter, Shape, Weights
+from core.nets.layer import (
+    Backward,
+    Context,
+    Layer,
+    LayerSpec,
+    Parameter,
+    Pieces,
+    PiecesBackward,
+    Shape,
+    Weights,
+)
 
-# Elements of a block of channels: it is passed over several times, and should stay in a core's
-# second cache beside what comes of it.
-_BLOCK = 1 << 16
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class BatchNormSpec(LayerSpec):
@@ -69,51 +79,84 @@ def forward(
     if not context.training:
         scale = 1 / np.sqrt(context.state["variance"] + spec.epsilon)
         return _affine(x, context.state["mean"], scale, weights, context)
-    flat = x.reshape(len(x), -1)
-    count = flat.shape[1]
+    (y,), backward_pieces = forward_pieces(spec, [[x]], weights, context)
+
+    def backward(dy: Array) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
+        (dx,), gradients = backward_pieces([dy])
+        return (None if dx is None else dx[0],), gradients
+
+    return y, backward
+
+
+def forward_pieces(
+    spec: BatchNormSpec, inputs: Sequence[Pieces], weights: Weights, context: Context
+) -> tuple[Pieces, PiecesBackward]:
+    """Return what `forward` does in training, for a batch in pieces.
+
+    Each piece gives its sums, and is then brought to the mean and variance of all: twice through
+    the cores instead of once through one array.
+
+    Raises
+    ------
+    InvalidInput
+        A batch has only one number for each channel.
+    """
+    (xs,) = inputs
+    flats = [x.reshape(len(x), -1) for x in xs]
+    count = sum(flat.shape[1] for flat in flats)
     if count < 2:
         raise InvalidInput(
             "batch norm learns nothing from one number per channel",
             field="batch",
-            given=x.shape[-1],
+            given=sum(x.shape[-1] for x in xs),
             accepted="two or more images",
         )
-    mean, variance, y = np.empty_like(weights["bias"]), np.empty_like(weights["bias"]), _like(flat)
-
-    def normalize(part: slice) -> None:
-        mean[part] = flat[part].mean(axis=1)
-        centred = flat[part] - mean[part, None]
-        variance[part] = _products(centred, centred) / count
-        scale = weights["weight"][part] / np.sqrt(variance[part] + spec.epsilon)
-        np.multiply(centred, scale[:, None], out=y[part])
-        y[part] += weights["bias"][part, None]
-
-    _by_channels(normalize, flat)
-    for name, new in (("mean", mean), ("variance", variance * (count / (count - 1)))):
+    moments = _each(_moments, flats)
+    mean = _sum(own * flat.shape[1] for (own, _), flat in zip(moments, flats, strict=True)) / count
+    # Squares of distances from the mean of a piece, and of that from the mean of all.
+    squares = _sum(
+        own_squares + np.square(own - mean) * flat.shape[1]
+        for (own, own_squares), flat in zip(moments, flats, strict=True)
+    )
+    variance = squares / count
+    for name, new in (("mean", mean), ("variance", squares / (count - 1))):
         old = context.state[name]
         context.updates[name] = old + spec.momentum * (new - old)
     scale = 1 / np.sqrt(variance + spec.epsilon)
 
-    def backward(dy: Array) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
-        dy, dx = dy.reshape(flat.shape), _like(flat) if context.wanted else None
-        along, total = np.empty_like(mean), np.empty_like(mean)
+    def backward(dys: Pieces) -> tuple[tuple[Pieces | None, ...], dict[str, Array]]:
+        flat_dys = [dy.reshape(flat.shape) for dy, flat in zip(dys, flats, strict=True)]
+        pairs = list(zip(flats, flat_dys, strict=True))
 
-        def differentiate(part: slice) -> None:
-            normal = flat[part] - mean[part, None]
-            normal *= scale[part, None]
-            along[part], total[part] = _products(dy[part], normal), dy[part].sum(axis=1)
-            if dx is not None:
-                # That of the sum, less what goes through mean and variance.
-                normal *= along[part, None] / -count
-                normal += dy[part]
-                normal -= total[part, None] / count
-                factor = weights["weight"][part] * scale[part]
-                np.multiply(normal, factor[:, None], out=dx[part])
+        def sums(pair: tuple[Array, Array]) -> tuple[Array, Array]:
+            flat, dy = pair
+            # The mean is subtracted first: the product with the numbers themselves, less that
+            # with the mean, would lose digits.
+            return _products(dy, flat - mean[:, None]) * scale, dy.sum(axis=1)
 
-        _by_channels(differentiate, flat)
-        return (None if dx is None else dx.reshape(x.shape),), {"weight": along, "bias": total}
+        found = _each(sums, pairs)
+        along, total = _sum(a for a, _ in found), _sum(t for _, t in found)
 
-    return y.reshape(x.shape), backward
+        def differentiate(pair: tuple[Array, Array]) -> Array:
+            # That of the sum, less what goes through mean and variance.
+            flat, dy = pair
+            dx = flat - mean[:, None]
+            dx *= (scale * along / -count)[:, None]
+            dx += dy
+            dx -= (total / count)[:, None]
+            dx *= (weights["weight"] * scale)[:, None]
+            return dx
+
+        dxs = _shaped(_each(differentiate, pairs), xs) if context.wanted else None
+        return (dxs,), {"weight": along, "bias": total}
+
+    def normalize(flat: Array) -> Array:
+        y = flat - mean[:, None]
+        y *= (scale * weights["weight"])[:, None]
+        y += weights["bias"][:, None]
+        return y
+
+    return _shaped(_each(normalize, flats), xs), backward
 
 
 def _affine(
@@ -134,19 +177,37 @@ def _affine(
     return y.reshape(x.shape), backward
 
 
-def _by_channels(work: Callable[[slice], None], flat: Array) -> None:
-    channels, count = flat.shape
-    step = max(1, _BLOCK // count)
-    parts = (slice(first, first + step) for first in range(0, channels, step))
-    for_each(work, parts, never, workers_for(flat))
+def _moments(flat: Array) -> tuple[Array, Array]:
+    """Return each channel's mean, and the sum of the squares of distances from it.
+
+    From these those of all pieces are found without a loss of digits (T. F. Chan et al.,
+    "Algorithms for computing the sample variance", 1983).
+    """
+    mean = flat.mean(axis=1)
+    centred = flat - mean[:, None]
+    return mean, _products(centred, centred)
+
+
+def _each(compute: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    found: dict[int, Result] = {}
+
+    def work(number: int) -> None:
+        found[number] = compute(items[number])
+
+    for_each(work, range(len(items)), never, cores())
+    return [found[number] for number in range(len(items))]
+
+
+def _sum(parts: Iterable[Array]) -> Array:
+    return reduce(np.add, parts)
+
+
+def _shaped(flats: Pieces, like: Pieces) -> Pieces:
+    return [flat.reshape(x.shape) for flat, x in zip(flats, like, strict=True)]
 
 
 def _products(a: Array, b: Array) -> Array:
     return np.einsum("cl,cl->c", a, b)
-
-
-def _like(flat: Array) -> Array:
-    return array_module(flat).empty(flat.shape, flat.dtype)
 
 
 LAYER = Layer(
@@ -157,4 +218,5 @@ LAYER = Layer(
     parameters=parameters,
     state=state,
     whole_batch=True,
+    forward_pieces=forward_pieces,
 )
