@@ -16,6 +16,7 @@ _MOST_FAULTS = 20
 
 _NOUNS: dict[Any, str] = {
     bool: "true or false",
+    dict: "an object",
     float: "a number",
     int: "a whole number",
     list: "a list",
@@ -61,6 +62,7 @@ def _tags(place: Place) -> list[str]:
 # knows of the limit that was broken; {name} is the last part of the path.
 _TABLE: dict[str, tuple[str, str | Callable[[Place], Any]]] = {
     "bool_type": ("this is neither true nor false", _value),
+    "dict_type": ("this is no object", _value),
     "extra_forbidden": ("there is no such field", _fields),
     "finite_number": ("this is too large for a number", "a finite number"),
     "float_type": ("this is no number", _value),

@@ -50,11 +50,18 @@ class Children:
     def begin(self, name: str, spec: Spec) -> Job:
         """Queue a job, unless an earlier attempt has done so under this name; return it.
 
+        A job without a label gets the id of its parent, so that it can be listed by it.
+
         Raises
         ------
         LeaseLost
             Another worker has the parent now.
         """
+        begun = self._jobs.begun(self._parent, name)
+        if begun is not None:
+            return begun
+        if spec.label is None:
+            spec = spec.model_copy(update={"label": self._parent})
         planned = submission.plan(
             spec, artifacts=self._artifacts, device=self._device, memory_cap=self._memory_cap
         )

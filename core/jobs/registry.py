@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from core.errors import NotFound
-from core.jobs import convolve, train
+from core.jobs import convolve, sweep, train
 from core.jobs.kind import Kind
 
-KINDS: tuple[Kind[Any], ...] = (convolve.KIND, train.KIND)
+KINDS: tuple[Kind[Any], ...] = (convolve.KIND, train.KIND, sweep.KIND)
 
 
 def by_name(name: str) -> Kind[Any]:

@@ -227,6 +227,16 @@ class JobStore:
             raise _unknown(job_id)
         return _from_record(record)
 
+    def begun(self, job_id: str, name: str) -> Job | None:
+        """Return the job that ``job_id`` has begun under a name, if it has."""
+        child = self._redis.hget(self._key(job_id, "children"), name)
+        if child is None:
+            return None
+        try:
+            return self.get(str(child))
+        except NotFound:
+            return None
+
     def attempts(self, job_id: str) -> list[Attempt]:
         """Return the attempts at the job, first first."""
         entries: list[str] = self._redis.lrange(self._key(job_id, "attempts"), 0, -1)

@@ -21,6 +21,7 @@ from api.submission import JobSpec
 from api.validation import faults
 from core.jobs.convolve import ConvolveSpec
 from core.jobs.registry import KINDS
+from core.jobs.sweep import SweepSpec
 from core.jobs.train import TrainSpec
 from core.kernels import PRESETS
 from core.nets.architectures import ARCHITECTURES
@@ -34,6 +35,7 @@ TRAIN = {
     "model": {"architecture": "lenet5"},
     "options": {"epochs": 1},
 }
+SWEEP = {"kind": "sweep", "train": TRAIN, "vary": {"options.batch": [32, 64]}}
 GOOD = {"kind": "convolve", "inputs": [DIGEST], "kernel": {"preset": "box", "size": 3}}
 
 JARGON = re.compile(
@@ -202,6 +204,14 @@ IN_BODIES: list[tuple[str, Any, str, Any, Any]] = [
         "lenet5",
         "an object with the field architecture",
     ),
+    ("dict_type", SWEEP | {"vary": 7}, "vary", 7, "an object"),
+    (
+        "greater_than_equal",
+        SWEEP | {"vary": {"options.batch": {"low": 1, "high": 2}}, "seed": -1},
+        "seed",
+        -1,
+        "0 or more",
+    ),
     (
         "greater_than",
         TRAIN | {"options": {"epochs": 1, "clip": 0}},
@@ -304,6 +314,7 @@ OF_NODES = {
     "float": ("float_type",),
     "str": ("string_type",),
     "list": ("list_type",),
+    "dict": ("dict_type",),
     "literal": ("literal_error",),
     "model-fields": ("model_attributes_type", "missing", "extra_forbidden"),
     "tagged-union": ("union_tag_invalid", "union_tag_not_found"),
@@ -397,7 +408,9 @@ def nets(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def bodies(draw: st.DrawFn) -> Any:
-    good, model = draw(st.sampled_from([(GOOD, ConvolveSpec), (TRAIN, TrainSpec)]))
+    good, model = draw(
+        st.sampled_from([(GOOD, ConvolveSpec), (TRAIN, TrainSpec), (SWEEP, SweepSpec)])
+    )
     names = st.sampled_from([*model.model_fields, "colour"])
     body = dict(good)
     for name in draw(st.lists(names, max_size=2)):
