@@ -1,9 +1,11 @@
 """`core.conv.conv` and its gradients for arrays whose last axis is the batch, as nets keep them.
 
-With ``method="lanes"`` generated kernels read such arrays as they lie, a vector of images at a
-time, on the calling thread alone: nets give each core images of its own, so calls come from
-several threads at once. The algorithms of the engine can be named too; they see the arrays
-transposed. ``auto`` takes lanes where there are images to fill them.
+With the methods of `METHODS` generated kernels read such arrays as they lie, a vector of images at
+a time, on the calling thread alone: nets give each core images of its own, so calls come from
+several threads at once. ``lanes`` computes every tap at every output, ``lanes-winograd`` fewer
+products (`core.conv.algorithms.winograd`). The algorithms of the engine can be named too; they
+see the arrays transposed. ``auto`` takes the faster of the first two where there are images to
+fill lanes.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from core.errors import AlgorithmRefused
 
 Steps = int | Sequence[int]
 
-LANES = "lanes"
+LANES, TRANSFORMS = METHODS = ("lanes", "lanes-winograd")
 _DTYPES = ("float32", "float64")
 # Fewer images leave lanes empty, which the engine fills with patches of pictures; but preparing
 # that takes longer than so many multiply-adds of one image.
@@ -60,7 +62,7 @@ def conv(
     stride, padding, dilation, groups
         As `core.conv.conv` takes them.
     method : str
-        ``auto``, ``lanes``, or an algorithm of the engine.
+        ``auto``, one of `METHODS`, or an algorithm of the engine.
     check : callable, optional
         Called before the work, and during that of the engine; it raises to stop it.
 
@@ -83,9 +85,10 @@ def conv(
         from core.conv.codegen import batch_last
 
         problem = _problem(x.shape, w.shape, x.dtype, options)
+        _check_transforms(method, problem, gradient=False)
         if _is_worth_lanes(method, problem):
             check()
-            found = batch_last.forward(problem, x, w)
+            found = batch_last.forward(problem, x, w, method)
             if not _missed(found, method, "w"):
                 return found
     found = conv_batch_first(_first(x), w, *options, method=method, check=check)
@@ -129,9 +132,10 @@ def conv_input_gradient(
         from core.conv.codegen import batch_last
 
         problem = _problem(shape, w.shape, dy.dtype, options, dy.shape)
+        _check_transforms(method, problem, gradient=True)
         if _is_worth_lanes(method, problem):
             check()
-            found = batch_last.input_gradient(problem, dy, w)
+            found = batch_last.input_gradient(problem, dy, w, method)
             if not _missed(found, method, "w"):
                 return found
     found = gradients.conv_input_gradient(
@@ -174,6 +178,8 @@ def conv_weight_gradient(
     """
     options = _options(stride, padding, dilation, groups)
     shape = (dy.shape[0], x.shape[0] // groups, *kernel)
+    if method == TRANSFORMS:
+        raise _refusing(method, "it has no gradient with respect to the kernels")
     if _can_take_lanes(method, x, dy):
         from core.conv.codegen import batch_last
 
@@ -199,18 +205,27 @@ def _hashable(steps: Steps) -> int | Shape:
 
 def _can_take_lanes(method: str, x: Array, other: Array) -> bool:
     # Refuses where lanes are named and cannot be.
-    if method not in ("auto", LANES):
+    if method not in ("auto", *METHODS):
         return False
     reason = _refusal(x, other)
-    if reason is not None and method == LANES:
-        raise _refusing(reason)
+    if reason is not None and method in METHODS:
+        raise _refusing(method, reason)
     return reason is None
+
+
+def _check_transforms(method: str, problem: ConvProblem, *, gradient: bool) -> None:
+    if method == TRANSFORMS:
+        from core.conv.codegen import batch_last
+
+        reason = batch_last.refuses_transforms(problem, gradient=gradient)
+        if reason is not None:
+            raise _refusing(method, reason)
 
 
 def _is_worth_lanes(method: str, problem: ConvProblem) -> bool:
     form = problem.normal
     return (
-        method == LANES
+        method in METHODS
         or form.batch >= _FEW_IMAGES
         or form.multiply_adds // form.batch <= _FEW_MULTIPLY_ADDS
     )
@@ -229,16 +244,18 @@ def _refusal(x: Array, other: Array) -> str | None:
 def _missed(found: Array | None, method: str, field: str) -> bool:
     # Zeros outside of the input must not meet what is not finite: there is nothing.
     if found is None and method == LANES:
-        raise _refusing(f"{field} is not finite, and the input is padded")
+        raise _refusing(method, f"{field} is not finite, and the input is padded")
+    if found is None and method == TRANSFORMS:
+        raise _refusing(method, "transforms would spread what is not finite")
     return found is None
 
 
-def _refusing(reason: str) -> AlgorithmRefused:
+def _refusing(method: str, reason: str) -> AlgorithmRefused:
     return AlgorithmRefused(
-        f"{LANES} refuses: {reason}",
+        f"{method} refuses: {reason}",
         field="method",
-        given=LANES,
-        accepted=["auto", *(algorithm.name for algorithm in ALGORITHMS)],
+        given=method,
+        accepted=["auto", *METHODS, *(algorithm.name for algorithm in ALGORITHMS)],
     )
 
 

@@ -29,13 +29,14 @@ def scratch(size: int) -> int:
     return held[1]
 
 
-def flag(dtype: str) -> Real:
-    """Return one number of this thread's own, set to 0."""
+def flag(dtype: str, count: int) -> Real:
+    """Return a few numbers of this thread's own, set to 0."""
     flags: dict[str, Real] = _HELD.__dict__
-    if dtype not in flags:
-        flags[dtype] = np.zeros(1, dtype)
-    flags[dtype][0] = 0
-    return flags[dtype]
+    key = f"{dtype} {count}"
+    if key not in flags:
+        flags[key] = np.empty(count, dtype)
+    flags[key].fill(0)
+    return flags[key]
 
 
 def empty(shape: Shape, dtype: str) -> Real:

@@ -80,6 +80,84 @@ def test_output_and_gradients_are_those_of_the_oracle(layer, method: str) -> Non
         np.testing.assert_allclose(one, other, atol=tolerance)
 
 
+@st.composite
+def layers_with_transforms(draw: st.DrawFn):
+    """Return the arrays and options of a layer that Winograd's algorithm computes."""
+    k, groups = draw(st.sampled_from([3, 5])), draw(st.integers(1, 2))
+    channels, outputs = draw(st.integers(2, 6)), draw(st.integers(2, 20))
+    padding = draw(st.integers(0, k))
+    spatial = tuple(draw(st.integers(max(1, k - 2 * padding), 14)) for _ in range(2))
+    images = draw(st.sampled_from([1, 8, 16, 40, 64]))
+    dtype = draw(st.sampled_from(["float32", "float64"]))
+    random = np.random.default_rng(draw(st.integers(0, 99)))
+    x = random.standard_normal((groups * channels, *spatial, images)).astype(dtype)
+    w = random.standard_normal((groups * outputs, channels, k, k)).astype(dtype)
+    out = (n + 2 * padding - k + 1 for n in spatial)
+    dy = random.standard_normal((groups * outputs, *out, images)).astype(dtype)
+    return x, w, dy, {"padding": padding, "groups": groups}
+
+
+@lanes_only
+@settings(max_examples=40, deadline=None)
+@given(layer=layers_with_transforms())
+def test_transforms_give_what_every_tap_gives(layer) -> None:
+    x, w, dy, options = layer
+    tolerance = 1e-5 if x.dtype == "float32" else 1e-13
+    for one, other in zip(
+        transformed(x, w, dy, options),
+        found(*(a.astype("float64") for a in (x, w, dy)), options, "lanes"),
+        strict=False,
+    ):
+        assert one.dtype == x.dtype
+        assert one.flags.c_contiguous
+        assert abs(one - other).max() <= tolerance * abs(other).max()
+
+
+def transformed(x, w, dy, options):
+    return (
+        batch_last.conv(x, w, **options, method="lanes-winograd"),
+        batch_last.conv_input_gradient(dy, w, x.shape[1:-1], **options, method="lanes-winograd"),
+    )
+
+
+@lanes_only
+def test_transforms_refuse_what_they_cannot_do() -> None:
+    x, w = np.ones((2, 9, 9, 16)), np.ones((3, 2, 3, 3))
+    dy = np.ones((3, 7, 7, 16))
+    with pytest.raises(AlgorithmRefused, match="lanes-winograd refuses: tiles need neighbouring"):
+        batch_last.conv(x, w, 2, method="lanes-winograd")
+    with pytest.raises(AlgorithmRefused, match="only kernels of 3 by 3 and 5 by 5"):
+        batch_last.conv_input_gradient(dy, w[:, :, 1:], (8, 9), method="lanes-winograd")
+    # Of many channels the bound on the error is too large: those that are summed count.
+    many = np.ones((300, 2, 3, 3), "float32")
+    assert batch_last.conv(x.astype("float32"), many, method="lanes-winograd").shape[0] == 300
+    with pytest.raises(AlgorithmRefused, match="its error bound"):
+        batch_last.conv_input_gradient(
+            np.ones((300, 7, 7, 16), "float32"), many, (9, 9), method="lanes-winograd"
+        )
+    x[0, 3, 3, 2] = np.inf
+    with pytest.raises(AlgorithmRefused, match="would spread what is not finite"):
+        batch_last.conv(x, w, method="lanes-winograd")
+
+
+@lanes_only
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_not_spread_where_transforms_are_faster(value: float) -> None:
+    random = np.random.default_rng(9)
+    x = random.standard_normal((32, 8, 8, 16)).astype("float32")
+    w = random.standard_normal((32, 32, 3, 3)).astype("float32")
+    options = {"padding": 1}
+    for array in (x, w):
+        kept, array[0, 1, 2, 2] = array[0, 1, 2, 2], value
+        with np.errstate(invalid="ignore"):
+            good = batch_last.conv(x, w, **options, method="direct")
+            np.testing.assert_allclose(batch_last.conv(x, w, **options), good, atol=1e-3)
+        array[0, 1, 2, 2] = kept
+    assert not np.array_equal(
+        batch_last.conv(x, w, **options), batch_last.conv(x, w, **options, method="lanes")
+    ), "transforms were not taken"
+
+
 NETS = [
     # channels, outputs, spatial, kernel, stride, padding, images
     (1, 6, (28, 28), (5, 5), 1, 2, 16),
@@ -120,11 +198,11 @@ def test_threads_at_once_get_the_same_bits_every_time() -> None:
         )
         for c in (3, 16, 40)
     ]
-    alone = [found(*case, options, "lanes") for case in cases]
+    alone = [found(*case, options, "auto") for case in cases]
     results: dict[int, list] = {}
 
     def work(index: int) -> None:
-        results[index] = [found(*cases[(index + i) % 3], options, "lanes") for i in range(6)]
+        results[index] = [found(*cases[(index + i) % 3], options, "auto") for i in range(6)]
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
     for thread in threads:
