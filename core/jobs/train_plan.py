@@ -27,10 +27,9 @@ _PASSES = 3
 # Times that an activation goes through memory in a step: written and read by each pass of a layer.
 _TRIPS = 8
 _FLOAT = 4
-# Weights and gradients, what an optimiser keeps at most, a moving average, the best weights yet.
-_COPIES = 6
-# What layers return, and copies of it with borders and the like.
-_KEPT = 2
+# Of the weights, beside those that the net counts: what an optimiser keeps at most, a moving
+# average, and the best weights yet.
+_COPIES = 4
 
 
 def net_spec(model: ArchitectureSpec | NetSpec, info: DataInfo) -> NetSpec:
@@ -161,9 +160,8 @@ def _bytes(network: Network, info: DataInfo, options: TrainOptions, memory_cap: 
     batch = min(options.batch, info.count)
     # What does not fit into its share of the memory is read as it is used.
     images = min(info.nbytes, memory_cap // 4) + 2 * batch * prod(info.shape) * _FLOAT
-    activations = sum(prod(shape) for shape in network.shapes.values())
-    numbers = _COPIES * network.parameter_count + _KEPT * batch * activations
-    return images + _FLOAT * numbers
+    copies = _COPIES * _FLOAT * network.parameter_count
+    return network.memory(batch, training=True) + copies + images
 
 
 def _seconds(network: Network, learned: int, count: int, device: Device) -> float:
