@@ -11,8 +11,8 @@ class Report(Protocol):
     """Told how the training goes.
 
     ``metrics`` has ``epoch`` and ``epochs``, ``step`` and ``steps`` of the epoch, its ``loss`` and
-    ``accuracy`` so far, ``learning_rate``, ``images_per_second``, ``seconds_left``; and after an
-    epoch, when ``lasts`` is set, ``validation_loss`` and ``validation_accuracy``. It is JSON-ready;
+    ``accuracy`` so far, ``learning_rate`` of the last step, ``images_per_second``, ``seconds_left``;
+    and after an epoch, when ``lasts`` is set, ``validation_loss`` and ``validation_accuracy``. It is JSON-ready;
     a figure that there is not is None.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -13,7 +12,6 @@ import numpy as np
 
 from core.arrays import Array
 from core.conv.blocks import Check, never
-from core.errors import Diverged
 from core.nets.averaging import average
 from core.nets.clipping import clip
 from core.nets.data.dataset import Dataset
@@ -23,6 +21,7 @@ from core.nets.schedules import schedule_of
 from core.nets.training import state as states
 from core.nets.training.batches import batches, steps
 from core.nets.training.checks import check_early_stopping, check_fit, check_validation, loss_for
+from core.nets.training.divergence import check_loss, check_weights
 from core.nets.training.evaluation import Evaluation, evaluate
 from core.nets.training.hooks import Checkpoint, Report, nobody, nowhere
 from core.nets.training.options import TrainOptions
@@ -30,6 +29,7 @@ from core.nets.training.pace import Pace
 from core.nets.training.preparation import standardized
 from core.nets.training.split import split
 from core.nets.training.state import Progress, State
+from core.nets.training.stopping import after_epoch
 
 # The net's own stream of random numbers; the others are in `split` and `batches`.
 _NET = 4
@@ -203,12 +203,11 @@ class Trainer:
 
     def _step(self, x: Array, y: Array) -> None:
         state, options, progress = self.state, self.options, self.state.progress
-        rate = self._rate()
+        rate = self._rate(self._number())
         done = self.network.step(
             state.weights, x, y, self.loss, seed=(options.seed, _NET, progress.epoch, progress.step)
         )
-        if not math.isfinite(done.loss):
-            raise self._diverged(f"the loss is {done.loss}", done.loss, rate)
+        check_loss("the loss", done.loss, rate, progress)
         if options.clip is not None:
             clip(done.gradients, options.clip)
         optimiser_of(options.optimiser).update(
@@ -228,11 +227,11 @@ class Trainer:
     def _end_epoch(self, pace: Pace, check: Check, report: Report) -> None:
         """Validate, and turn to the next epoch."""
         begin = time.perf_counter()
-        if not all(np.isfinite(array).all() for array in self.state.weights.values()):
-            raise self._diverged("a weight is not finite after the epoch", "a weight", self._rate())
+        rate = self._rate(self._number() - 1)
+        check_weights(self.state.weights, rate, self.state.progress)
         found = self._evaluate(self._current(), check)
-        if found is not None and not math.isfinite(found.loss):
-            raise self._diverged("the loss on validation", found.loss, self._rate())
+        if found is not None:
+            check_loss("the validation loss", found.loss, rate, self.state.progress)
         progress = self.state.progress
         seconds = progress.seconds + time.perf_counter() - begin
         event = self._event(pace) | {
@@ -247,23 +246,13 @@ class Trainer:
             best_epoch=progress.best_epoch,
             history=(*progress.history, event | {"seconds": seconds}),
         )
-        if self.options.early_stopping is not None:
-            self._consider_stopping(event[self.options.early_stopping.metric])
+        stopping = self.options.early_stopping
+        if stopping is not None:
+            progress, best = after_epoch(stopping, self.state.progress, event[stopping.metric])
+            if best:
+                self.state.best = {name: array.copy() for name, array in self._current().items()}
+            self.state.progress = progress
         report(event, lasts=True)
-
-    def _consider_stopping(self, value: float) -> None:
-        """Keep the weights if they are the best yet; stop if they have not been for too long."""
-        wanted, progress = self.options.early_stopping, self.state.progress
-        assert wanted is not None
-        epoch = progress.epoch - 1
-        higher_is_better = wanted.metric == "validation_accuracy"
-        if progress.best is None or (
-            value > progress.best if higher_is_better else value < progress.best
-        ):
-            self.state.best = {name: array.copy() for name, array in self._current().items()}
-            self._advance(best=value, best_epoch=epoch)
-        elif progress.best_epoch is not None and epoch - progress.best_epoch >= wanted.patience:
-            self._advance(stopped=True)
 
     def _trained(self, check: Check) -> Trained:
         weights = self.state.best or self._current()
@@ -299,7 +288,7 @@ class Trainer:
             "steps": self._steps,
             "loss": progress.loss / progress.images,
             "accuracy": None if self.data.classes is None else progress.correct / progress.images,
-            "learning_rate": self._rate(),
+            "learning_rate": self._rate(done - 1),
             "images_per_second": pace.images_per_second,
             "seconds_left": progress.seconds / done * left,
         }
@@ -308,23 +297,10 @@ class Trainer:
         """Return how many steps have been taken in all."""
         return self.state.progress.epoch * self._steps + self.state.progress.step
 
-    def _rate(self) -> float:
-        """Return the learning rate of the next step, or of the last if there is none."""
-        total = self._steps * self.options.epochs
+    def _rate(self, number: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
         schedule = self.options.schedule
-        return schedule_of(schedule).rate(schedule, min(self._number(), total - 1), total)
+        return schedule_of(schedule).rate(schedule, number, self._steps * self.options.epochs)
 
     def _advance(self, **changes: Any) -> None:
         self.state.progress = replace(self.state.progress, **changes)
-
-    def _diverged(self, what: str, given: Any, rate: float) -> Diverged:
-        progress = self.state.progress
-        last = progress.last_loss
-        return Diverged(
-            f"{what} at step {progress.step} of epoch {progress.epoch + 1}, with a learning rate "
-            f"of {rate:.3g}; "
-            + ("it was the first step" if last is None else f"the last finite loss was {last:.6g}"),
-            field="schedule.rate",
-            given=given,
-            accepted="a lower learning rate, or clip",
-        )
