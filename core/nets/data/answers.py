@@ -72,8 +72,8 @@ def from_array(y: NDArray[Any], classes: Sequence[str] | None, limits: Limits) -
     Parameters
     ----------
     y : ndarray
-        Integers ``(N,)`` are labels, which count from 0; anything else is targets, ``(N,)``
-        being one number per image.
+        Integers ``(N,)`` or ``(N, 1)`` are labels, which count from 0; anything else is targets,
+        ``(N,)`` being one number per image.
     classes : sequence of str, optional
         The names of the classes; by default their numbers.
     limits : Limits
@@ -99,14 +99,14 @@ def from_array(y: NDArray[Any], classes: Sequence[str] | None, limits: Limits) -
     """
     if y.ndim == 0 or 0 in y.shape:
         raise InvalidInput("there are no labels", field="data.y", given=y.shape)
-    if y.ndim == 1 and y.dtype.kind in "iub":
-        return _labels(y, classes, limits)
+    if y.dtype.kind in "iub" and y.shape in ((len(y),), (len(y), 1)):
+        return _labels(y.reshape(-1), classes, limits)
     if classes is not None:
         raise InvalidInput(
             "classes are named, but y holds no labels",
             field="data.y",
             given=f"{y.dtype} {y.shape}",
-            accepted="integers (N,)",
+            accepted="integers (N,) or (N, 1)",
         )
     check_dtype(y.dtype, "data.y")
     check_finite(y, "data.y")

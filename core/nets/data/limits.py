@@ -38,7 +38,7 @@ class Limits:
     ratio: int = 100
     harmless: int = 1 << 30
     pixels: int = 1 << 26
-    text: int = 1 << 28
+    text: int = 1 << 27
     classes: int = 1 << 16
 
 

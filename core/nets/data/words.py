@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -31,16 +30,16 @@ def split(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def vocabulary(texts: Iterable[Sequence[str]], most: int) -> tuple[str, ...]:
-    """Return the words of these texts, those first that occur most often.
+def vocabulary(counts: Mapping[str, int], most: int) -> tuple[str, ...]:
+    """Return the words that occur most often, those first that occur oftener.
 
     Words that occur equally often are in the order of their letters, so the same texts always
     give the same vocabulary.
 
     Parameters
     ----------
-    texts : iterable of sequences of str
-        As `split` returns them.
+    counts : mapping of str to int
+        How often each word occurs.
     most : int
         How many words at most.
 
@@ -52,21 +51,20 @@ def vocabulary(texts: Iterable[Sequence[str]], most: int) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> vocabulary([["b", "a", "b"], ["c"]], 2)
+    >>> vocabulary({"a": 1, "b": 2, "c": 1}, 2)
     ('<padding>', '<unknown>', 'b', 'a')
     """
-    counts = Counter(word for text in texts for word in text)
     ordered = sorted(counts, key=lambda word: (-counts[word], word))
     return (*_SPECIAL, *ordered[:most])
 
 
-def encode(texts: Sequence[Sequence[str]], known: Sequence[str], length: int) -> NDArray[np.int32]:
+def encode(texts: Sequence[str], known: Sequence[str], length: int) -> NDArray[np.int32]:
     """Return texts as the numbers of their words.
 
     Parameters
     ----------
-    texts : sequence of sequences of str
-        As `split` returns them; what is longer than ``length`` is cut.
+    texts : sequence of str
+        What is longer than ``length`` words is cut.
     known : sequence of str
         As `vocabulary` returns it.
     length : int
@@ -78,12 +76,12 @@ def encode(texts: Sequence[Sequence[str]], known: Sequence[str], length: int) ->
 
     Examples
     --------
-    >>> encode([["good", "film"], ["x"]], ("<padding>", "<unknown>", "film", "good"), 3).tolist()
+    >>> encode(["Good film", "x"], ("<padding>", "<unknown>", "film", "good"), 3).tolist()
     [[3, 2, 0], [1, 0, 0]]
     """
     number = {word: place for place, word in enumerate(known) if place > UNKNOWN}
     encoded = np.full((len(texts), length), PADDING, np.int32)
     for row, text in zip(encoded, texts, strict=True):
-        for place, word in enumerate(text[:length]):
+        for place, word in enumerate(split(text)[:length]):
             row[place] = number.get(word, UNKNOWN)
     return encoded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from core.errors import InvalidInput, TooLarge
@@ -33,7 +34,8 @@ def inspect(file: DataFile, options: DataOptions) -> DataInfo:
 def load(file: DataFile, options: DataOptions, room: Room) -> Dataset:
     """Read all texts."""
     texts, found = _read(file, options)
-    length = options.words or max(map(len, texts))
+    counts, longest = _count(texts)
+    length = options.words or longest
     if 4 * len(texts) * length > room.memory:
         raise TooLarge(
             "these texts take too much memory if each is as long as the longest",
@@ -41,7 +43,7 @@ def load(file: DataFile, options: DataOptions, room: Room) -> Dataset:
             given=f"{len(texts)} texts of {length} words",
             accepted=f"at most {room.memory} bytes, 4 for a word; say how many words are enough",
         )
-    known = words.vocabulary(texts, options.vocabulary)
+    known = words.vocabulary(counts, options.vocabulary)
     x = words.encode(texts, known, length)
     info = answers.describe(
         "text", len(x), x.shape[1:], str(x.dtype), found, {"vocabulary": list(known)}
@@ -49,14 +51,11 @@ def load(file: DataFile, options: DataOptions, room: Room) -> Dataset:
     return Dataset(info, ArrayImages(x), found.y)
 
 
-def _read(file: DataFile, options: DataOptions) -> tuple[Sequence[Sequence[str]], Answers]:
+def _read(file: DataFile, options: DataOptions) -> tuple[list[str], Answers]:
     check_table_size(file.size, file.limits, "this table of texts")
     file.file.seek(0)
     columns = read_table(file.file.read(), "the table")
-    texts = [words.split(text) for text in columns.pop(_COLUMN)]
-    for row, text in enumerate(texts, 1):
-        if not text:
-            raise InvalidInput("a text without words", field="data.text", given=f"row {row}")
+    texts = columns.pop(_COLUMN)
     found = None if options.reconstruct else answers.from_columns(columns, file.limits)
     if found is None:
         raise InvalidInput(
@@ -66,6 +65,22 @@ def _read(file: DataFile, options: DataOptions) -> tuple[Sequence[Sequence[str]]
             accepted="a column label, or columns of numbers",
         )
     return texts, found
+
+
+def _count(texts: Sequence[str]) -> tuple[Counter[str], int]:
+    """Return how often each word occurs, and how many the longest text has.
+
+    The words themselves are not kept: they take ten times the memory of the texts.
+    """
+    counts: Counter[str] = Counter()
+    longest = 0
+    for row, text in enumerate(texts, 1):
+        found = words.split(text)
+        if not found:
+            raise InvalidInput("a text without words", field="data.text", given=f"row {row}")
+        counts.update(found)
+        longest = max(longest, len(found))
+    return counts, longest
 
 
 FORMAT = Format(

@@ -84,6 +84,9 @@ def test_labels(make: Any, labels: list[int], dtype: str) -> None:
     found = load(content)
     assert found.info.counts == tuple(labels.count(label) for label in range(4))
     assert found.classes == ("0", "1", "2", "3")
+    column = load(make.npz(x=x, y=np.array(labels, dtype)[:, None]))
+    assert column.info == found.info
+    np.testing.assert_array_equal(column.y, found.y)
     got, y = found.batch(range(len(labels)))
     assert (got.tolist(), y.tolist(), y.dtype) == (x[:, None].tolist(), labels, np.int64)
 
