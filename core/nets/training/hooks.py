@@ -11,9 +11,9 @@ class Report(Protocol):
     """Told how the training goes.
 
     ``metrics`` has ``epoch`` and ``epochs``, ``step`` and ``steps`` of the epoch, its ``loss`` and
-    ``accuracy`` so far, ``learning_rate`` of the last step, ``images_per_second``, ``seconds_left``;
-    and after an epoch, when ``lasts`` is set, ``validation_loss`` and ``validation_accuracy``. It is JSON-ready;
-    a figure that there is not is None.
+    ``accuracy`` so far, ``learning_rate`` of the last step, ``images_per_second``, and
+    ``seconds_left``; after an epoch, when ``lasts`` is set, also ``validation_loss`` and
+    ``validation_accuracy``. It is JSON-ready; a figure that there is not is None.
     """
 
     def __call__(self, metrics: Mapping[str, Any], *, lasts: bool = False) -> None:
