@@ -102,7 +102,16 @@ def pooling_window(
     >>> pooling_window((3, 28, 28), 2, None, 0).stride
     (2, 2)
     """
+    steps = kernel if stride is None else stride
     axes = len(spatial_axes(incoming))
+    return _pooling_window(axes, hashable(kernel), hashable(steps), hashable(padding))
+
+
+# Layers ask for their windows in every step, for every group of images.
+@lru_cache(maxsize=1024)
+def _pooling_window(
+    axes: int, kernel: int | Shape, stride: int | Shape, padding: int | Shape
+) -> Window:
     size = per_axis("kernel", kernel, axes, 1)
     around = per_axis("padding", padding, axes, 0)
     if any(p >= k for p, k in zip(around, size, strict=True)):
@@ -112,8 +121,18 @@ def pooling_window(
             given=f"padding {around}, kernel {size}",
             accepted="less than the kernel on every axis",
         )
-    steps = per_axis("stride", kernel if stride is None else stride, axes, 1)
-    return Window(size, steps, around, (1,) * axes)
+    return Window(size, per_axis("stride", stride, axes, 1), around, (1,) * axes)
+
+
+def hashable(field: int | list[int]) -> int | Shape:
+    """Return what a field holds as a key of caches.
+
+    Examples
+    --------
+    >>> hashable([3, 5]), hashable(3)
+    ((3, 5), 3)
+    """
+    return tuple(field) if isinstance(field, list) else field
 
 
 @dataclass(frozen=True)

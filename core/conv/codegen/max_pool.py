@@ -11,8 +11,8 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
-from typing import Any
+from functools import cache, lru_cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,9 +62,10 @@ def largest(x: Array, size: Shape, stride: Shape) -> Array:
     >>> largest(np.arange(8.0).reshape(1, 2, 4, 1), (2, 2), (2, 2))[0, ..., 0]
     array([[5., 7.]])
     """
-    positions = _positions(x, size, stride)
-    y = np.empty((x.shape[0], *positions, x.shape[-1]), x.dtype)
-    _call("largest", x, None, y, size, stride, positions)
+    x = np.ascontiguousarray(x)
+    run = _prepared("largest", x.shape, x.dtype.name, size, stride)
+    y = np.empty(run.out_shape, x.dtype)
+    run.function(x.ctypes.data, 0, y.ctypes.data, *run.lengths)
     return y
 
 
@@ -77,24 +78,32 @@ def to_largest(dy: Array, x: Array, size: Shape, stride: Shape) -> Array:
     >>> to_largest(np.array([[[1.0], [3.0]]]), x, (2,), (2,))[0, :, 0]
     array([0., 1., 3., 0.])
     """
-    positions = _positions(x, size, stride)
-    covered = tuple(m * s for m, s in zip(positions, stride, strict=True))
+    x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
+    run = _prepared("to_largest", x.shape, x.dtype.name, size, stride)
+    covered = tuple(m * s for m, s in zip(run.out_shape[1:-1], stride, strict=True))
     # Where windows neither overlap nor leave anything out, everything is written once.
     once = size == stride and covered == x.shape[1:-1]
     dx = (np.empty if once else np.zeros)(x.shape, x.dtype)
-    _call("to_largest", x, np.ascontiguousarray(dy), dx, size, stride, positions)
+    run.function(x.ctypes.data, dy.ctypes.data, dx.ctypes.data, *run.lengths)
     return dx
 
 
-def _call(
-    name: str, x: Array, dy: Array | None, out: Array, size: Shape, stride: Shape, positions: Shape
-) -> None:
-    x = np.ascontiguousarray(x)
+class _Run(NamedTuple):
+    function: Callable[..., None]
+    out_shape: Shape
+    lengths: Shape
+
+
+# To make this out takes as long as a small pool.
+@lru_cache(maxsize=1024)
+def _prepared(name: str, x_shape: Shape, dtype: str, size: Shape, stride: Shape) -> _Run:
+    channels, *spatial, images = x_shape
+    positions = tuple((n - k) // s + 1 for n, k, s in zip(spatial, size, stride, strict=True))
     # An axis that is missing is one row.
     missing = (1,) * (2 - len(size))
-    spec = Spec((*missing, *size), (*missing, *stride), x.dtype.name)
-    shape = (x.shape[0], *missing, *x.shape[1:-1], *missing, *positions, x.shape[-1])
-    kernel(spec, name)(x.ctypes.data, 0 if dy is None else dy.ctypes.data, out.ctypes.data, *shape)
+    spec = Spec((*missing, *size), (*missing, *stride), dtype)
+    lengths = (channels, *missing, *spatial, *missing, *positions, images)
+    return _Run(kernel(spec, name), (channels, *positions, images), lengths)
 
 
 @cache
@@ -173,7 +182,3 @@ def _is_better(code: Emitter, value: Value, best: Value) -> Value:
 
 
 _BODIES: dict[str, Callable[..., Any]] = {"largest": _largest, "to_largest": _to_largest}
-
-
-def _positions(x: Array, size: Shape, stride: Shape) -> Shape:
-    return tuple((n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], size, stride, strict=True))

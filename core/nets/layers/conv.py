@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import Field
@@ -12,12 +13,12 @@ from pydantic import Field
 from core.arrays import Array
 from core.conv import ALGORITHMS
 from core.conv.arguments import per_axis
-from core.conv.batch_last import conv, conv_input_gradient, conv_weight_gradient
+from core.conv.batch_last import LANES, conv, conv_input_gradient, conv_weight_gradient
 from core.conv.problem import multi_channel_problem
 from core.errors import InvalidInput
 from core.nets.filters import add_bias, bias_gradient, check_groups
 from core.nets.layer import Backward, Context, Layer, LayerSpec, Parameter, Shape, Weights
-from core.nets.window import Size, Sizes, Widths, Window, spatial_axes
+from core.nets.window import Size, Sizes, Widths, Window, hashable, spatial_axes
 
 
 class ConvSpec(LayerSpec):
@@ -35,10 +36,11 @@ class ConvSpec(LayerSpec):
     dilation: Sizes = Field(default=1, description="From one element of a filter to the next.")
     groups: Size = Field(default=1, description="Groups of channels that do not mix.")
     bias: bool = Field(default=True, description="Whether a learned constant is added.")
-    method: Literal["auto", *(algorithm.name for algorithm in ALGORITHMS)] = Field(  # type: ignore[valid-type]
+    method: Literal["auto", LANES, *(algorithm.name for algorithm in ALGORITHMS)] = Field(  # type: ignore[valid-type]
         default="auto",
-        description="The algorithm; auto chooses the fastest by predicted time. The gradients are "
-        "other convolutions, for which the fastest is always chosen.",
+        description="The algorithm: lanes reads the images of a batch side by side, the others one "
+        "after another; auto takes lanes where it can, else the fastest by predicted time. The "
+        "gradients are other convolutions, for which it is always auto that chooses.",
     )
 
 
@@ -97,22 +99,38 @@ def multiply_adds(spec: ConvSpec, shapes: Sequence[Shape]) -> int:
 
 def window_of(spec: ConvSpec, incoming: Shape) -> Window:
     """Return the size, steps and padding of the filters along each axis."""
-    axes = len(spatial_axes(incoming))
-    kernel = per_axis("kernel", spec.kernel, axes, 1)
-    dilation = per_axis("dilation", spec.dilation, axes, 1)
-    if spec.padding == "same":
-        beyond = tuple(d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
-        if any(b % 2 for b in beyond):
-            raise InvalidInput(
-                "would have to be larger on one side",
-                field="padding",
-                given=f"same, for kernel {kernel} and dilation {dilation}",
-                accepted="same for odd kernels; a pad layer for others",
-            )
-        padding = tuple(b // 2 for b in beyond)
-    else:
-        padding = per_axis("padding", spec.padding, axes, 0)
-    return Window(kernel, per_axis("stride", spec.stride, axes, 1), padding, dilation)
+    padding = spec.padding if spec.padding == "same" else hashable(spec.padding)
+    steps = (hashable(spec.stride), padding, hashable(spec.dilation))
+    return _window(len(spatial_axes(incoming)), hashable(spec.kernel), *steps)
+
+
+# Asked for in every step, for every group of images.
+@lru_cache(maxsize=1024)
+def _window(
+    axes: int,
+    kernel: int | Shape,
+    stride: int | Shape,
+    padding: Literal["same"] | int | Shape,
+    dilation: int | Shape,
+) -> Window:
+    size = per_axis("kernel", kernel, axes, 1)
+    apart = per_axis("dilation", dilation, axes, 1)
+    around = (
+        _same(size, apart) if isinstance(padding, str) else per_axis("padding", padding, axes, 0)
+    )
+    return Window(size, per_axis("stride", stride, axes, 1), around, apart)
+
+
+def _same(kernel: Shape, dilation: Shape) -> Shape:
+    beyond = tuple(d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
+    if any(b % 2 for b in beyond):
+        raise InvalidInput(
+            "would have to be larger on one side",
+            field="padding",
+            given=f"same, for kernel {kernel} and dilation {dilation}",
+            accepted="same for odd kernels; a pad layer for others",
+        )
+    return tuple(b // 2 for b in beyond)
 
 
 def _weight_shape(spec: ConvSpec, incoming: Shape) -> Shape:
@@ -122,7 +140,7 @@ def _weight_shape(spec: ConvSpec, incoming: Shape) -> Shape:
 
 def _check_method(spec: ConvSpec, incoming: Shape, window: Window) -> None:
     # Now, rather than in the first step of a training.
-    if spec.method == "auto":
+    if spec.method in ("auto", LANES):
         return
     problem = multi_channel_problem(
         (1, *incoming),
@@ -142,7 +160,7 @@ def _check_method(spec: ConvSpec, incoming: Shape, window: Window) -> None:
             f"refuses: {refusals[spec.method]}",
             field="method",
             given=f"{spec.method}; shape {incoming}",
-            accepted=["auto", *(name for name, why in refusals.items() if why is None)],
+            accepted=["auto", LANES, *(name for name, why in refusals.items() if why is None)],
         )
 
 

@@ -65,7 +65,7 @@ def test_outputs_and_gradients_are_those_of_the_definition(
     check_gradients(case)
 
 
-METHODS = [algorithm.name for algorithm in ALGORITHMS]
+METHODS = ["lanes", *(algorithm.name for algorithm in ALGORITHMS)]
 PROBLEMS = [
     {"x": (2, 8, 7, 3), "w": (4, 2, 3, 3), "padding": 1, "groups": 1},
     {"x": (4, 9, 8, 2), "w": (4, 1, 3, 2), "padding": 0, "groups": 4},
@@ -170,7 +170,7 @@ def test_parameters_of_the_first_layer_of_lenet() -> None:
     [
         ({}, (16,), r"inputs: needs channels and one.*given: \(16,\); accepted: \(channels,"),
         ({}, (1, 2, 3, 4, 5), "inputs: needs channels"),
-        ({"kernel": [3, 3]}, (1, 9), r"kernel: .*given: \[3, 3\]; accepted: 1 numbers"),
+        ({"kernel": [3, 3]}, (1, 9), r"kernel: .*given: \(3, 3\); accepted: 1 numbers"),
         ({"stride": [1]}, (1, 9, 9), "stride: must be one number"),
         ({"kernel": 7}, (1, 5, 9), r"kernel: is larger.*spatial shape \(5, 9\).*at most \(5, 9\)"),
         ({"dilation": 3}, (1, 6), r"kernel: .*dilation \(3,\)"),
