@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from core.errors import AlgorithmRefused
 
 Steps = int | Sequence[int]
 
+What = Literal["output", "input gradient", "weight gradient"]
 LANES, TRANSFORMS = METHODS = ("lanes", "lanes-winograd")
 _DTYPES = ("float32", "float64")
 # Fewer images leave lanes empty, which the engine fills with patches of pictures; but preparing
@@ -85,7 +86,7 @@ def conv(
         from core.conv.codegen import batch_last
 
         problem = _problem(x.shape, w.shape, x.dtype, options)
-        _check_transforms(method, problem, gradient=False)
+        _check_transforms(method, problem, "output")
         if _is_worth_lanes(method, problem):
             check()
             found = batch_last.forward(problem, x, w, method)
@@ -132,7 +133,7 @@ def conv_input_gradient(
         from core.conv.codegen import batch_last
 
         problem = _problem(shape, w.shape, dy.dtype, options, dy.shape)
-        _check_transforms(method, problem, gradient=True)
+        _check_transforms(method, problem, "input gradient")
         if _is_worth_lanes(method, problem):
             check()
             found = batch_last.input_gradient(problem, dy, w, method)
@@ -178,15 +179,14 @@ def conv_weight_gradient(
     """
     options = _options(stride, padding, dilation, groups)
     shape = (dy.shape[0], x.shape[0] // groups, *kernel)
-    if method == TRANSFORMS:
-        raise _refusing(method, "it has no gradient with respect to the kernels")
     if _can_take_lanes(method, x, dy):
         from core.conv.codegen import batch_last
 
         problem = _problem(x.shape, shape, x.dtype, options, dy.shape)
+        _check_transforms(method, problem, "weight gradient")
         if _is_worth_lanes(method, problem):
             check()
-            found = batch_last.weight_gradient(problem, x, dy)
+            found = batch_last.weight_gradient(problem, x, dy, method)
             if not _missed(found, method, "dy"):
                 return found
     found = gradients.conv_weight_gradient(
@@ -213,11 +213,11 @@ def _can_take_lanes(method: str, x: Array, other: Array) -> bool:
     return reason is None
 
 
-def _check_transforms(method: str, problem: ConvProblem, *, gradient: bool) -> None:
+def _check_transforms(method: str, problem: ConvProblem, what: What) -> None:
     if method == TRANSFORMS:
         from core.conv.codegen import batch_last
 
-        reason = batch_last.refuses_transforms(problem, gradient=gradient)
+        reason = batch_last.refuses_transforms(problem, what)
         if reason is not None:
             raise _refusing(method, reason)
 

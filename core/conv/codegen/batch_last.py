@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from core.conv.algorithms import winograd
 from core.conv.codegen import (
@@ -17,11 +17,13 @@ from core.conv.codegen import (
     batch_last_layer,
     batch_last_transformed,
     batch_last_weights,
+    batch_last_weights_transformed,
 )
 from core.conv.codegen.batch_last_layer import Layer
 from core.conv.codegen.batch_last_memory import Real
 from core.conv.problem import ConvProblem
 
+What: TypeAlias = Literal["output", "input gradient", "weight gradient"]
 _Plan: TypeAlias = Callable[[Real, Real], Real | None]
 
 
@@ -39,19 +41,22 @@ def input_gradient(problem: ConvProblem, dy: Real, w: Real, method: str) -> Real
     return _first(_backward(problem, method), dy, w)
 
 
-def weight_gradient(problem: ConvProblem, x: Real, dy: Real) -> Real | None:
+def weight_gradient(problem: ConvProblem, x: Real, dy: Real, method: str) -> Real | None:
     """Return the gradient ``(O, C / groups, *K)`` with respect to the kernels.
 
-    None where zeros around ``x`` would have met gradients that are not finite.
+    None as in `forward`, with ``dy`` in the place of the weights.
     """
-    return _weights(problem)(x, dy)
+    return _first(_weights(problem, method), x, dy)
 
 
-def refuses_transforms(problem: ConvProblem, *, gradient: bool) -> str | None:
+def refuses_transforms(problem: ConvProblem, what: What) -> str | None:
     """Return why Winograd's algorithm cannot do it, or None."""
     form = problem.normal
-    if gradient:
+    if what == "input gradient":
         form = replace(form, in_channels=form.out_channels, out_channels=form.in_channels)
+    lanes = batch_last_layer.lanes(form.dtype)
+    if what == "weight gradient" and form.out_channels // form.groups % lanes:
+        return f"output channels of a group must be a multiple of {lanes}, to fill lanes"
     return winograd.refuses(form)
 
 
@@ -65,29 +70,38 @@ def _first(plans: tuple[_Plan, ...], x: Real, w: Real) -> Real | None:
 
 @lru_cache(maxsize=1024)
 def _forward(problem: ConvProblem, method: str) -> tuple[_Plan, ...]:
-    return _plans(problem, batch_last_layer.forward(problem), method, gradient=False)
+    layer, transformed = batch_last_layer.forward(problem), batch_last_transformed
+    return _plans(problem, layer, method, "output", batch_last_direct, transformed)
 
 
 @lru_cache(maxsize=1024)
 def _backward(problem: ConvProblem, method: str) -> tuple[_Plan, ...]:
-    return _plans(problem, batch_last_layer.backward(problem), method, gradient=True)
-
-
-def _plans(problem: ConvProblem, layer: Layer, method: str, *, gradient: bool) -> tuple[_Plan, ...]:
-    # The fastest that knows what to do with what is not finite comes after the fastest.
-    vectors = -(-problem.normal.batch // batch_last_layer.lanes(layer.dtype))
-    if method == "lanes-winograd":
-        return (batch_last_transformed.plan(layer, vectors),)
-    direct = batch_last_direct.plan(layer)
-    if (
-        method == "auto"
-        and refuses_transforms(problem, gradient=gradient) is None
-        and batch_last_transformed.is_faster(layer, vectors)
-    ):
-        return batch_last_transformed.plan(layer, vectors), direct
-    return (direct,)
+    layer, transformed = batch_last_layer.backward(problem), batch_last_transformed
+    return _plans(problem, layer, method, "input gradient", batch_last_direct, transformed)
 
 
 @lru_cache(maxsize=1024)
-def _weights(problem: ConvProblem) -> batch_last_weights.Products:
-    return batch_last_weights.plan(batch_last_layer.forward(problem))
+def _weights(problem: ConvProblem, method: str) -> tuple[_Plan, ...]:
+    layer, transformed = batch_last_layer.forward(problem), batch_last_weights_transformed
+    return _plans(problem, layer, method, "weight gradient", batch_last_weights, transformed)
+
+
+def _plans(
+    problem: ConvProblem,
+    layer: Layer,
+    method: str,
+    what: What,
+    direct: Any,
+    transformed: Any,
+) -> tuple[_Plan, ...]:
+    # After the fastest comes the fastest that knows what to do with what is not finite.
+    vectors = -(-problem.normal.batch // batch_last_layer.lanes(layer.dtype))
+    if method == "lanes-winograd":
+        return (transformed.plan(layer, vectors),)
+    if (
+        method == "auto"
+        and refuses_transforms(problem, what) is None
+        and transformed.is_faster(layer, vectors)
+    ):
+        return transformed.plan(layer, vectors), direct.plan(layer)
+    return (direct.plan(layer),)

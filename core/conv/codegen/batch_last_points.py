@@ -138,16 +138,29 @@ def _cuts(
     target: Target,
 ) -> Iterator[Cut]:
     # The smallest one first.
+    for (box, at_a_time), tile in itertools.product(
+        boxes(size, vectors), list(tiles(dtype, target))
+    ):
+        if tile.lanes % tile.panel == 0 and tile.panel < 2 * out_channels:
+            chunk = -(-min(out_channels, max(_CHUNK, tile.panel)) // tile.panel) * tile.panel
+            yield Cut(tile, box, at_a_time, chunk)
+
+
+def boxes(size: tuple[int, int], vectors: int) -> Iterator[tuple[tuple[int, int], int]]:
+    """Yield blocks of a grid of tiles, and how many vectors of images; small ones first.
+
+    Examples
+    --------
+    >>> list(boxes((2, 2), 2))
+    [((1, 1), 1), ((1, 2), 1), ((2, 2), 1), ((2, 2), 2)]
+    """
     down, across = size
     widths = sorted({-(-across // parts) for parts in range(1, across + 1)})
-    boxes = [(1, width) for width in widths]
-    boxes += [(height, across) for height in range(2, down + 1)]
-    for box in boxes:
-        counts = range(1, vectors + 1) if box == size else (1,)
-        for at_a_time, tile in itertools.product(counts, tiles(dtype, target)):
-            if tile.lanes % tile.panel == 0 and tile.panel < 2 * out_channels:
-                chunk = -(-min(out_channels, max(_CHUNK, tile.panel)) // tile.panel) * tile.panel
-                yield Cut(tile, box, at_a_time, chunk)
+    found = [(1, width) for width in widths]
+    found += [(height, across) for height in range(2, down + 1)]
+    for box in found:
+        for at_a_time in range(1, vectors + 1 if box == size else 2):
+            yield box, at_a_time
 
 
 def tables(lattice: Lattice, cut: Cut, w_columns: int) -> Tables:

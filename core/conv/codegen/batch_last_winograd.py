@@ -117,7 +117,8 @@ def source(tile: Tile, taps: int, target: Target) -> str:
                         at = code.index(place, (code.index(first_tile, t), lanes))
                         spot = integer_at(code, own_tiles, code.index((t, 4)))
                         corner = code.at(target_channel, dtype, spot)
-                        _emit_values(transform, corner, n, code.at(values, dtype, at))
+                        place = code.at(values, dtype, at)
+                        emit_values(transform, corner, n.row, place, n.value)
             with code.loop(0, n.out_channels, n.chunk) as first:
                 last = code.minimum(code.index(first, n.chunk), n.out_channels)
                 _emit_products(code, tile, values, transformed, products, (first, last, total), n)
@@ -176,16 +177,19 @@ def _emit_weights(
                 code.store(value, place, code.index((code.index((i, SIDE), j), n.weight)))
 
 
-def _emit_values(transform: Transform, corner: Value, n: _Numbers, place: Value) -> None:
+def emit_values(
+    transform: Transform, corner: Value, row: Value, place: Value, point: Value
+) -> None:
+    """Write the transform of the tile at ``corner``: ``row`` to a row, ``point`` to a point."""
     code, lanes = transform.code, transform.lanes
     # The matrix is the same for every number of taps.
     matrix = cook_toom(3).inputs
     with code.loop(0, SIDE) as j:
-        column = [transform.load(corner, code.index((n.row, i), (j, lanes))) for i in range(SIDE)]
+        column = [transform.load(corner, code.index((row, i), (j, lanes))) for i in range(SIDE)]
         transform.keep(transform.by_rows(matrix, column), j)
     with code.loop(0, SIDE) as i:
         for j, value in enumerate(transform.by_rows(matrix, transform.kept(i))):
-            code.store(value, place, code.index((code.index((i, SIDE), j), n.value)))
+            code.store(value, place, code.index((code.index((i, SIDE), j), point)))
 
 
 def _emit_products(
