@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field
 
-from core.arrays import Array
+from core.arrays import Array, is_on_gpu
+from core.conv import codegen
 from core.conv.blocks import cores, for_each, never
 from core.errors import InvalidInput
 from core.nets.layer import (
@@ -24,8 +25,12 @@ from core.nets.layer import (
     Weights,
 )
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+# Numbers of a block of channels: they are passed over several times, and should stay in a core's
+# second cache beside what comes of them.
+_BLOCK = 1 << 16
+
+# Works on a range of channels.
+OverChannels: TypeAlias = Callable[[slice], None]
 
 
 class BatchNormSpec(LayerSpec):
@@ -93,8 +98,8 @@ def forward_pieces(
 ) -> tuple[Pieces, PiecesBackward]:
     """Return what `forward` does in training, for a batch in pieces.
 
-    Each piece gives its sums, and is then brought to the mean and variance of all: twice through
-    the cores instead of once through one array.
+    A channel is gone through in all pieces while it is in the cache: for its mean, its variance
+    and its outputs, and back for its sums and its gradient.
 
     Raises
     ------
@@ -102,7 +107,7 @@ def forward_pieces(
         A batch has only one number for each channel.
     """
     (xs,) = inputs
-    flats = [x.reshape(len(x), -1) for x in xs]
+    flats = [_flat(x) for x in xs]
     count = sum(flat.shape[1] for flat in flats)
     if count < 2:
         raise InvalidInput(
@@ -111,52 +116,25 @@ def forward_pieces(
             given=sum(x.shape[-1] for x in xs),
             accepted="two or more images",
         )
-    moments = _each(_moments, flats)
-    mean = _sum(own * flat.shape[1] for (own, _), flat in zip(moments, flats, strict=True)) / count
-    # Squares of distances from the mean of a piece, and of that from the mean of all.
-    squares = _sum(
-        own_squares + np.square(own - mean) * flat.shape[1]
-        for (own, own_squares), flat in zip(moments, flats, strict=True)
-    )
-    variance = squares / count
-    for name, new in (("mean", mean), ("variance", squares / (count - 1))):
+    weight, bias = weights["weight"], weights["bias"]
+    normalizing, differentiating = _passes(flats)
+    mean, variance, ys = np.empty_like(bias), np.empty_like(bias), _like(flats)
+    normalize = normalizing(flats, ys, weight, bias, spec.epsilon, mean, variance)
+    _by_channels(normalize, len(mean), count)
+    for name, new in (("mean", mean), ("variance", variance * (count / (count - 1)))):
         old = context.state[name]
         context.updates[name] = old + spec.momentum * (new - old)
     scale = 1 / np.sqrt(variance + spec.epsilon)
 
     def backward(dys: Pieces) -> tuple[tuple[Pieces | None, ...], dict[str, Array]]:
-        flat_dys = [dy.reshape(flat.shape) for dy, flat in zip(dys, flats, strict=True)]
-        pairs = list(zip(flats, flat_dys, strict=True))
+        slopes, dxs = [_flat(dy) for dy in dys], _like(flats) if context.wanted else None
+        along, total = np.empty_like(bias), np.empty_like(bias)
+        known = (mean, scale, weight)
+        _by_channels(differentiating(flats, slopes, dxs, *known, along, total), len(mean), count)
+        found = None if dxs is None else _shaped(dxs, xs)
+        return (found,), {"weight": along, "bias": total}
 
-        def sums(pair: tuple[Array, Array]) -> tuple[Array, Array]:
-            flat, dy = pair
-            # The mean is subtracted first: the product with the numbers themselves, less that
-            # with the mean, would lose digits.
-            return _products(dy, flat - mean[:, None]) * scale, dy.sum(axis=1)
-
-        found = _each(sums, pairs)
-        along, total = _sum(a for a, _ in found), _sum(t for _, t in found)
-
-        def differentiate(pair: tuple[Array, Array]) -> Array:
-            # That of the sum, less what goes through mean and variance.
-            flat, dy = pair
-            dx = flat - mean[:, None]
-            dx *= (scale * along / -count)[:, None]
-            dx += dy
-            dx -= (total / count)[:, None]
-            dx *= (weights["weight"] * scale)[:, None]
-            return dx
-
-        dxs = _shaped(_each(differentiate, pairs), xs) if context.wanted else None
-        return (dxs,), {"weight": along, "bias": total}
-
-    def normalize(flat: Array) -> Array:
-        y = flat - mean[:, None]
-        y *= (scale * weights["weight"])[:, None]
-        y += weights["bias"][:, None]
-        return y
-
-    return _shaped(_each(normalize, flats), xs), backward
+    return _shaped(ys, xs), backward
 
 
 def _affine(
@@ -177,29 +155,85 @@ def _affine(
     return y.reshape(x.shape), backward
 
 
-def _moments(flat: Array) -> tuple[Array, Array]:
-    """Return each channel's mean, and the sum of the squares of distances from it.
+def _passes(flats: Pieces) -> tuple[Callable[..., OverChannels], Callable[..., OverChannels]]:
+    if codegen.available() and not any(map(is_on_gpu, flats)):
+        # Only here, because it imports llvmlite.
+        from core.conv.codegen import batch_norm
 
-    From these those of all pieces are found without a loss of digits (T. F. Chan et al.,
-    "Algorithms for computing the sample variance", 1983).
-    """
-    mean = flat.mean(axis=1)
-    centred = flat - mean[:, None]
-    return mean, _products(centred, centred)
+        if batch_norm.fits(flats):
+            return batch_norm.normalizing, batch_norm.differentiating
+    return _normalizing, _differentiating
 
 
-def _each(compute: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    found: dict[int, Result] = {}
+def _normalizing(
+    xs: Pieces,
+    ys: Pieces,
+    weight: Array,
+    bias: Array,
+    epsilon: float,
+    mean: Array,
+    variance: Array,
+) -> OverChannels:
+    # As `core.conv.codegen.batch_norm.normalizing`, with NumPy.
+    count = sum(x.shape[1] for x in xs)
 
-    def work(number: int) -> None:
-        found[number] = compute(items[number])
+    def normalize(part: slice) -> None:
+        mean[part] = _sum(x[part].sum(axis=1) for x in xs) / count
+        for x, y in zip(xs, ys, strict=True):
+            np.subtract(x[part], mean[part, None], out=y[part])
+        variance[part] = _sum(_products(y[part], y[part]) for y in ys) / count
+        scale = weight[part] / np.sqrt(variance[part] + epsilon)
+        for y in ys:
+            y[part] *= scale[:, None]
+            y[part] += bias[part, None]
 
-    for_each(work, range(len(items)), never, cores())
-    return [found[number] for number in range(len(items))]
+    return normalize
+
+
+def _differentiating(
+    xs: Pieces,
+    dys: Pieces,
+    dxs: Pieces | None,
+    mean: Array,
+    scale: Array,
+    weight: Array,
+    along: Array,
+    total: Array,
+) -> OverChannels:
+    # As `core.conv.codegen.batch_norm.differentiating`, with NumPy.
+    count = sum(x.shape[1] for x in xs)
+
+    def differentiate(part: slice) -> None:
+        normals = [(x[part] - mean[part, None]) * scale[part, None] for x in xs]
+        pairs = [(dy[part], normal) for dy, normal in zip(dys, normals, strict=True)]
+        along[part] = _sum(_products(dy, normal) for dy, normal in pairs)
+        total[part] = _sum(dy.sum(axis=1) for dy, _ in pairs)
+        for dx, (dy, normal) in zip(dxs or (), pairs, strict=dxs is not None):
+            # That of the sum, less what goes through mean and variance.
+            normal *= (along[part] / -count)[:, None]
+            normal += dy
+            normal -= (total[part] / count)[:, None]
+            np.multiply(normal, (weight[part] * scale[part])[:, None], out=dx[part])
+
+    return differentiate
+
+
+def _by_channels(work: OverChannels, channels: int, count: int) -> None:
+    step = max(1, _BLOCK // count)
+    parts = (slice(first, min(first + step, channels)) for first in range(0, channels, step))
+    for_each(work, parts, never, cores())
 
 
 def _sum(parts: Iterable[Array]) -> Array:
     return reduce(np.add, parts)
+
+
+def _flat(x: Array) -> Array:
+    return np.ascontiguousarray(x).reshape(len(x), -1)
+
+
+def _like(flats: Pieces) -> Pieces:
+    return [np.empty_like(flat) for flat in flats]
 
 
 def _shaped(flats: Pieces, like: Pieces) -> Pieces:

@@ -75,6 +75,41 @@ def test_batch_norm_is_the_same_in_blocks(shape) -> None:
         assert abs(single - double).max() < 1e-5 * abs(double).max() + 1e-5
 
 
+@pytest.mark.parametrize("generated", [True, False])
+@settings(max_examples=20, deadline=None)
+@given(
+    shape=SHAPES,
+    images=st.lists(st.integers(1, 20), min_size=1, max_size=4).filter(lambda n: sum(n) > 1),
+    wanted=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_batch_norm_of_pieces_is_that_of_the_whole(generated, shape, images, wanted, seed) -> None:
+    random = np.random.default_rng(seed)
+    spec, weights = batch_norm.BatchNormSpec(layer="batch_norm"), learned(random, shape[:1])
+    state = {"mean": np.zeros(shape[:1]), "variance": np.ones(shape[:1])}
+    xs, dys = ([random.standard_normal((*shape, n)) for n in images] for _ in range(2))
+    contexts = [Context(training=True, state=state, wanted=wanted) for _ in range(2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.conv.codegen.available", lambda: generated)
+        ys, back = batch_norm.forward_pieces(spec, [xs], weights, contexts[0])
+        (dxs,), gradients = back(dys)
+        patch.setattr("core.conv.codegen.available", lambda: False)
+        y, back_whole = batch_norm.forward(
+            spec, [np.concatenate(xs, axis=-1)], weights, contexts[1]
+        )
+        (dx,), expected = back_whole(np.concatenate(dys, axis=-1))
+    pairs = [(np.concatenate(ys, axis=-1), y)]
+    pairs += [(gradients[name], expected[name]) for name in expected]
+    pairs += [(contexts[0].updates[name], contexts[1].updates[name]) for name in state]
+    if wanted:
+        pairs.append((np.concatenate(dxs, axis=-1), dx))
+    else:
+        assert dxs is None
+        assert dx is None
+    for found, right in pairs:
+        np.testing.assert_allclose(found, right, rtol=1e-8, atol=1e-9)
+
+
 def test_batch_norm_of_one_number_per_channel_is_refused() -> None:
     spec = batch_norm.BatchNormSpec(layer="batch_norm")
     weights = {"weight": np.ones(3), "bias": np.zeros(3)}
