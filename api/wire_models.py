@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from api.described import DIGEST, JOB_ID, JOB_ID_PATTERN
 from core.jobs.inputs import Digest
-from core.store.models import MAX_VERSION
+from core.store.references import MAX_VERSION
 
 _CREATED = "2026-11-22T12:00:00Z"
 _VERSION: dict[str, Any] = {

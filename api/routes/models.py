@@ -24,7 +24,8 @@ from core.jobs.registration import register_artifact, register_job
 from core.media import ONNX, SAFETENSORS
 from core.nets.model import load
 from core.nets.onnx import export
-from core.store.models import ALIAS_PATTERN, NAME_PATTERN, Version
+from core.store.models import Version
+from core.store.references import ALIAS_PATTERN, NAME_PATTERN
 
 router = APIRouter(prefix="/v1/models", tags=["models"], route_class=JobRoute)
 

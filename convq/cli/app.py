@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from convq import __version__
-from convq.cli import datasets, jobs, kernels, local, plan, service, submit
+from convq.cli import datasets, jobs, kernels, local, models, plan, service, submit
 from convq.cli.boundary import Commands
 from convq.cli.command import Command
 
@@ -52,6 +52,7 @@ app.command("results", cls=Command, rich_help_panel=JOBS)(jobs.results)
 app.command("cancel", cls=Command, rich_help_panel=JOBS)(jobs.cancel)
 app.command("retry", cls=Command, rich_help_panel=JOBS)(jobs.retry)
 app.command("delete", cls=Command, rich_help_panel=JOBS)(jobs.delete)
+app.add_typer(models.app, name="models", rich_help_panel=SERVICE)
 app.command("queue", cls=Command, rich_help_panel=SERVICE)(service.queue)
 app.command("workers", cls=Command, rich_help_panel=SERVICE)(service.workers)
 app.command("kernels", cls=Command, rich_help_panel=HERE)(kernels.kernels)

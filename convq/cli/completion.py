@@ -37,3 +37,17 @@ def job_ids(incomplete: str) -> Iterator[tuple[str, str]]:
                     yield job.id, " ".join(filter(None, (job.state, job.label)))
     except ConvqError:
         return
+
+
+def models(incomplete: str) -> Iterator[str]:
+    """Return the names of models, and their aliases, that begin so."""
+    from convq.client import Client
+    from core.errors import ConvqError
+
+    try:
+        with Client(timeout=_PATIENCE) as client:
+            for model in islice(client.models(), _MOST_JOBS):
+                names = [model.name, *(f"{model.name}@{alias}" for alias in model.aliases)]
+                yield from (name for name in names if name.startswith(incomplete))
+    except ConvqError:
+        return

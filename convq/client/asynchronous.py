@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 import httpx
 
-from convq.client import downloads, operations, uploads, watching
+from convq.client import downloads, operations, registry, uploads, watching
 from convq.client.driving import (
     DEFAULT_TIMEOUT,
     connection_error,
@@ -32,7 +32,18 @@ from convq.client.flow import (
     Stream,
     Work,
 )
-from convq.client.models import Artifact, Event, Job, JobPlan, Kinds, Queue, Results, Worker
+from convq.client.models import (
+    Artifact,
+    Event,
+    Job,
+    JobPlan,
+    Kinds,
+    ModelVersion,
+    Queue,
+    RegisteredModel,
+    Results,
+    Worker,
+)
 from convq.client.sources import Uploadable
 from convq.client.uploads import OnRefused
 
@@ -186,6 +197,42 @@ class AsyncClient:
     async def delete(self, job: Job | str) -> None:
         """Forget a job that has ended: see `Client.delete`."""
         await self._run(operations.delete(job))
+
+    async def register_model(self, name: str, origin: registry.Origin) -> ModelVersion:
+        """Make a version of the model of a job or file: see `Client.register_model`."""
+        return await self._run(registry.register(name, origin))
+
+    def models(self) -> AsyncIterator[RegisteredModel]:
+        """Iterate over the models by name, without their versions: see `Client.models`."""
+        return self._each(registry.ModelPages())
+
+    async def model(self, name: str) -> RegisteredModel:
+        """Read a model with its versions, newest first: see `Client.model`."""
+        return await self._run(registry.model(name))
+
+    async def model_version(self, reference: str) -> ModelVersion:
+        """Read a version of a model: see `Client.model_version`."""
+        return await self._run(registry.version(reference))
+
+    async def set_alias(self, name: str, alias: str, version: int) -> RegisteredModel:
+        """Let an alias mean a version from now on: see `Client.set_alias`."""
+        return await self._run(registry.point(name, alias, version))
+
+    async def delete_alias(self, name: str, alias: str) -> None:
+        """Remove an alias; the version stays: see `Client.delete_alias`."""
+        await self._run(registry.unpoint(name, alias))
+
+    async def delete_version(self, reference: str) -> None:
+        """Delete a version that no alias points to: see `Client.delete_version`."""
+        await self._run(registry.delete(reference))
+
+    async def download_model(self, reference: str, path: str | Path) -> Path:
+        """Write the file of a version, verified: see `Client.download_model`."""
+        return await self._run(registry.download(reference, Path(path)))
+
+    async def export_model(self, reference: str, path: str | Path) -> Path:
+        """Write a version as an ONNX file: see `Client.export_model`."""
+        return await self._run(registry.export(reference, Path(path)))
 
     async def kinds(self) -> Kinds:
         """List the kinds of jobs and the kernels that have names."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 import httpx
 
-from convq.client import downloads, operations, uploads, watching
+from convq.client import downloads, operations, registry, uploads, watching
 from convq.client.driving import (
     DEFAULT_TIMEOUT,
     connection_error,
@@ -32,7 +32,18 @@ from convq.client.flow import (
     Stream,
     Work,
 )
-from convq.client.models import Artifact, Event, Job, JobPlan, Kinds, Queue, Results, Worker
+from convq.client.models import (
+    Artifact,
+    Event,
+    Job,
+    JobPlan,
+    Kinds,
+    ModelVersion,
+    Queue,
+    RegisteredModel,
+    Results,
+    Worker,
+)
 from convq.client.sources import Uploadable
 from convq.client.uploads import OnRefused
 
@@ -292,6 +303,80 @@ class Client:
     def delete(self, job: Job | str) -> None:
         """Forget a job that has ended, and its results."""
         self._run(operations.delete(job))
+
+    def register_model(self, name: str, origin: registry.Origin) -> ModelVersion:
+        """Make a version of the model that a job made, or that a file holds.
+
+        Parameters
+        ----------
+        name : str
+            Of the model; it is made with its first version.
+        origin : Job, Artifact, str or path
+            A training that has succeeded, or its id; the artifact with a model's file, or its
+            digest; or a path, which is uploaded.
+
+        Returns
+        -------
+        ModelVersion
+            The same again for the same file.
+
+        Raises
+        ------
+        Conflict
+            If the job has not succeeded.
+        InvalidInput
+            If there is no such job, or it made no model, or the file is none.
+        """
+        return self._run(registry.register(name, origin))
+
+    def models(self) -> Iterator[RegisteredModel]:
+        """Iterate over the models by name, without their versions."""
+        return self._each(registry.ModelPages())
+
+    def model(self, name: str) -> RegisteredModel:
+        """Read a model with its versions, newest first.
+
+        Raises
+        ------
+        NotFound
+            If there is no such model.
+        """
+        return self._run(registry.model(name))
+
+    def model_version(self, reference: str) -> ModelVersion:
+        """Read a version of a model.
+
+        Parameters
+        ----------
+        reference : str
+            ``digits`` (the newest), ``digits@3`` or ``digits@production``.
+
+        Raises
+        ------
+        NotFound
+            If there is no such model, version or alias.
+        """
+        return self._run(registry.version(reference))
+
+    def set_alias(self, name: str, alias: str, version: int) -> RegisteredModel:
+        """Let an alias mean a version from now on."""
+        return self._run(registry.point(name, alias, version))
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Remove an alias; the version stays."""
+        self._run(registry.unpoint(name, alias))
+
+    def delete_version(self, reference: str) -> None:
+        """Delete a version that no alias points to."""
+        self._run(registry.delete(reference))
+
+    def download_model(self, reference: str, path: str | Path) -> Path:
+        """Write the file of a version, verified; `core.nets.model.load` reads it."""
+        return self._run(registry.download(reference, Path(path)))
+
+    def export_model(self, reference: str, path: str | Path) -> Path:
+        """Write a version as an ONNX file."""
+        return self._run(registry.export(reference, Path(path)))
 
     def kinds(self) -> Kinds:
         """List the kinds of jobs and the kernels that have names."""

@@ -34,7 +34,7 @@ def fetch(of: Job | str, name: str | None, as_: object) -> Flow[Any]:
         yield from receive(chosen.digest, memory)
         return memory.getvalue()
     assert isinstance(as_, Path)
-    return (yield from save(chosen, as_))
+    return (yield from save(chosen.digest, as_))
 
 
 def choose(of: Job | str, name: str | None) -> Flow[Result]:
@@ -65,17 +65,17 @@ def download(of: Job | str, folder: Path) -> Flow[list[Path]]:
     paths = [target(folder, result.name) for result in found]
     folder.mkdir(parents=True, exist_ok=True)
     for result, path in zip(found, paths, strict=True):
-        yield from save(result, path)
+        yield from save(result.digest, path)
     return paths
 
 
-def save(result: Result, path: Path) -> Flow[Path]:
-    """Stream a result into a file, which appears only when it is whole."""
+def save(digest: str, path: Path) -> Flow[Path]:
+    """Stream an artifact into a file, which appears only when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as file:
-            yield from receive(result.digest, file)
+            yield from receive(digest, file)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from convq.client.text import job_text, plan_text
+from core.errors import NotFound
 
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 """The states that a job never leaves, except by `Client.retry`."""
@@ -279,3 +280,75 @@ class Worker(Model):
     host: str | None = None
     pid: int | None = None
     versions: dict[str, str] = Field(default_factory=dict)
+
+
+class ModelVersion(Model):
+    """One version of a model.
+
+    Attributes
+    ----------
+    model, version : str, int
+        The name and the number.
+    digest : str
+        Of the artifact with the model's file.
+    job : str or None
+        Id of the job that made it.
+    aliases : list of str
+        That point to it.
+    metrics : dict
+        How good it was when it was made.
+    spec, classes, input_shape, output_shape, parameters, multiply_adds, lineage, warnings
+        What is known of it besides; empty in listings.
+    """
+
+    model: str
+    version: int
+    digest: str
+    job: str | None = None
+    aliases: list[str] = Field(default_factory=list)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    created: datetime | None = None
+    spec: dict[str, Any] = Field(default_factory=dict)
+    classes: list[str] | None = None
+    input_shape: tuple[int, ...] = ()
+    output_shape: tuple[int, ...] = ()
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    lineage: dict[str, Any] = Field(default_factory=dict)
+    warnings: list[str] = Field(default_factory=list)
+
+    @property
+    def reference(self) -> str:
+        """What the version is called in jobs, for example ``digits@3``."""
+        return f"{self.model}@{self.version}"
+
+
+class RegisteredModel(Model):
+    """A model: its aliases, and, unless it comes from a listing, its versions, newest first.
+
+    ``count`` is the number of versions, ``latest`` the number of the newest.
+    """
+
+    name: str
+    count: int
+    latest: int
+    aliases: dict[str, int] = Field(default_factory=dict)
+    created: datetime | None = None
+    versions: list[ModelVersion] = Field(default_factory=list)
+    next: int | None = None
+
+    def number(self, alias: str | None) -> int:
+        """Return the number of the version that an alias means; None means the newest.
+
+        Raises
+        ------
+        NotFound
+            There is no such alias.
+        """
+        if alias is None:
+            return self.latest
+        if alias not in self.aliases:
+            raise NotFound(
+                "the model has no such alias", field="alias", given=alias, accepted=[*self.aliases]
+            )
+        return self.aliases[alias]

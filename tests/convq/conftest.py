@@ -6,6 +6,9 @@ import hashlib
 import io
 import json
 import re
+import socket
+import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -13,8 +16,12 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import redis
 
+from api.app import create_app
+from api.server import make_server
 from core.kernels import PRESETS
+from core.settings import Settings
 
 PLAN = {
     "device": {"kind": "cpu", "name": "test processor"},
@@ -350,6 +357,25 @@ def problem(status: int, code: str, detail: str, **more: Any) -> httpx.Response:
     body = {"type": "about:blank", "title": code, "status": status, "code": code, "detail": detail}
     headers = {"Content-Type": "application/problem+json"}
     return httpx.Response(status, content=json.dumps(body | more), headers=headers)
+
+
+@pytest.fixture
+def real_url(settings: Settings, client: redis.Redis) -> Iterator[str]:
+    """Serve the real API on a real Redis; there is no worker."""
+    client.ping()
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = make_server(create_app(settings), "127.0.0.1", 0)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.002)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ def test_the_commands() -> None:
         "api",
         "worker",
         "demo",
+        "models",
         "datasets",
     ]
 
@@ -49,6 +50,7 @@ def test_the_commands() -> None:
 def test_every_reading_command_has_json(convq: Callable[..., Any]) -> None:
     reading = ["jobs", "show", "watch", "results", "queue", "workers", "kernels", "doctor"]
     inner = [["submit", "convolve"], ["plan", "convolve"], ["datasets", "show"]]
+    inner += [["models", name] for name in ("list", "show", "register", "alias")]
     for command in [*inner, *([name] for name in reading)]:
         assert "--json" in convq(*command, "--help").stdout
 

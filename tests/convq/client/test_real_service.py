@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import redis
 
-from api.app import create_app
-from api.server import make_server
 from convq.client import Client
 from convq.client.uploads import ASK_FIRST
 from core.errors import Conflict, InvalidInput, NotFound, UnsupportedMedia
-from core.settings import Settings
 
 
 @pytest.fixture
-def real(settings: Settings, client: redis.Redis) -> Iterator[Client]:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = make_server(create_app(settings), "127.0.0.1", 0)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            while not server.started:
-                assert thread.is_alive()
-                time.sleep(0.002)
-            with Client(f"http://127.0.0.1:{listener.getsockname()[1]}") as real:
-                yield real
-        finally:
-            server.should_exit = True
-            thread.join()
+def real(real_url: str) -> Iterator[Client]:
+    with Client(real_url) as real:
+        yield real
 
 
 def test_uploads(real: Client) -> None:

@@ -9,7 +9,8 @@ import redis
 
 from core.errors import Conflict, InvalidInput, NotFound
 from core.store.artifacts import ArtifactStore
-from core.store.models import ModelStore, Version, parse_reference
+from core.store.models import ModelStore, Version
+from core.store.references import parse_reference
 
 
 @pytest.fixture
