@@ -132,7 +132,13 @@ def test_augmented_images_are_the_same_after_a_cut(
 ) -> None:
     random = np.random.default_rng(0)
     data = data_set(random.random((40, 1, 6, 6), np.float32), np.arange(40) % 3, 3)
-    net = network({"layer": "flatten"}, {"layer": "dense", "features": 3}, shape=(1, 6, 6))
+    net = network(
+        {"layer": "conv", "filters": 4, "kernel": 3},
+        {"layer": "max_pool", "kernel": 2},
+        {"layer": "flatten"},
+        {"layer": "dense", "features": 3},
+        shape=(1, 6, 6),
+    )
     augment = [{"augment": "shift", "most": 0.4}, {"augment": "mixup"}]
 
     def make(**fields: Any) -> Trainer:
