@@ -14,6 +14,8 @@ import cmath
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +32,8 @@ from core.conv.normal import NormalForm
 _LARGE, _SMALL = 2.0**40, 2.0**-40
 # Elements from which on a generated kernel finds the peak sooner.
 _LONG = 1 << 14
+# Bytes of a kernel that many calls are likely to share.
+_KEPT_BYTES = 1 << 12
 
 
 def run(
@@ -70,12 +74,24 @@ def peak(x: Array) -> float:
     if isinstance(x, Extended):
         # What lies outside repeats what is inside, or is a number that is known.
         return float(np.maximum(peak(x.base), abs(x.cval) if x.boundary == "constant" else 0))
+    if type(x) is np.ndarray and x.nbytes <= _KEPT_BYTES:
+        return _known_peak(x.tobytes(), x.dtype)
+    return _peak(x)
+
+
+@lru_cache(maxsize=1024)
+def _known_peak(x: bytes, dtype: np.dtype[Any]) -> float:
+    # Kernels are used again; to hash a small one takes less time than to look through it.
+    return _peak(np.frombuffer(x, dtype))
+
+
+def _peak(x: Array) -> float:
     if x.size >= _LONG and codegen.available() and _is_plain(x):
         from core.conv.codegen import peak as generated
 
         return generated.peak(x.view(x.real.dtype))
     if x.dtype.kind == "c":
-        parts = peak(x.real), peak(x.imag)
+        parts = _peak(x.real), _peak(x.imag)
         return max(parts, key=lambda part: (math.isnan(part), part))
     xp = array_module(x)
     high, low = float(xp.max(x)), float(xp.min(x))

@@ -8,7 +8,7 @@ vector of inputs is multiplied into up to R rows, a vector of weights into V col
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -17,7 +17,7 @@ import numpy as np
 from core.conv.codegen.channels_sums import cycles
 from core.conv.codegen.channels_transpose import integer_at
 from core.conv.codegen.emit import Emitter, Kind, Value
-from core.conv.codegen.library import load
+from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 
 PARAMETERS: tuple[Kind, ...] = ("pointer",) * 5 + ("integer",) * 7
@@ -47,7 +47,7 @@ class Tile:
 
 
 @lru_cache(maxsize=256)
-def kernel(tile: Tile) -> Callable[..., None]:
+def kernel(tile: Tile) -> Kernel:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
     return load(partial(source, tile, host()), "depthwise", PARAMETERS)
 

@@ -11,7 +11,6 @@ kernel size, dilation and padding, and products of matrices, which have one tap.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from core.conv.codegen.channels_transpose import integer_at
 from core.conv.codegen.emit import Emitter, Kind
-from core.conv.codegen.library import load
+from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 
 PARAMETERS: tuple[Kind, ...] = ("pointer",) * 5 + ("integer",) * 6
@@ -51,7 +50,7 @@ class Tile:
 
 
 @lru_cache(maxsize=256)
-def kernel(tile: Tile) -> Callable[..., None]:
+def kernel(tile: Tile) -> Kernel:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
     return load(partial(source, tile, host()), "sums", PARAMETERS)
 

@@ -15,7 +15,6 @@ Lanes that nobody needs share the address of lane 0, which is written last.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Literal
 
@@ -23,7 +22,7 @@ import numpy as np
 from llvmlite import ir
 
 from core.conv.codegen.emit import Emitter, Kind, Value
-from core.conv.codegen.library import load
+from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 
 PARAMETERS: tuple[Kind, ...] = ("pointer",) * 3 + ("integer",) * 3
@@ -34,7 +33,7 @@ _PART_BYTES = 16
 @lru_cache(maxsize=256)
 def kernel(
     direction: Literal["gather", "scatter"], dtype: str, tail: int, element: str | None = None
-) -> Callable[..., None]:
+) -> Kernel:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
     write = partial(source, direction, dtype, tail, host(), element)
     return load(write, direction, PARAMETERS)

@@ -17,14 +17,14 @@ as they lie in memory, into sums of their own, which are combined once at the en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 
 import numpy as np
 
 from core.conv.codegen.emit import Emitter, Integer, Kind, Value
-from core.conv.codegen.library import load
+from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 from core.conv.codegen.tiles import Tile, choose
 
@@ -80,7 +80,7 @@ def specialise(
 
 
 @cache
-def kernel(spec: Spec) -> Callable[..., None]:
+def kernel(spec: Spec) -> Kernel:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
     return load(partial(source, spec, host()), "direct", PARAMETERS)
 

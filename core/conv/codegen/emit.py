@@ -214,7 +214,7 @@ class Emitter:
             align=np.dtype(dtype).itemsize,
             typ=ir.VectorType(_ELEMENTS[dtype], lanes),
         )
-        return vector if as_dtype in (None, dtype) else self._converted(vector, dtype, as_dtype)
+        return vector if as_dtype is None else self.convert(vector, dtype, as_dtype)
 
     def broadcast(self, pointer: Value, dtype: str, lanes: int, offset: Integer = 0) -> Value:
         """Load one element into all lanes of a vector."""
@@ -280,7 +280,10 @@ class Emitter:
         )
         return self.builder.call(intrinsic, [a, b, c])
 
-    def _converted(self, vector: Value, dtype: str, to: str) -> Value:
+    def convert(self, vector: Value, dtype: str, to: str) -> Value:
+        """Return a vector of ``dtype`` as one of ``to``, a dtype that holds its numbers exactly."""
+        if dtype == to:
+            return vector
         wide = ir.VectorType(_ELEMENTS[to], vector.type.count)
         if dtype.startswith("float"):
             return self.builder.fpext(vector, wide)

@@ -14,10 +14,9 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -53,6 +52,15 @@ Writer: TypeAlias = "partial[str] | partial[Written]"
 """A function of this package, with arguments whose ``repr`` says all, that writes a kernel."""
 
 
+class Kernel(Protocol):
+    """A compiled function; a call releases Python's lock."""
+
+    address: int
+
+    def __call__(self, *arguments: int) -> None:
+        """Call it with addresses and integers."""
+
+
 class Compiled(NamedTuple):
     """A kernel as machine code; ``constants`` are the bytes of `Written.constants`."""
 
@@ -60,7 +68,7 @@ class Compiled(NamedTuple):
     constants: bytes
 
 
-def load(write: Writer, name: str, parameters: tuple[Kind, ...]) -> Callable[..., None]:
+def load(write: Writer, name: str, parameters: tuple[Kind, ...]) -> Kernel:
     """Return the function ``name`` that a program writes, for this machine's processor.
 
     Parameters
@@ -74,8 +82,8 @@ def load(write: Writer, name: str, parameters: tuple[Kind, ...]) -> Callable[...
 
     Returns
     -------
-    callable
-        Releases Python's lock while it runs; lives as long as the process.
+    Kernel
+        Lives as long as the process.
 
     Examples
     --------
@@ -89,21 +97,21 @@ def load(write: Writer, name: str, parameters: tuple[Kind, ...]) -> Callable[...
 
 def load_with_constants(
     write: Writer, name: str, parameters: tuple[Kind, ...]
-) -> tuple[Callable[..., None], bytes]:
+) -> tuple[Kernel, bytes]:
     """Return the function, as `load` does, and the bytes of the constants that it takes."""
     # Several threads ask for the same kernel at once: one compiles, the others wait.
     with _LOCK:
-        return _function(_key(write, host()), write, name, parameters)
+        return _function(f"{_key(write, host())}-{name}", write, name, parameters)
 
 
 # What was loaded stays: its code must not be unmapped.
-_FUNCTIONS: dict[str, tuple[Callable[..., None], bytes]] = {}
+_FUNCTIONS: dict[str, tuple[Kernel, bytes]] = {}
 _LOADED: list[Any] = []
 
 
 def _function(
     key: str, write: Writer, name: str, parameters: tuple[Kind, ...]
-) -> tuple[Callable[..., None], bytes]:
+) -> tuple[Kernel, bytes]:
     if key not in _FUNCTIONS:
         kernel = compiled(write, host())
         linked = (
@@ -111,11 +119,13 @@ def _function(
             .add_object_img(kernel.machine_code)
             .export_symbol(name)
             # A name of its own for each module: libraries share one linker.
-            .link(_linker(), f"{name}-{key}")
+            .link(_linker(), key)
         )
         _LOADED.append(linked)
         kinds = [ctypes.c_void_p if kind == "pointer" else ctypes.c_int64 for kind in parameters]
-        _FUNCTIONS[key] = ctypes.CFUNCTYPE(None, *kinds)(linked[name]), kernel.constants
+        function = cast(Any, ctypes.CFUNCTYPE(None, *kinds)(linked[name]))
+        function.address = linked[name]
+        _FUNCTIONS[key] = function, kernel.constants
     return _FUNCTIONS[key]
 
 

@@ -7,19 +7,18 @@ after a few rows, and sums all terms in registers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache, partial
 
 from core.conv.codegen.direct import Spec, plane
 from core.conv.codegen.emit import Emitter, Kind
-from core.conv.codegen.library import load
+from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 
 PARAMETERS: tuple[Kind, ...] = ("pointer",) * 5 + ("integer",) * 14
 
 
 @cache
-def kernel(first: Spec, second: Spec) -> Callable[..., None]:
+def kernel(first: Spec, second: Spec) -> Kernel:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
     return load(partial(source, first, second, host()), "passes", PARAMETERS)
 

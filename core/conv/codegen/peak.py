@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache, partial
 
 import numpy as np
 from llvmlite import ir
 
 from core.arrays import Array
-from core.conv.blocks import cores, for_each, never
+from core.conv.codegen import calls
 from core.conv.codegen.emit import Emitter
-from core.conv.codegen.library import load
+from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 
 # Comparisons that do not wait for each other.
 _VECTORS = 4
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16
 
 
 def peak(x: Array) -> float:
@@ -30,17 +29,24 @@ def peak(x: Array) -> float:
     (3.0, nan)
     """
     flat = x.reshape(-1)
-    found = np.zeros((-(-flat.size // _BLOCK), step(host(), x.itemsize)), x.dtype)
-    search = kernel(x.itemsize)
-    whole = flat.size // found.shape[1] * found.shape[1]
-
-    def work(index: int) -> None:
-        first = index * _BLOCK
-        count = max(0, min(_BLOCK, whole - first))
-        start = flat.ctypes.data + first * flat.itemsize
-        search(start, found[index].ctypes.data, count)
-
-    for_each(work, range(len(found)), never, cores())
+    search, wide = kernel(x.itemsize), step(host(), x.itemsize)
+    whole = flat.size // wide * wide
+    starts = range(0, max(whole, 1), _BLOCK)
+    found = np.zeros((len(starts), wide), x.dtype)
+    numbers, results = flat.ctypes.data, found.ctypes.data
+    calls.run(
+        calls.table(
+            (
+                search,
+                (
+                    numbers + first * flat.itemsize,
+                    results + place * found.strides[0],
+                    min(_BLOCK, whole - first),
+                ),
+            )
+            for place, first in enumerate(starts)
+        )
+    )
     # Magnitudes of numbers are ordered as their bits are, NaN above all.
     bits = np.dtype(f"uint{8 * x.itemsize}")
     rest = abs(flat[whole:]).view(bits)
@@ -48,7 +54,7 @@ def peak(x: Array) -> float:
 
 
 @cache
-def kernel(itemsize: int) -> Callable[..., None]:
+def kernel(itemsize: int) -> Kernel:
     """Return the compiled kernel for numbers of ``itemsize`` bytes; see `source`."""
     return load(partial(source, itemsize, host()), "peak", ("pointer", "pointer", "integer"))
 

@@ -11,10 +11,13 @@ import numpy as np
 from core.arrays import Array
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check, block_count, cores, cut, for_each
-from core.conv.codegen import single
+from core.conv.codegen import passes_staged, rows, rows_run, single
 from core.conv.codegen.borders import Part, fetch, inside_of, parts_of_blocks
+from core.conv.codegen.library import Kernel
 from core.conv.codegen.operands import REAL, parts, real_dtype, stored_dtype, three
 from core.conv.codegen.passes import kernel
+from core.conv.codegen.rows import Piece
+from core.conv.codegen.staged import Reading
 from core.conv.device import Device
 from core.conv.lowrank import Term, terms_of
 from core.conv.normal import NormalForm, Shape
@@ -28,6 +31,8 @@ _BLOCK_ELEMENTS = 1 << 20
 _THREAD_MULTIPLY_ADDS = 1 << 22
 # Python's work for a block and its edges, in array operations.
 _CALLS = 45
+# Bytes of a kernel whose vectors are kept for the next call.
+_SMALL = 1 << 14
 
 
 def supports(form: NormalForm) -> bool:
@@ -37,16 +42,18 @@ def supports(form: NormalForm) -> bool:
 
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """Count the multiply-adds of every pass, what is read and written, and the calls."""
+    if rows.supports(form):
+        return _rows_cost(form, device, memory_cap)
     size, images = blocking(form, memory_cap)
     count = block_count(form, size, images)
-    _, rows, columns = three(size)
+    _, lines, columns = three(size)
     depth, height, width = three(form.kernel)
     assert form.rank is not None
-    planes = form.outputs // (rows * columns)
+    planes = form.outputs // (lines * columns)
     span = columns + width - 1
-    turn = turn_of(form, rows, span)
+    turn = turn_of(form, lines, span)
     passes = (
-        rows
+        lines
         / turn
         * (
             single.busy_seconds(form, device, height, turn, span)
@@ -54,7 +61,7 @@ def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
         )
     )
     if form.ndim == 3:
-        passes += depth * single.busy_seconds(form, device, 1, rows + height - 1, span)
+        passes += depth * single.busy_seconds(form, device, 1, lines + height - 1, span)
     busy = planes * form.rank * passes
     seconds = (
         busy * device.workers / min(count, device.workers)
@@ -72,6 +79,11 @@ def run(
     form: NormalForm, x: Array, w: Array, out: Array, *, check: Check, memory_cap: int | None
 ) -> None:
     """Fill ``out``; the arguments are those of `core.conv.algorithm.Run`."""
+    layout = rows_run.layout_of(form, x) if rows.supports(form) else None
+    if layout is not None:
+        how = rows.cut(form, work_of(form), form.rank or 1, memory_cap)
+        rows_run.run(form, x, layout, _vectors(form, w), out, _on_rows, cut=how, check=check)
+        return
     filters = [_Filter(form, terms_of(form, one[0])) for one in w]
     stored = stored_dtype(form, x)
     per_group = form.out_channels // form.groups
@@ -86,6 +98,79 @@ def run(
     size, images = blocking(form, memory_cap)
     todo = parts_of_blocks(form, size, images, single.least_edge(form), inside_of(x, form))
     for_each(work, todo, check, cores())
+
+
+def _rows_cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
+    assert form.rank is not None
+    how = rows.cut(form, work_of(form), form.rank, memory_cap)
+    piece = how.pieces[0]
+    height, width = form.kernel
+    columns = piece.size[1]
+    span = columns + width - 1
+    turns = form.outputs / (piece.turn * columns)
+    busy = (
+        turns
+        * form.rank
+        * (
+            single.busy_seconds(form, device, height, piece.turn, span)
+            + width * single.busy_seconds(form, device, 1, piece.turn, columns)
+        )
+    )
+    # Between the passes values move as well, inside the cache.
+    moved = (1 + form.rank / 2) * single.moved_seconds(form, device)
+    return Cost(how.seconds(busy, device) + moved, how.bytes)
+
+
+def work_of(form: NormalForm) -> int:
+    """Return what an output takes, in multiply-adds of the direct kernel: loads count as well."""
+    return 2 * (form.rank or 1) * sum(form.kernel)
+
+
+def _on_rows(
+    form: NormalForm, reading: Reading, piece: Piece, out_strides: Shape
+) -> tuple[Kernel, tuple[int, ...]]:
+    # See `core.conv.codegen.rows_run.Family`.
+    assert form.rank is not None
+    (height, width), columns = form.kernel, piece.size[1]
+    kernel = passes_staged.kernel(
+        single.specialised(form, form.dtype, height, piece.turn, columns + width - 1),
+        single.specialised(form, form.dtype, 1, piece.turn, columns),
+        reading,
+    )
+    weights = piece.channel * form.rank * form.itemsize
+    return kernel, (
+        weights * height,
+        weights * width,
+        out_strides[0] // form.itemsize,
+        form.rank,
+        height,
+        width,
+        out_strides[2] // form.itemsize,
+        columns,
+    )
+
+
+def _vectors(form: NormalForm, w: Array) -> list[Array]:
+    # The terms' columns and rows, as correlation takes them: ``(O, rank, height or width)``. A
+    # kernel of lower rank than others has terms of zeros.
+    if w.nbytes > _SMALL:
+        return _vectors_of(form, w)
+    return _known_vectors(form, w.shape, w.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _known_vectors(form: NormalForm, shape: Shape, w: bytes) -> list[Array]:
+    return _vectors_of(form, np.frombuffer(w, form.dtype).reshape(shape))
+
+
+def _vectors_of(form: NormalForm, w: Array) -> list[Array]:
+    assert form.rank is not None
+    found = [np.zeros((len(w), form.rank, k), form.dtype) for k in form.kernel]
+    for o, one in enumerate(w):
+        for t, term in enumerate(terms_of(form, one[0])):
+            for axis, vectors in enumerate(found):
+                vectors[o, t] = term[axis][::-1]
+    return found
 
 
 class _Filter:
@@ -122,10 +207,10 @@ class _Filter:
     def _two_passes(self, inputs: Array, out: Array) -> None:
         # (N, 1 or a channel for each term, *span) to (N, 1, *size), on two axes.
         form, pair = self.form, parts(self.form)
-        planes, _, rows, columns = out.shape
+        planes, _, lines, columns = out.shape
         height, width = form.kernel[-2:]
         span = columns + width - 1
-        turn = turn_of(form, rows, span)
+        turn = turn_of(form, lines, span)
         scratch = np.empty(self.rank * turn * span, form.dtype)
         stored = real_dtype(inputs)
         compute = kernel(
@@ -150,7 +235,7 @@ class _Filter:
             planes,
             x_plane,
             out_plane,
-            rows,
+            lines,
             out_row,
             columns * pair,
             span * pair,
@@ -158,10 +243,10 @@ class _Filter:
         )
 
 
-def turn_of(form: NormalForm, rows: int, span: int) -> int:
+def turn_of(form: NormalForm, lines: int, span: int) -> int:
     """Return the rows of the scratch: few enough for the cache, several tiles where possible."""
     fitting = _SCRATCH_BYTES // ((form.rank or 1) * span * form.itemsize)
-    return min(rows, max(_LEAST_TURN, min(_MOST_TURN, fitting // _LEAST_TURN * _LEAST_TURN)))
+    return min(lines, max(_LEAST_TURN, min(_MOST_TURN, fitting // _LEAST_TURN * _LEAST_TURN)))
 
 
 @lru_cache(maxsize=4096)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -12,8 +11,10 @@ import numpy as np
 from core.arrays import Array
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check, block_count, cores, cut, for_each
+from core.conv.codegen import direct_staged, rows, rows_run
 from core.conv.codegen.borders import Part, fetch, inside_of, parts_of_blocks
 from core.conv.codegen.direct import Spec, kernel, specialise
+from core.conv.codegen.library import Kernel
 from core.conv.codegen.operands import (
     REAL,
     parts,
@@ -23,6 +24,8 @@ from core.conv.codegen.operands import (
     three,
     with_missing,
 )
+from core.conv.codegen.rows import Piece
+from core.conv.codegen.staged import Reading
 from core.conv.codegen.target import host
 from core.conv.codegen.tiles import cycles
 from core.conv.device import Device
@@ -46,12 +49,14 @@ def supports(form: NormalForm) -> bool:
 
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """Count the multiply-adds of the tiles, what is read and written, and the calls."""
+    if rows.supports(form):
+        return _rows_cost(form, device, memory_cap)
     size, images = _blocking(form, memory_cap)
     count = block_count(form, size, images)
-    _, rows, columns = three(size)
+    _, lines, columns = three(size)
     depth, height, width = three(form.kernel)
-    planes = form.outputs // (rows * columns)
-    busy = planes * depth * width * busy_seconds(form, device, height, rows, columns)
+    planes = form.outputs // (lines * columns)
+    busy = planes * depth * width * busy_seconds(form, device, height, lines, columns)
     seconds = (
         # Fewer blocks than cores leave some idle.
         busy * device.workers / min(count, device.workers)
@@ -61,6 +66,14 @@ def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     # A block's inputs are copied where they are not as kernels read them.
     copied = images * form.in_channels * math.prod(form.span_of(size)) * form.itemsize
     return Cost(seconds, copied * device.workers)
+
+
+def _rows_cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
+    cut, (height, width) = rows.cut(form, form.taps, 0, memory_cap), form.kernel
+    piece = cut.pieces[0]
+    turns = form.outputs / (piece.turn * piece.size[1])
+    busy = turns * width * busy_seconds(form, device, height, piece.turn, piece.size[1])
+    return Cost(cut.seconds(busy, device) + moved_seconds(form, device), cut.bytes)
 
 
 def busy_seconds(form: NormalForm, device: Device, height: int, rows: int, columns: int) -> float:
@@ -83,6 +96,11 @@ def run(
 ) -> None:
     """Fill ``out``; the arguments are those of `core.conv.algorithm.Run`."""
     weights = reversed_kernels(form, w)
+    layout = rows_run.layout_of(form, x) if rows.supports(form) else None
+    if layout is not None:
+        how = rows.cut(form, form.taps, 0, memory_cap)
+        rows_run.run(form, x, layout, [weights], out, _on_rows, cut=how, check=check)
+        return
     stored = stored_dtype(form, x)
 
     def work(parts: tuple[Part, ...]) -> None:
@@ -92,6 +110,23 @@ def run(
     size, images = _blocking(form, memory_cap)
     todo = parts_of_blocks(form, size, images, least_edge(form), inside_of(x, form))
     for_each(work, todo, check, cores())
+
+
+def _on_rows(
+    form: NormalForm, reading: Reading, piece: Piece, out_strides: Shape
+) -> tuple[Kernel, tuple[int, ...]]:
+    # See `core.conv.codegen.rows_run.Family`.
+    height, width = form.kernel
+    columns = piece.size[1]
+    spec = specialised(form, form.dtype, height, piece.turn, columns)
+    return direct_staged.kernel(spec, reading), (
+        piece.channel * form.taps * form.itemsize,
+        out_strides[0] // form.itemsize,
+        height,
+        width,
+        out_strides[2] // form.itemsize,
+        columns,
+    )
 
 
 def correlate(form: NormalForm, inputs: Array, weights: Array, out: Array) -> None:
@@ -116,7 +151,7 @@ def correlate(form: NormalForm, inputs: Array, weights: Array, out: Array) -> No
 
 class _Call(NamedTuple):
     # One call of a kernel: what it adds to the addresses, in bytes, and its other arguments.
-    compute: Callable[..., None]
+    compute: Kernel
     x_offset: int
     out_offset: int
     weight_offset: int

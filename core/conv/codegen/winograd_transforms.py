@@ -8,7 +8,7 @@ odd parts are computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -16,7 +16,7 @@ from llvmlite import ir
 
 from core.conv.codegen.channels_transpose import integer_at
 from core.conv.codegen.emit import Emitter, Kind, Value
-from core.conv.codegen.library import load
+from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 from core.conv.cook_toom import POINTS, Matrix, cook_toom
 
@@ -28,19 +28,19 @@ _PAIRS = ((1, 2), (3, 4))
 
 
 @lru_cache(maxsize=16)
-def input_kernel(dtype: str) -> Callable[..., None]:
+def input_kernel(dtype: str) -> Kernel:
     """Return the compiled `input_source` for this machine."""
     return load(partial(input_source, dtype, host()), "inputs", PARAMETERS)
 
 
 @lru_cache(maxsize=16)
-def output_kernel(dtype: str, taps: int) -> Callable[..., None]:
+def output_kernel(dtype: str, taps: int) -> Kernel:
     """Return the compiled `output_source` for this machine."""
     return load(partial(output_source, dtype, taps, host()), "outputs", PARAMETERS)
 
 
 @lru_cache(maxsize=16)
-def weights_kernel(dtype: str, taps: int) -> Callable[..., None]:
+def weights_kernel(dtype: str, taps: int) -> Kernel:
     """Return the compiled `weights_source` for this machine."""
     return load(partial(weights_source, dtype, taps, host()), "weights", WEIGHTS_PARAMETERS)
 
