@@ -77,10 +77,9 @@ def plan(layer: Layer) -> Direct:
     """Return how a layer is computed, whatever the batch."""
     lattice, itemsize = layer.lattice, np.dtype(layer.dtype).itemsize
     lay = sums.sized(lattice, layer.channels, itemsize, lanes(layer.dtype))
-    # Phases share the taps evenly, more or less.
-    steps = max(1, layer.channels * lattice.taps // len(lattice.phases))
-    tile = sums.best_tile(layer.dtype, math.prod(lay.size), layer.out_channels, steps, host())
-    tables = sums.tables(lattice, lay, layer.channels, layer.w_channel, tile)
+    sizes = layer.channels, layer.out_channels
+    tile = sums.best_tile(lattice, lay, *sizes, layer.dtype, host())
+    tables = sums.tables(lattice, lay, layer.channels, tile)
     packed = tables.scratch * tile.lanes * itemsize
     rows = -(-layer.out_channels // tile.panel) * tile.panel
     return Direct(
@@ -91,8 +90,8 @@ def plan(layer: Layer) -> Direct:
         pads=lattice.pads,
         tables=tables,
         packed=packed,
-        bytes=packed + len(tables.steps) * rows * itemsize,
-        addresses=tuple(address(table) for table in tables[:6]),
+        bytes=packed + layer.channels * lattice.taps * rows * itemsize,
+        addresses=tuple(address(table) for table in tables[:5]),
         numbers=(
             len(tables.blocks),
             layer.groups,
@@ -100,7 +99,8 @@ def plan(layer: Layer) -> Direct:
             layer.out_channels,
             math.prod(lattice.sources),
             math.prod(lattice.targets),
-            len(tables.steps),
+            lattice.taps,
+            layer.w_channel,
             layer.w_row,
             layer.w_group,
             tables.channel,

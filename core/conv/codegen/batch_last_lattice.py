@@ -37,6 +37,33 @@ class Axis:
     offsets: tuple[int, ...]
     taps: tuple[int, ...]
 
+    def segments(self, first: int, last: int, sources: int) -> Iterator[Segment]:
+        """Cut outputs ``first <= m < last`` where the taps that find one of ``sources`` change.
+
+        Examples
+        --------
+        >>> (axis,) = forward((3,), (2,), (1,), (1,), (1,)).phases[0]
+        >>> [(s.first, s.last, s.taps) for s in axis.segments(0, 4, 3)]
+        [(0, 1, (1,)), (1, 3, (0, 1)), (3, 4, (0,))]
+        """
+
+        def inside(m: int) -> tuple[int, ...]:
+            found = (m * self.step + offset for offset in self.offsets)
+            return tuple(k for k, at in enumerate(found) if 0 <= at < sources)
+
+        for taps, group in itertools.groupby(range(first, last), inside):
+            own = list(group)
+            yield Segment(own[0], own[-1] + 1, taps)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Outputs ``first <= m < last`` of an axis, and the numbers of the taps that they need."""
+
+    first: int
+    last: int
+    taps: tuple[int, ...]
+
 
 Phase: TypeAlias = tuple[Axis, ...]
 

@@ -19,7 +19,7 @@ from core.conv.codegen.target import Target
 from core.conv.codegen.winograd_transforms import SIDE
 
 # Values and products of a block stay in a core's own cache.
-_BLOCK_BYTES = 3 << 18
+_BLOCK_BYTES = 1 << 19
 # Output channels whose products are held at a time, at least.
 _CHUNK = 16
 # Vectors of one point and of the next would meet in the same sets of a cache.

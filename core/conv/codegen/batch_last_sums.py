@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.conv.codegen.batch_last_copy import Layout, emit_copy, layout, rows
-from core.conv.codegen.batch_last_lattice import Box, Lattice, Phase
+from core.conv.codegen.batch_last_lattice import Box, Lattice, Phase, Segment
 from core.conv.codegen.batch_last_tile import Tile, tiles
 from core.conv.codegen.channels_lanes import Table
 from core.conv.codegen.channels_sums import cycles
@@ -28,9 +28,8 @@ from core.conv.codegen.channels_transpose import integer_at
 from core.conv.codegen.emit import Emitter, Kind, Value
 from core.conv.codegen.library import load
 from core.conv.codegen.target import Target, host
-from core.conv.normal import Shape
 
-PARAMETERS: tuple[Kind, ...] = ("pointer",) * 12 + ("integer",) * 12
+PARAMETERS: tuple[Kind, ...] = ("pointer",) * 11 + ("integer",) * 13
 # The inputs of a block stay in a core's own cache.
 _BLOCK_BYTES = 3 << 17
 # Cycles of a tile beside its steps: per sum, to be set to zero and stored; and for its addresses.
@@ -38,7 +37,7 @@ _PER_SUM, _PER_TILE = 1.5, 15
 
 
 class Tables(NamedTuple):
-    """Where everything is; see `source` for the first six.
+    """Where everything is; see `source` for the first five.
 
     Attributes
     ----------
@@ -52,7 +51,6 @@ class Tables(NamedTuple):
     rows: Table
     sets: Table
     steps: Table
-    taps: Table
     places: Table
     scratch: int
     channel: int
@@ -75,13 +73,12 @@ def source(tile: Tile, target: Target) -> str:
     - the rows to copy (`core.conv.codegen.batch_last_copy.rows`);
     - a table of sets, outputs with the same taps: first step, number of steps, first and last
       place of the tile;
-    - a table of steps: how far each finds its input;
-    - a table of taps: how far each step finds its weight from the channel's first one;
+    - a table of steps: how far each finds its input, and its P weights;
     - a table of places of the tile: V places in scratch memory, V output pixels;
     - the numbers of images, of vectors of them, of blocks, and of groups;
     - the numbers of input and output channels of a group;
-    - the numbers of input and output pixels, and of steps of all sets;
-    - how far the weights of output channels are apart, and those of groups;
+    - the numbers of input and output pixels, and of taps;
+    - how far weights are apart: of input channels, of output channels, of groups;
     - how far channels are apart in scratch memory.
 
     Examples
@@ -90,14 +87,14 @@ def source(tile: Tile, target: Target) -> str:
     True
     """
     code = Emitter(target, "batch_last_sums", PARAMETERS)
-    x, weights, out, finite, scratch, packed, *tables = code.arguments[:12]
-    blocks, row_table, sets, steps, taps, places = tables
-    images, vectors, count, groups, channels, panel_channels = code.arguments[12:18]
-    pixels, out_pixels, all_steps, w_row, w_group, channel = code.arguments[18:]
+    x, weights, out, finite, scratch, packed, *tables = code.arguments[:11]
+    blocks, row_table, sets, steps, places = tables
+    images, vectors, count, groups, channels, panel_channels = code.arguments[11:17]
+    pixels, out_pixels, taps, w_channel, w_row, w_group, channel = code.arguments[17:]
     dtype, lanes = tile.dtype, tile.lanes
     panels = code.builder.sdiv(code.index(panel_channels, tile.panel - 1), code.integer(tile.panel))
     last_panel = code.index(panel_channels, -tile.panel)
-    panel_size = code.index((all_steps, tile.panel))
+    panel_size = code.index((code.index((channels, taps)), tile.panel))
     channel_out = code.index((out_pixels, images))
     zero = code.constant(0, dtype, 1)
     with code.loop(0, groups) as group:
@@ -106,11 +103,15 @@ def source(tile: Tile, target: Target) -> str:
             first = code.minimum(code.index((panel, tile.panel)), last_panel)
             target_panel = code.at(packed, dtype, code.index((panel, panel_size)))
             total = [code.load(finite, dtype, 1)]
-            with code.loop(0, all_steps, carried=total) as step:
-                tap = integer_at(code, taps, step)
+            with (
+                code.loop(0, channels, carried=total) as c,
+                code.loop(0, taps, carried=total) as tap,
+            ):
+                step = code.index((c, taps), tap)
                 for p in range(tile.panel):
                     row = code.index(first, p)
-                    weight = code.load(own_weights, dtype, 1, code.index((row, w_row), tap))
+                    spot = code.index((row, w_row), (c, w_channel), tap)
+                    weight = code.load(own_weights, dtype, 1, spot)
                     code.store(weight, target_panel, code.index((step, tile.panel), p))
                     total[0] = code.fma(zero, weight, total[0])
             code.store(total[0], finite)
@@ -130,12 +131,11 @@ def source(tile: Tile, target: Target) -> str:
             with code.loop(integer_at(code, entry, 2), integer_at(code, entry, 3)) as one:
                 chosen = code.at(sets, "int64", code.index((one, 4)))
                 first_step, step_count = integer_at(code, chosen, 0), integer_at(code, chosen, 1)
-                own_steps = code.at(steps, "int64", first_step)
-                factors = code.at(packed, dtype, code.index((first_step, tile.panel)))
+                own_steps = code.at(steps, "int64", code.index((first_step, 2)))
                 with code.loop(integer_at(code, chosen, 2), integer_at(code, chosen, 3)) as place:
                     spots = code.at(places, "int64", code.index((place, 2 * tile.vectors)))
                     with code.loop(0, panels) as panel:
-                        own_factors = code.at(factors, dtype, code.index((panel, panel_size)))
+                        own_factors = code.at(packed, dtype, code.index((panel, panel_size)))
                         sums = _emit_sums(
                             code, tile, scratch, spots, own_steps, own_factors, step_count
                         )
@@ -158,11 +158,11 @@ def _emit_sums(
     inputs = [code.at(scratch, dtype, integer_at(code, spots, v)) for v in range(tile.vectors)]
     sums = [code.constant(0, dtype, lanes)] * (tile.panel * tile.vectors)
     with code.loop(0, count, carried=sums) as step:
-        offset = integer_at(code, steps, step)
+        entry = code.at(steps, "int64", code.index((step, 2)))
+        offset, first = integer_at(code, entry, 0), integer_at(code, entry, 1)
         values = [code.load(base, dtype, lanes, offset) for base in inputs]
         for p in range(tile.panel):
-            at = code.index((step, tile.panel), p)
-            weight = code.broadcast(factors, dtype, lanes, at)
+            weight = code.broadcast(factors, dtype, lanes, code.index(first, p))
             for v, value in enumerate(values):
                 i = p * tile.vectors + v
                 sums[i] = code.fma(weight, value, sums[i])
@@ -186,37 +186,31 @@ def _emit_stores(
             code.store(sums[p * tile.vectors + v], out, code.index(spot, (channel, p)))
 
 
-@lru_cache(maxsize=1024)
-def best_tile(dtype: str, pixels: int, channels: int, steps: int, target: Target) -> Tile:
-    """Return the tile that takes the fewest cycles.
+def best_tile(
+    lattice: Lattice, lay: Layout, channels: int, out_channels: int, dtype: str, target: Target
+) -> Tile:
+    """Return the tile that takes the fewest cycles for the first block.
 
     Parameters
     ----------
+    lattice, lay
+        What is computed, and in which blocks.
+    channels, out_channels : int
+        Input and output channels of a group.
     dtype : str
         Real dtype.
-    pixels : int
-        Outputs with the same taps, in a block.
-    channels : int
-        Output channels of a group.
-    steps : int
-        Input channels times taps.
     target : Target
         The processor.
-
-    Examples
-    --------
-    >>> tile = best_tile("float32", 256, 16, 144, host())
-    >>> 16 % tile.panel
-    0
     """
+    block = next(lattice.blocks(lay.size))
 
     def price(tile: Tile) -> float:
-        count = -(-channels // tile.panel) * -(-pixels // tile.vectors)
-        each = steps * cycles(tile.panel, tile.vectors) + _PER_SUM * tile.panel * tile.vectors
-        return count * (each + _PER_TILE)
+        sets = [_split(phase, lattice, block, channels, tile) for phase in lattice.phases]
+        panels = -(-out_channels // tile.panel)
+        return panels * sum(_price(one, channels, tile) for one in sets)
 
     # Panels overlap where channels are left over, so none may have more of them than there are.
-    return min((t for t in tiles(dtype, target) if t.panel <= channels), key=price)
+    return min((t for t in tiles(dtype, target) if t.panel <= out_channels), key=price)
 
 
 def sized(lattice: Lattice, channels: int, itemsize: int, lanes: int) -> Layout:
@@ -224,7 +218,7 @@ def sized(lattice: Lattice, channels: int, itemsize: int, lanes: int) -> Layout:
     return layout(lattice, channels, _BLOCK_BYTES // (itemsize * lanes))
 
 
-def tables(lattice: Lattice, lay: Layout, channels: int, w_channel: int, tile: Tile) -> Tables:
+def tables(lattice: Lattice, lay: Layout, channels: int, tile: Tile) -> Tables:
     """Return all tables.
 
     Parameters
@@ -233,68 +227,109 @@ def tables(lattice: Lattice, lay: Layout, channels: int, w_channel: int, tile: T
         What is computed, and in which blocks.
     channels : int
         Input channels of a group.
-    w_channel : int
-        How far the weights of neighbouring input channels are apart.
     tile : Tile
         The kernel.
     """
-    steps = [_steps(phase, lattice.kernel, lay, channels, w_channel) for phase in lattice.phases]
-    begins = np.cumsum([0, *(len(s) for s in steps)])
     blocks: list[tuple[int, ...]] = []
     sets: list[tuple[int, ...]] = []
     copied, places = [], []
+    steps = _Steps(lattice, lay, channels, tile)
     row = place = 0
     for block in lattice.blocks(lay.size):
         window = lattice.window(block)
         own_rows = rows(lattice, lay, window)
         first_set = len(sets)
-        for phase, own_steps, begin in zip(lattice.phases, steps, begins[:-1], strict=True):
-            own = _places(phase, lattice, lay, block, window, tile)
-            if len(own):
-                sets.append((begin, len(own_steps), place, place + len(own)))
+        for phase in lattice.phases:
+            for segments in _split(phase, lattice, block, channels, tile):
+                own = _places(phase, lattice, lay, segments, window, tile)
+                sets.append((*steps.of(phase, segments), place, place + len(own)))
                 places.append(own)
                 place += len(own)
         blocks.append((row, row + len(own_rows), first_set, len(sets)))
         copied.append(own_rows)
         row += len(own_rows)
-    lanes = tile.lanes
     return Tables(
         np.array(blocks, np.int64),
         np.concatenate(copied),
         np.array(sets, np.int64),
-        np.concatenate(steps)[:, 0] * lanes,
-        np.concatenate(steps)[:, 1].copy(),
+        np.concatenate(steps.found),
         np.concatenate(places),
         lay.channel * channels,
-        lay.channel * lanes,
+        lay.channel * tile.lanes,
     )
 
 
-def _steps(phase: Phase, kernel: Shape, lay: Layout, channels: int, w_channel: int) -> Table:
-    # How far each step finds its input, in vectors, and its weight.
-    pairs = []
-    for chosen in itertools.product(*(zip(axis.offsets, axis.taps, strict=True) for axis in phase)):
-        at = sum(offset * s for (offset, _), s in zip(chosen, lay.strides, strict=True))
-        tap = 0
-        for (_, t), k in zip(chosen, kernel, strict=True):
-            tap = tap * k + t
-        pairs.append((at, tap))
-    own = np.array(pairs, np.int64).reshape(-1, 2)
-    each = np.arange(channels)[:, None, None] * np.array([lay.channel, w_channel])
-    both: Table = each + own
-    return both.reshape(-1, 2)
+def _split(
+    phase: Phase, lattice: Lattice, block: Box, channels: int, tile: Tile
+) -> list[tuple[Segment, ...]]:
+    # The outputs of a block in sets that need the same taps: along those axes where leaving out
+    # the taps that find zeros saves more than smaller sets waste.
+    both = []
+    for axis, (first, last), n in zip(phase, block, lattice.sources, strict=True):
+        stop = min(last, len(axis.targets))
+        whole = [Segment(first, stop, tuple(range(len(axis.taps))))] if stop > first else []
+        both.append((whole, list(axis.segments(first, stop, n))))
+    ways = [list(itertools.product(*chosen)) for chosen in itertools.product(*both)]
+    return min(ways, key=lambda sets: _price(sets, channels, tile))
+
+
+def _price(sets: list[tuple[Segment, ...]], channels: int, tile: Tile) -> float:
+    # In cycles, for one panel.
+    total = 0.0
+    for segments in sets:
+        steps = channels * math.prod(len(s.taps) for s in segments)
+        count = -(-math.prod(s.last - s.first for s in segments) // tile.vectors)
+        each = steps * cycles(tile.panel, tile.vectors) + _PER_SUM * tile.panel * tile.vectors
+        total += count * (each + _PER_TILE)
+    return total
+
+
+class _Steps:
+    """The steps of all sets; those with the same taps share theirs."""
+
+    def __init__(self, lattice: Lattice, lay: Layout, channels: int, tile: Tile) -> None:
+        self.found: list[Table] = [np.zeros((0, 2), np.int64)]
+        self._lattice, self._lay, self._channels, self._tile = lattice, lay, channels, tile
+        self._known: dict[tuple[tuple[tuple[int, int], ...], ...], tuple[int, int]] = {}
+
+    def of(self, phase: Phase, segments: tuple[Segment, ...]) -> tuple[int, int]:
+        """Return the first step of a set, and the number of its steps."""
+        key = tuple(
+            tuple((axis.offsets[k], axis.taps[k]) for k in segment.taps)
+            for axis, segment in zip(phase, segments, strict=True)
+        )
+        if key not in self._known:
+            steps = self._made(key)
+            self._known[key] = sum(map(len, self.found)), len(steps)
+            self.found.append(steps)
+        return self._known[key]
+
+    def _made(self, chosen: tuple[tuple[tuple[int, int], ...], ...]) -> Table:
+        # How far each step finds its input and its weights, in elements.
+        at = tap = np.zeros(1, np.int64)
+        for pairs, stride, k in zip(chosen, self._lay.strides, self._lattice.kernel, strict=True):
+            own = np.array(pairs, np.int64).reshape(-1, 2)
+            at = np.add.outer(at, own[:, 0] * stride).ravel()
+            tap = np.add.outer(tap * k, own[:, 1]).ravel()
+        c = np.arange(self._channels)[:, None]
+        inputs = (c * self._lay.channel + at) * self._tile.lanes
+        weights = (c * self._lattice.taps + tap) * self._tile.panel
+        return np.stack([inputs.ravel(), weights.ravel()], axis=1)
 
 
 def _places(
-    phase: Phase, lattice: Lattice, lay: Layout, block: Box, window: Box, tile: Tile
+    phase: Phase,
+    lattice: Lattice,
+    lay: Layout,
+    segments: tuple[Segment, ...],
+    window: Box,
+    tile: Tile,
 ) -> Table:
     # For each place of the tile its inputs in scratch memory, in elements, and its pixels.
     inputs = targets = np.zeros(1, np.int64)
-    for axis, ((first, last), (low, _)) in enumerate(zip(block, window, strict=True)):
+    for axis, (segment, (low, _)) in enumerate(zip(segments, window, strict=True)):
         along = phase[axis]
-        m = np.arange(first, min(last, len(along.targets)))
-        if not len(m):
-            return np.zeros((0, 2 * tile.vectors), np.int64)
+        m = np.arange(segment.first, segment.last)
         inputs = np.add.outer(inputs, (m * along.step - low) * lay.strides[axis]).ravel()
         pitch = math.prod(lattice.targets[axis + 1 :])
         begin, step = along.targets.start, along.targets.step

@@ -23,7 +23,7 @@ from core.conv.codegen.winograd_transforms import SIDE, constants
 from core.conv.normal import Shape
 
 # Values of a block, of inputs and of gradients; point by point they are in the first cache.
-_BLOCK_BYTES = 5 << 18
+_BLOCK_BYTES = 1 << 20
 # Cycles to transform the inputs of a tile; to transpose and transform gradients; and of a sum
 # beside its steps, to be loaded and stored.
 _INPUTS, _GRADIENTS, _PER_SUM, _PER_TILE = 150, 130, 3, 20
