@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from convq import __version__
-from convq.cli import datasets, jobs, kernels, local, models, plan, service, submit
+from convq.cli import datasets, jobs, kernels, local, models, plan, service, submit, train
 from convq.cli.boundary import Commands
 from convq.cli.command import Command
 
@@ -45,6 +45,8 @@ def convq(
 
 app.add_typer(submit.app, name="submit", rich_help_panel=JOBS)
 app.add_typer(plan.app, name="plan", rich_help_panel=JOBS)
+app.command("train", cls=Command, rich_help_panel=JOBS)(train.train)
+app.command("sweep", cls=Command, rich_help_panel=JOBS)(train.sweep)
 app.command("jobs", cls=Command, rich_help_panel=JOBS)(jobs.list_jobs)
 app.command("show", cls=Command, rich_help_panel=JOBS)(jobs.show)
 app.command("watch", cls=Command, rich_help_panel=JOBS)(jobs.watch)

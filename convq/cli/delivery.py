@@ -8,6 +8,7 @@ import typer
 
 from convq.cli.boundary import FAILED
 from convq.cli.console import answered, out, print_json, text
+from convq.cli.curve import figures
 from convq.cli.refusals import Refusals
 from convq.cli.tables import facts, failures_table, items, state
 from convq.client import Client, Job
@@ -44,6 +45,8 @@ def report(job: Job, results: int, files: list[Path], folder: Path | None) -> No
     times = f"ran {duration(job.timings.ran)}, waited {duration(job.timings.queued)}"
     ended = state(job.state).append(f", {times}")
     pairs = [("job", text(job.id)), ("state", ended), ("items", items(job.progress))]
+    if job.metrics:
+        pairs.append(("figures", figures(job.metrics)))
     if job.error is not None:
         pairs.append(("error", text(f"{job.error.message} ({job.error.code})", "red")))
     if folder is not None and files:

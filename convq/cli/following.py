@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -23,6 +24,7 @@ from rich.progress import (
 
 from convq.cli.boundary import INTERRUPTED
 from convq.cli.console import err
+from convq.cli.curve import Curve, figures
 from convq.client import Client, Job
 from convq.client.uploads import REFUSALS, OnRefused, none_left
 
@@ -79,10 +81,38 @@ def follow(client: Client, job: Job) -> Job:
             return client.wait(job, on_progress=show)
         except KeyboardInterrupt:
             bars.stop()
-            err.print(f"\njob {job.id} goes on")
-            err.print(f"  watch it   convq watch {job.id}")
-            err.print(f"  cancel it  convq cancel {job.id}")
-            raise typer.Exit(INTERRUPTED) from None
+            _leave(job)
+
+
+def follow_training(client: Client, job: Job) -> Job:
+    """Draw a training's losses until it has ended, and return it as it is then.
+
+    Where there is no terminal, each epoch is a line. An interrupt leaves the job alone.
+    """
+    curve = Curve()
+    with Live(curve, console=err, auto_refresh=False, transient=True) as live:
+        try:
+            for event in client.events(job):
+                if event.name != "metrics":
+                    continue
+                curve.add(event.data)
+                if err.is_terminal:
+                    live.refresh()
+                elif "validation_loss" in event.data:
+                    err.print(figures(event.data))
+        except KeyboardInterrupt:
+            live.stop()
+            _leave(job)
+    if err.is_terminal:
+        err.print(curve)
+    return client.job(job.id)
+
+
+def _leave(job: Job) -> NoReturn:
+    err.print(f"\njob {job.id} goes on")
+    err.print(f"  watch it   convq watch {job.id}")
+    err.print(f"  cancel it  convq cancel {job.id}")
+    raise typer.Exit(INTERRUPTED) from None
 
 
 def _bars(*columns: ProgressColumn) -> Progress:

@@ -61,12 +61,13 @@ def watch(job_id: JobId, out: Out = None, as_json: AsJson = False, url: Url = No
     """Follow a job to its end."""
     from convq.cli.connection import resolve
     from convq.cli.delivery import deliver
-    from convq.cli.following import follow
+    from convq.cli.following import follow, follow_training
     from convq.client import Client
 
     with Client(url) as client:
         job = client.job(resolve(client, job_id))
-        deliver(client, follow(client, job), out, as_json)
+        done = follow_training(client, job) if job.kind == "train" else follow(client, job)
+        deliver(client, done, out, as_json)
 
 
 def results(job_id: JobId, out: Out = None, as_json: AsJson = False, url: Url = None) -> None:

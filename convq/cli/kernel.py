@@ -35,13 +35,24 @@ def parse_kernel(value: str) -> dict[str, Any] | Path:
         return {"values": _values(value)}
     if value.startswith("sha256:"):
         return {"artifact": value}
-    name, colon, parameters = value.partition(":")
+    name, colon, rest = value.partition(":")
     # Presets have neither dots nor slashes in their names, files have one or the other.
     if "." in name or "/" in name:
         return Path(value)
-    if not name or (colon and not parameters):
+    if not name or (colon and not rest):
         raise InvalidInput("no kernel", field="kernel", given=value, accepted=ACCEPTED)
-    return {"preset": name} | dict(_parameter(part) for part in parameters.split(",") if colon)
+    return {"preset": name} | (parameters(rest, "kernel") if colon else {})
+
+
+def parameters(text: str, field: str) -> dict[str, Any]:
+    """Return what ``name=value,...`` says; ``field`` is what errors call it.
+
+    Examples
+    --------
+    >>> parameters("sigma=2,direction=x", "kernel")
+    {'sigma': 2, 'direction': 'x'}
+    """
+    return dict(_parameter(part, field) for part in text.split(","))
 
 
 def _values(value: str) -> Any:
@@ -56,10 +67,10 @@ def _values(value: str) -> Any:
         ) from None
 
 
-def _parameter(part: str) -> tuple[str, Any]:
+def _parameter(part: str, field: str) -> tuple[str, Any]:
     name, equals, value = part.partition("=")
     if not (name and equals and value):
-        raise InvalidInput("no parameter", field="kernel", given=part, accepted="name=value")
+        raise InvalidInput("no parameter", field=field, given=part, accepted="name=value")
     try:
         return name, json.loads(value)
     except ValueError:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from convq.cli.console import text
+from convq.cli.curve import figures
 from convq.client import Failure, Job, JobPlan, PlanGroup, Progress, Queue, Result, Worker
 from convq.client.text import group_title
 from convq.units import age, counted, dimensions, duration, size
@@ -100,6 +103,8 @@ def job_view(job: Job) -> RenderableType:
     if job.timings.stages:
         stages = (f"{name} {duration(seconds)}" for name, seconds in job.timings.stages.items())
         pairs.append(("stages", text(", ".join(stages))))
+    if job.metrics:
+        pairs.append(("figures", figures(job.metrics)))
     if job.error is not None:
         pairs.append(("error", text(f"{job.error.message} ({job.error.code})", "red")))
     parts: list[RenderableType] = [facts(pairs)]
@@ -131,6 +136,29 @@ def plan_view(plan: JobPlan) -> RenderableType:
     device = plan.device.get("name", "")
     total = f"in all {duration(plan.seconds)} and {size(plan.bytes)} predicted"
     return Group(*parts, text(f"{total}, on {device}" if device else total))
+
+
+def sweep_table(document: Mapping[str, Any]) -> Table:
+    """Return a line for each candidate of a sweep, the best first."""
+    rows = document["candidates"]
+    objective = document["objective"]
+    varied = list(rows[0]["values"])
+    names = ("RANK", *varied, objective.upper().replace("_", " "), "EPOCHS", "STATE")
+    made = table(*names, right=("RANK", "EPOCHS"), wide=varied[0] if varied else None)
+    for row in rows:
+        figure = row[objective]
+        made.add_row(
+            text(row["rank"]),
+            *(text(_short(value)) for value in row["values"].values()),
+            text("-" if figure is None else f"{figure:.5g}"),
+            text(row["epochs"]),
+            text(row["state"]) if row["error"] is None else text(row["error"], "red"),
+        )
+    return made
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else json.dumps(value)
 
 
 def failures_table(failures: Iterable[Failure]) -> Table:

@@ -245,7 +245,7 @@ class FakeService:
         job["attempts"].append({"number": 1, "worker": "worker-1", "outcome": "succeeded"})
         self._enter(job_id, "running")
         results, failures = [], []
-        for index, item in enumerate(job["spec"]["inputs"]):
+        for index, item in enumerate(job["spec"].get("inputs", [])):
             digest = item if isinstance(item, str) else item["artifact"]
             name = f"{index}.bin" if isinstance(item, str) else item["name"]
             if name in self.bad_names:

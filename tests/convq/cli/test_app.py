@@ -34,9 +34,11 @@ def test_every_command_explains_itself(convq: Callable[..., Any], command: list[
 
 
 def test_the_commands() -> None:
-    names = "submit plan jobs show watch results cancel retry delete queue workers kernels doctor"
+    names = "submit plan train sweep jobs show watch results cancel retry delete queue workers"
     assert GROUP.list_commands(None) == [
         *names.split(),
+        "kernels",
+        "doctor",
         "calibrate",
         "serve",
         "api",
@@ -48,7 +50,18 @@ def test_the_commands() -> None:
 
 
 def test_every_reading_command_has_json(convq: Callable[..., Any]) -> None:
-    reading = ["jobs", "show", "watch", "results", "queue", "workers", "kernels", "doctor"]
+    reading = [
+        "train",
+        "sweep",
+        "jobs",
+        "show",
+        "watch",
+        "results",
+        "queue",
+        "workers",
+        "kernels",
+        "doctor",
+    ]
     inner = [["submit", "convolve"], ["plan", "convolve"], ["datasets", "show"]]
     inner += [["models", name] for name in ("list", "show", "register", "alias")]
     for command in [*inner, *([name] for name in reading)]:

@@ -1,0 +1,259 @@
+"""``convq train`` and ``convq sweep``: a data set in, a model or a table out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from convq.cli.options import AsJson, Url
+from convq.cli.reading import Reading
+from convq.cli.training import (
+    Augment,
+    Batch,
+    Data,
+    Epochs,
+    Loss,
+    Model,
+    Optimiser,
+    Patience,
+    Schedule,
+    Seed,
+    Set,
+    Validation,
+    training_fields,
+)
+
+if TYPE_CHECKING:
+    from convq.client import Client, Job
+    from core.errors import ConvqError
+
+Label = Annotated[str | None, typer.Option(help="A name to find the job by.", show_default=False)]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", metavar="FOLDER", help="Download the results to here.", show_default=False
+    ),
+]
+Detach = Annotated[bool, typer.Option("--detach", "-d", help="Print the job's id and do not wait.")]
+
+
+def train(
+    model: Model,
+    data: Data,
+    epochs: Epochs = 5,
+    batch: Batch = None,
+    seed: Seed = None,
+    optimiser: Optimiser = None,
+    schedule: Schedule = None,
+    loss: Loss = None,
+    augment: Augment = None,
+    validation: Validation = None,
+    patience: Patience = None,
+    further: Set = None,
+    reading: Reading = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Draw the losses while it trains.")
+    ] = False,
+    out: Out = None,
+    label: Label = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Train a net on a data set.
+
+    [bold]convq train --model lenet5 --data mnist.npz --epochs 5 --watch[/bold]
+    """
+    from convq.cli.console import answered, err, print_json, text
+    from convq.cli.delivery import deliver
+    from convq.cli.following import follow, follow_training
+    from convq.cli.tables import facts
+    from convq.client import Client
+
+    _check(detach, out, watch)
+    fields = training_fields(
+        model,
+        epochs=epochs,
+        batch=batch,
+        seed=seed,
+        optimiser=optimiser,
+        schedule=schedule,
+        loss=loss,
+        augment=augment,
+        validation=validation,
+        patience=patience,
+        further=further,
+        reading=reading,
+    )
+    with Client(url) as client:
+        job = client.submit("train", label=label, **_uploaded(client, data, fields))
+        if detach:
+            print_json(answered(job)) if as_json else typer.echo(job.id)
+            return
+        if not as_json:
+            err.print(facts([("job", text(job.id)), ("net", text(_net_line(job)))]))
+        done = follow_training(client, job) if watch else follow(client, job)
+        deliver(client, done, out, as_json)
+
+
+def sweep(
+    model: Model,
+    data: Data,
+    vary: Annotated[
+        list[str],
+        typer.Option(
+            "--vary",
+            metavar="FIELD=VALUES",
+            show_default=False,
+            help="What the candidates differ in; repeat it: options.batch=32,128 or, to draw at "
+            "random, options.schedule.rate=0.001..0.1 (with :log, ratios are equally likely).",
+        ),
+    ],
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw so many at random. \\[default: every combination]"),
+    ] = None,
+    objective: Annotated[
+        Literal["validation_accuracy", "validation_loss", "accuracy", "loss"] | None,
+        typer.Option(metavar="NAME", help="What counts. \\[default: validation_loss]"),
+    ] = None,
+    halving: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="EPOCHS",
+            help="Go on with the best third after so many epochs, and so forth.",
+        ),
+    ] = None,
+    factor: Annotated[
+        int | None,
+        typer.Option(min=2, help="With --halving: one of so many goes on. \\[default: 3]"),
+    ] = None,
+    epochs: Epochs = 5,
+    batch: Batch = None,
+    seed: Seed = None,
+    optimiser: Optimiser = None,
+    schedule: Schedule = None,
+    loss: Loss = None,
+    augment: Augment = None,
+    validation: Validation = None,
+    patience: Patience = None,
+    further: Set = None,
+    reading: Reading = None,
+    out: Out = None,
+    label: Label = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Train many variants of a net and compare them.
+
+    [bold]convq sweep -m lenet5 --data mnist.npz --vary options.batch=32,128 --halving 1[/bold]
+    """
+    from convq.cli.console import answered, err, print_json, text
+    from convq.cli.delivery import deliver
+    from convq.cli.following import follow
+    from convq.cli.tables import facts, sweep_table
+    from convq.cli.training import varied
+    from convq.client import Client
+
+    _check(detach, out, watch=False)
+    if factor is not None and halving is None:
+        raise typer.BadParameter("there is nothing to divide", param_hint="--factor")
+    fields = training_fields(
+        model,
+        epochs=epochs,
+        batch=batch,
+        seed=seed,
+        optimiser=optimiser,
+        schedule=schedule,
+        loss=loss,
+        augment=augment,
+        validation=validation,
+        patience=patience,
+        further=further,
+        reading=reading,
+    )
+    further_fields = {
+        "trials": trials,
+        "objective": objective,
+        "seed": seed,
+        "halving": None
+        if halving is None
+        else {"first": halving} | ({} if factor is None else {"factor": factor}),
+    }
+    given: dict[str, Any] = {
+        name: value for name, value in further_fields.items() if value is not None
+    }
+    with Client(url) as client:
+        common = {"kind": "train"} | _uploaded(client, data, fields)
+        job = client.submit("sweep", train=common, vary=varied(vary), label=label, **given)
+        if detach:
+            print_json(answered(job)) if as_json else typer.echo(job.id)
+            return
+        if not as_json:
+            err.print(facts([("job", text(job.id)), ("sweep", text(_sweep_line(job)))]))
+        done = follow(client, job)
+        if done.state == "succeeded" and not as_json:
+            from convq.cli import console
+
+            table = json.loads(client.result(done, "sweep.json", as_="bytes"))
+            console.out.print(sweep_table(table))
+        deliver(client, done, out, as_json)
+
+
+def _check(detach: bool, out: Path | None, watch: bool) -> None:
+    if detach and out is not None:
+        raise typer.BadParameter("a detached job has no results to write yet", param_hint="--out")
+    if detach and watch:
+        raise typer.BadParameter("a detached job is not waited for", param_hint="--watch")
+
+
+def _uploaded(client: Client, data: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields with the digests of the data sets, uploaded if they are files."""
+    from convq.cli.following import upload
+
+    def digest(text: str) -> str:
+        if text.startswith("sha256:"):
+            return text
+        (reference,) = upload(client, [Path(text)], _raise)
+        return str(reference["artifact"])
+
+    found = {"data": digest(data)} | fields
+    if "validation" in found:
+        found["validation"] = digest(found["validation"])
+    return found
+
+
+def _raise(name: str, error: ConvqError) -> None:
+    raise error
+
+
+def _net_line(job: Job) -> str:
+    from convq.units import counted, duration, size
+
+    known = job.plan.model_extra or {} if job.plan else {}
+    parts = [
+        counted(known.get("parameters", 0), "parameter"),
+        counted(known.get("multiply_adds", 0), "multiply-add") + " for an image",
+        f"{counted(known.get('images', 0), 'image')} to learn from",
+    ]
+    if job.plan:
+        parts.append(f"{duration(job.plan.seconds)} and {size(job.plan.bytes)} predicted")
+    return ", ".join(parts)
+
+
+def _sweep_line(job: Job) -> str:
+    from convq.units import counted, duration
+
+    known = job.plan.model_extra or {} if job.plan else {}
+    parts = [
+        counted(known.get("candidates", 0), "candidate"),
+        counted(len(known.get("rungs", [])), "rung"),
+    ]
+    if job.plan:
+        parts.append(f"at most {duration(job.plan.seconds)} predicted on one worker")
+    return ", ".join(parts)
