@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Conflict, InvalidInput
+from core.jobs.trained import MODEL
 from core.nets.model import Model, load
 from core.store import documents
 from core.store.artifacts import ArtifactStore
 from core.store.jobs import Job, JobStore
 from core.store.models import ModelStore, Version
-
-RESULT = "model.safetensors"
-"""What a job calls the model among its results."""
 
 
 def register_job(
@@ -115,10 +113,10 @@ def describe(model: Model, job: str | None = None) -> dict[str, Any]:
 def _result(artifacts: ArtifactStore, job: Job) -> str:
     listed = documents.read(artifacts, job.results)["results"] if job.results else []
     for result in listed:
-        if result["name"] == RESULT:
+        if result["name"] == MODEL:
             return str(result["digest"])
     raise InvalidInput(
-        f"the job made no {RESULT}",
+        f"the job made no {MODEL}",
         field="job",
         given=[result["name"] for result in listed],
         accepted="a training that went to its end",

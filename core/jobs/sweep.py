@@ -21,7 +21,8 @@ from core.jobs.halving import Halving, Rung, best, rungs
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run, Waiting
 from core.jobs.train import TrainSpec
-from core.jobs.trained import METRICS, MODEL, SAFETENSORS, TRAINING
+from core.jobs.trained import METRICS, MODEL, TRAINING
+from core.media import SAFETENSORS
 from core.media.jsonable import finite
 from core.store import documents
 from core.store.jobs import TERMINAL, Job

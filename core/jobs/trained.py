@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from core.jobs.run import Run
-from core.media import PNG
+from core.media import PNG, SAFETENSORS
 from core.media.jsonable import finite
 from core.nets import pictures
 from core.nets.model import Model, save
@@ -22,7 +22,6 @@ MODEL = "model.safetensors"
 METRICS = "metrics.json"
 TRAINING = "training.safetensors"
 
-SAFETENSORS = "application/octet-stream"
 _JSON = "application/json"
 
 
