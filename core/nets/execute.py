@@ -17,7 +17,6 @@ import numpy as np
 from core.arrays import Array
 from core.conv.blocks import Check, cores, for_each, never
 from core.nets.graph import INPUT, Node
-from core.nets.heap import keep_freed_memory
 from core.nets.layer import Backward, Context, Pieces, Weights
 from core.nets.segments import Segment, groups_of, shares_of
 
@@ -70,7 +69,6 @@ def forward(segments: Sequence[Segment], x: Array, moment: Moment) -> tuple[Arra
 
     Without training the trace holds no arrays.
     """
-    keep_freed_memory()
     groups = groups_of(segments, len(x))
     trace = Trace()
     values: Values = {INPUT: [x]}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,10 @@ import numpy as np
 from core.arrays import Array
 from core.conv.blocks import Check, never
 from core.errors import InvalidInput
+from core.nets.blas import one_thread
 from core.nets.execute import Moment, backward, forward
 from core.nets.graph import Node, build
+from core.nets.heap import keep_freed_memory
 from core.nets.initial import initial
 from core.nets.layer import Parameter, Shape, Weights
 from core.nets.losses import loss_of
@@ -157,7 +160,7 @@ class Network:
         moment = self._moment(weights, check=check)
         last = segments[-1].nodes[-1]
         found = np.empty((len(x), *last.shape), moment.dtype)
-        with _quiet():
+        with _passing():
             for first in range(0, len(x), batch):
                 y, _ = forward(segments, x[first : first + batch], moment)
                 found[first : first + batch] = np.moveaxis(y, -1, 0)
@@ -194,7 +197,7 @@ class Network:
         self._check(weights, x)
         segments = self._segments(None, training=True)
         moment = self._moment(weights, training=True, seed=seed)
-        with _quiet():
+        with _passing():
             outputs, trace = forward(segments, x, moment)
             value, dy = loss_of(loss).value(loss, outputs, y)
             gradients = backward(segments, dy, trace)
@@ -299,6 +302,10 @@ def _of(node: Node, names: Iterable[str], weights: Weights) -> dict[str, Array]:
     return {name: weights[f"{node.name}.{name}"] for name in names}
 
 
-def _quiet() -> np.errstate:
+@contextmanager
+def _passing() -> Iterator[None]:
+    """Keep what a pass frees, the BLAS off the engine's cores, and NumPy quiet."""
+    keep_freed_memory()
     # An overflow is a result: the loss says so.
-    return np.errstate(all="ignore")
+    with one_thread(), np.errstate(all="ignore"):
+        yield

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from core.arrays import Array
 from core.errors import InvalidInput
+from core.nets.blas import product
 from core.nets.layer import Backward, Context, Layer, LayerSpec, Parameter, Shape, Weights
 
 
@@ -49,15 +50,15 @@ def forward(
     """Return ``W x + b`` for ``x (inputs, images)``, and its gradient."""
     (x,) = inputs
     weight = weights["weight"]
-    y = weight @ x
+    y = product(weight, x)
     if spec.bias:
         y += weights["bias"][:, None]
 
     def backward(dy: Array) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
-        gradients = {"weight": dy @ x.T}
+        gradients = {"weight": product(dy, x.T)}
         if spec.bias:
             gradients["bias"] = dy.sum(axis=1)
-        return (weight.T @ dy if context.wanted else None,), gradients
+        return (product(weight.T, dy) if context.wanted else None,), gradients
 
     return y, backward
 
