@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Literal
 
 import numpy as np
@@ -43,8 +43,7 @@ def compute(
     """Return the means of ``x (channels, *spatial, images)``, axis by axis."""
     xp = array_module(x)
     window = pooling_window(x.shape[:-1], spec.kernel, spec.stride, spec.padding)
-    counts = _counts(window, x.shape[1:-1], include=spec.count_include_pad)
-    share = xp.asarray((1 / counts).astype(x.dtype))
+    share = xp.asarray(_shares(window, x.shape[1:-1], x.dtype.name, spec.count_include_pad))
     steps = [
         (axis + 1, *of_axis)
         for axis, of_axis in enumerate(
@@ -64,18 +63,19 @@ def compute(
     return sums * share, gradient
 
 
-def _counts(window: Window, spatial: Shape, *, include: bool) -> np.ndarray:
-    # How many values each window holds, of the shape (*positions, 1).
+@lru_cache(maxsize=256)
+def _shares(window: Window, spatial: Shape, dtype: str, include: bool) -> Array:
+    # What a value counts in each window, of the shape (*positions, 1).
     if include:
-        return np.full((1,) * (len(spatial) + 1), math.prod(window.kernel))
-    counts = np.ones(1, np.int64)
+        return np.full((1,) * (len(spatial) + 1), 1 / math.prod(window.kernel), dtype)
+    counts = np.ones(1)
     for axis in reversed(range(len(spatial))):
-        ones = np.ones(spatial[axis], np.int64)
+        ones = np.ones(spatial[axis])
         inside = _sum(
             ones, 0, spatial[axis], window.kernel[axis], window.stride[axis], window.padding[axis]
         )
         counts = np.multiply.outer(inside, counts)
-    return counts
+    return (1 / counts).astype(dtype)
 
 
 def _sum(x: Array, axis: int, length: int, kernel: int, stride: int, padding: int) -> Array:
