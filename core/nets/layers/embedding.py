@@ -55,7 +55,8 @@ def forward(
     (words,) = inputs
     _check(words, spec.vocabulary)
     weight = weights["weight"]
-    y = weight.T.take(words, axis=1)
+    # Whole vectors are gathered, and then turned.
+    y = np.ascontiguousarray(np.moveaxis(weight[words], -1, 0))
 
     def backward(dy: Array) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
         # A product with a matrix that has a one for each word: it sums what belongs to a word in
@@ -92,5 +93,7 @@ LAYER = Layer(
     shape=shape,
     forward=forward,
     parameters=parameters,
+    # Its gradient is as large as the vocabulary: one for each group would be too many.
+    whole_batch=True,
     words=True,
 )

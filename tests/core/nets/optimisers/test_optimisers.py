@@ -107,8 +107,8 @@ def test_steps_are_the_published_ones(spec, steps, seed) -> None:
 @every_spec
 def test_a_step_is_in_place_and_of_the_weights_dtype(spec) -> None:
     spec, random = parsed(spec), np.random.default_rng(0)
-    # Longer than several blocks, and not a multiple of one.
-    weight = random.standard_normal((101, 103)).astype(np.float32)
+    # Longer than a block, and not a multiple of one.
+    weight = random.standard_normal((201, 203)).astype(np.float32)
     weights = {"w": weight, "running mean": np.ones(3, np.float32)}
     gradient = random.standard_normal(weight.T.shape).astype(np.float32).T
     gradient.flags.writeable = False
@@ -127,7 +127,7 @@ def test_a_step_is_in_place_and_of_the_weights_dtype(spec) -> None:
     assert all(array.dtype == np.float32 for name, array in state.items() if name != "step")
     assert all(name.startswith("w.") for name in state if name != "step")
     # The same as one number at a time.
-    for at in ((0, 0), (50, 7), (100, 102)):
+    for at in ((0, 0), (161, 7), (200, 202)):
         slopes = [float(gradient[at])] * 3
         expected = published(spec, float(before[at]), slopes, [0.01] * 3, spec.weight_decay)
         assert weight[at] == pytest.approx(expected, rel=1e-4, abs=1e-6)
