@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -57,13 +58,19 @@ class Curve:
         everything = [*self._training, *self._validation]
         if len(everything) > 1:
             width = max(10, min(options.max_width, 100) - _LABELS)
-            low, high = _bounds([value for _, value in everything])
+            values = [value for _, value in everything]
+            low, high = min(values), max(values)
+            # A loss falls fast and then slowly: ratios show both. Some losses may be 0.
+            scale = math.log if low > 0 else float
             until = float(self.latest["epochs"])
-            series = [(self._training, _TRAINING), (self._validation, _VALIDATION)]
-            rows = draw(series, (0.0, until), (low, high), width, _HEIGHT)
+            series = [
+                ([(x, scale(y)) for x, y in points], style)
+                for points, style in ((self._training, _TRAINING), (self._validation, _VALIDATION))
+            ]
+            rows = draw(series, (0.0, until), (scale(low), scale(high)), width, _HEIGHT)
             for number, row in enumerate(rows):
                 label = {0: f"{high:.4g}", _HEIGHT - 1: f"{low:.4g}"}.get(number, "")
-                yield Text(f"{label:>{_LABELS - 2}} ┤", style="dim").append_text(row)
+                yield Text().append(f"{label:>{_LABELS - 2}} ┤", "dim").append_text(row)
             legend = Text(" " * _LABELS).append("loss", _TRAINING)
             if self._validation:
                 legend.append("  ").append("validation loss", _VALIDATION)
@@ -154,7 +161,3 @@ def _scaled(value: float, bounds: tuple[float, float], last: int) -> int:
     low, high = bounds
     share = (value - low) / (high - low) if high > low else 0.5
     return round(min(max(share, 0.0), 1.0) * last)
-
-
-def _bounds(values: Sequence[float]) -> tuple[float, float]:
-    return min(values), max(values)

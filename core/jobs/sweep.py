@@ -22,14 +22,12 @@ from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run, Waiting
 from core.jobs.train import TrainSpec
 from core.jobs.trained import METRICS, MODEL, TRAINING
-from core.media import SAFETENSORS
+from core.media import CSV, JSON, SAFETENSORS
 from core.media.jsonable import finite
 from core.store import documents
 from core.store.jobs import TERMINAL, Job
 
 Objective = Literal["validation_accuracy", "validation_loss", "accuracy", "loss"]
-
-_JSON, _CSV = "application/json", "text/csv"
 
 
 class SweepSpec(Spec):
@@ -246,8 +244,8 @@ def _deliver(spec: SweepSpec, run: Run, found: list[_Candidate], rungs: int) -> 
     rows = [_row(found[i], i, place, rungs) for place, i in enumerate(order, 1)]
     table = {"objective": spec.objective, "candidates": rows}
     text = json.dumps(finite(table), allow_nan=False)
-    _put(run, "sweep.json", _JSON, partial(_write, text.encode()))
-    _put(run, "sweep.csv", _CSV, partial(_write, _as_csv(rows).encode()))
+    _put(run, "sweep.json", JSON, partial(_write, text.encode()))
+    _put(run, "sweep.csv", CSV, partial(_write, _as_csv(rows).encode()))
     model = run.artifacts.read(_result(run, found[order[0]].jobs[-1], MODEL))
     _put(run, MODEL, SAFETENSORS, partial(_write, model))
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from core.jobs.run import Run
-from core.media import PNG, SAFETENSORS
+from core.media import JSON, PNG, SAFETENSORS
 from core.media.jsonable import finite
 from core.nets import pictures
 from core.nets.model import Model, save
@@ -21,8 +21,6 @@ from core.nets.training.trainer import Trained, Trainer
 MODEL = "model.safetensors"
 METRICS = "metrics.json"
 TRAINING = "training.safetensors"
-
-_JSON = "application/json"
 
 
 def deliver(run: Run, trainer: Trainer, trained: Trained, spec: dict[str, Any]) -> None:
@@ -92,7 +90,7 @@ def _pictures(trainer: Trainer, trained: Trained) -> dict[str, bytes]:
 
 def _put_json(run: Run, name: str, source: str, document: dict[str, Any]) -> None:
     text = json.dumps(finite(document), allow_nan=False)
-    _put(run, name, _JSON, source, partial(_write, text.encode()))
+    _put(run, name, JSON, source, partial(_write, text.encode()))
 
 
 def _put(run: Run, name: str, media_type: str, source: str, write: Callable[[Path], None]) -> None:

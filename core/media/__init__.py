@@ -8,6 +8,7 @@ from core.media.preview import preview
 from core.media.ranges import RANGE_POLICIES, RangePolicy, merge_alpha, split_alpha, to_range
 from core.media.types import (
     BY_EXTENSION,
+    CSV,
     DECODABLE,
     EXTENSIONS,
     JPEG,
@@ -29,6 +30,7 @@ from core.media.types import (
 
 __all__ = [
     "BY_EXTENSION",
+    "CSV",
     "DECODABLE",
     "EXTENSIONS",
     "JPEG",

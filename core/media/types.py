@@ -16,6 +16,7 @@ ZIP: Final = "application/zip"
 SAFETENSORS: Final = "application/x-safetensors"
 ONNX: Final = "application/x-onnx"
 JSON: Final = "application/json"
+CSV: Final = "text/csv"
 OCTET_STREAM: Final = "application/octet-stream"
 
 PICTURES: Final = (PNG, JPEG, TIFF, WEBP)
@@ -30,6 +31,7 @@ EXTENSIONS: Final = {
     NPZ: ".npz",
     WAV: ".wav",
     JSON: ".json",
+    CSV: ".csv",
     ZIP: ".zip",
     SAFETENSORS: ".safetensors",
     ONNX: ".onnx",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from core.errors import InvalidInput
 from core.jobs import submission, sweep
 from core.jobs.kind import Planning
 from core.jobs.sweep import SweepSpec
+from core.media import EXTENSIONS
 from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
@@ -239,3 +241,15 @@ def test_a_plan_counts_candidates_and_rungs(trainings: Any) -> None:
     ]
     alone = trainings.plan(spec.train)
     assert plan["seconds"] == pytest.approx(alone["seconds_per_epoch"] * (4 + 2 + 2))
+
+
+def test_results_are_of_media_types_that_the_service_can_name(
+    service: Service, trainings: Any
+) -> None:
+    job = service.submit(spec_of(trainings))
+    service.work()
+    for found in (job, *service.children(job)):
+        text = service.jobs.get(found.id).results
+        assert text is not None
+        for entry in documents.read(service.artifacts, text)["results"]:
+            assert EXTENSIONS[entry["media_type"]] == PurePosixPath(entry["name"]).suffix
