@@ -11,10 +11,14 @@ from core.nets.graph import Node
 LANES = 16
 """Groups are multiples of this many images: the float32 in the longest vector registers."""
 
-# What the layers of a group keep should stay in one core's second cache (1 to 2 MB today).
-_WORKING_SET = 1 << 20
-# So many groups at least, if there are images enough, so that many cores find work.
+# What the layers of a group keep: of that, what is at work stays in one core's caches. Groups of a
+# megabyte would fit the second one, but LeNet-5 then spends more on calls than on numbers: on two
+# cores of an AMD EPYC a step took twice as long.
+_WORKING_SET = 8 << 20
+# So many groups if there are images enough, so that many cores find work; but not in groups of
+# fewer numbers than this, as long as there are two.
 _GROUPS = 4
+_LEAST_NUMBERS = 1 << 20
 # Fewer numbers than this are not worth the calls that groups cost.
 _WORTH_GROUPS = 1 << 17
 _FLOAT = 4
@@ -91,8 +95,9 @@ def groups_of(segments: Sequence[Segment], images: int) -> list[slice]:
     """
     kept = max((_numbers(segment) for segment in segments if not segment.whole), default=1)
     fitting = max(1, _WORKING_SET // (_FLOAT * kept * LANES))
-    sharing = max(1, images // (_GROUPS * LANES))
-    size = min(fitting, sharing) * LANES
+    sharing = images // (_GROUPS * LANES)
+    worth = min(_LEAST_NUMBERS // (kept * LANES), images // (2 * LANES))
+    size = min(fitting, max(1, sharing, worth)) * LANES
     return [slice(first, min(first + size, images)) for first in range(0, images, size)]
 
 
