@@ -106,6 +106,26 @@ class Lattice:
             first < 0 or last > n for (first, last), n in zip(window, self.sources, strict=True)
         )
 
+    @property
+    def products(self) -> int:
+        """Number of pairs of an output and a tap that finds an input.
+
+        Examples
+        --------
+        >>> forward((9,), (3,), (1,), (1,), (1,)).products
+        25
+        """
+        return sum(
+            math.prod(
+                sum(
+                    len(segment.taps) * (segment.last - segment.first)
+                    for segment in axis.segments(0, len(axis.targets), n)
+                )
+                for axis, n in zip(phase, self.sources, strict=True)
+            )
+            for phase in self.phases
+        )
+
     def window(self, block: Box) -> Box:
         """Return the inputs that a block of outputs needs, over all phases.
 

@@ -84,10 +84,9 @@ class Transformed:
 
 def is_faster(layer: Layer, vectors: int) -> bool:
     """Return whether transforms are expected to pay for ``vectors`` of images."""
-    lattice = layer.lattice
     cycles, _ = _choice(layer, vectors)
-    outputs = math.prod(lattice.targets) * layer.out_channels * vectors
-    return cycles < outputs * layer.channels * lattice.taps / 2 / _DIRECT_SHARE
+    products = layer.lattice.products * layer.channels * layer.out_channels * vectors
+    return cycles < products / 2 / _DIRECT_SHARE
 
 
 @lru_cache(maxsize=1024)

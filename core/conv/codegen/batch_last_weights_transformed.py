@@ -89,10 +89,10 @@ def is_faster(layer: Layer, vectors: int) -> bool:
     """Return whether transforms are expected to pay for ``vectors`` of images."""
     if layer.out_channels % lanes(layer.dtype):
         return False
-    lattice = layer.lattice
     taken, _ = _choice(layer, vectors)
-    outputs = math.prod(lattice.targets) * layer.out_channels * vectors
-    return taken < outputs * layer.channels * lattice.taps / 2 / _DIRECT_SHARE
+    pixels = math.prod(layer.lattice.targets) * vectors
+    products = pixels * layer.lattice.taps * layer.channels * layer.out_channels
+    return taken < products / 2 / _DIRECT_SHARE
 
 
 @lru_cache(maxsize=1024)
