@@ -23,17 +23,15 @@ _HEAP = 64 << 20
 
 
 @cache
-def keep_freed_memory() -> bool:
-    """Tell glibc, once per process; return whether there is a glibc to be told.
+def keep_freed_memory() -> None:
+    """Tell glibc, once per process; another C library has nothing that could be told.
 
     Examples
     --------
-    >>> keep_freed_memory() in (True, False)
-    True
+    >>> keep_freed_memory()
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    settings = ((_M_MMAP_THRESHOLD, _LARGE), (_M_TRIM_THRESHOLD, _NEVER), (_M_TOP_PAD, _HEAP))
-    taken = [mallopt(name, value) == 1 for name, value in settings]
-    return all(taken)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        mallopt(_M_TRIM_THRESHOLD, _NEVER)
+        mallopt(_M_TOP_PAD, _HEAP)
