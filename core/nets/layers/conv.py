@@ -13,7 +13,7 @@ from pydantic import Field
 from core.arrays import Array
 from core.conv import ALGORITHMS
 from core.conv.arguments import per_axis
-from core.conv.batch_last import LANES, conv, conv_input_gradient, conv_weight_gradient
+from core.conv.batch_last import conv, conv_input_gradient, conv_weight_gradient
 from core.conv.problem import multi_channel_problem
 from core.errors import InvalidInput
 from core.nets.filters import add_bias, bias_gradient, check_groups
@@ -36,11 +36,10 @@ class ConvSpec(LayerSpec):
     dilation: Sizes = Field(default=1, description="From one element of a filter to the next.")
     groups: Size = Field(default=1, description="Groups of channels that do not mix.")
     bias: bool = Field(default=True, description="Whether a learned constant is added.")
-    method: Literal["auto", LANES, *(algorithm.name for algorithm in ALGORITHMS)] = Field(  # type: ignore[valid-type]
+    method: Literal["auto", *(algorithm.name for algorithm in ALGORITHMS)] = Field(  # type: ignore[valid-type]
         default="auto",
-        description="The algorithm: lanes reads the images of a batch side by side, the others one "
-        "after another; auto takes lanes where it can, else the fastest by predicted time. The "
-        "gradients are other convolutions, for which it is always auto that chooses.",
+        description="The algorithm; auto takes kernels for batches where it can, else the fastest "
+        "by predicted time. The gradients are other convolutions, for which auto chooses.",
     )
 
 
@@ -140,7 +139,7 @@ def _weight_shape(spec: ConvSpec, incoming: Shape) -> Shape:
 
 def _check_method(spec: ConvSpec, incoming: Shape, window: Window) -> None:
     # Now, rather than in the first step of a training.
-    if spec.method in ("auto", LANES):
+    if spec.method == "auto":
         return
     problem = multi_channel_problem(
         (1, *incoming),
@@ -160,7 +159,7 @@ def _check_method(spec: ConvSpec, incoming: Shape, window: Window) -> None:
             f"refuses: {refusals[spec.method]}",
             field="method",
             given=f"{spec.method}; shape {incoming}",
-            accepted=["auto", LANES, *(name for name, why in refusals.items() if why is None)],
+            accepted=["auto", *(name for name, why in refusals.items() if why is None)],
         )
 
 

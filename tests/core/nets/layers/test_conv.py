@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from core.conv import ALGORITHMS
+from core.conv import ALGORITHMS, batch_last, codegen
 from core.conv.batch_last import conv as convolve
 from core.conv.batch_last import conv_input_gradient, conv_weight_gradient
 from core.errors import AlgorithmRefused, InvalidInput
@@ -65,7 +65,7 @@ def test_outputs_and_gradients_are_those_of_the_definition(
     check_gradients(case)
 
 
-METHODS = ["lanes", *(algorithm.name for algorithm in ALGORITHMS)]
+NAMES = [algorithm.name for algorithm in ALGORITHMS]
 PROBLEMS = [
     {"x": (2, 8, 7, 3), "w": (4, 2, 3, 3), "padding": 1, "groups": 1},
     {"x": (4, 9, 8, 2), "w": (4, 1, 3, 2), "padding": 0, "groups": 4},
@@ -100,8 +100,10 @@ def each_map(problem, method):
     yield by_weight, (dy * convolve(x, u, **options_of_auto)).sum()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*batch_last.METHODS, *NAMES])
 def test_every_algorithm_computes_the_same_map_and_its_gradients(method) -> None:
+    if method in batch_last.METHODS and not codegen.available():
+        pytest.skip("llvmlite is not installed")
     solved = 0
     for problem in PROBLEMS:
         for compute, expected in each_map(problem, method):
@@ -113,7 +115,8 @@ def test_every_algorithm_computes_the_same_map_and_its_gradients(method) -> None
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
     # One problem has separate channels, and kernels of gradients no known rank; two are 3 by 3,
     # and one of those has a gradient whose kernel is so too.
-    assert solved == {"separable": 1, "winograd": 5}.get(method, 3 * len(PROBLEMS))
+    least = {"separable": 1, "winograd": 5, batch_last.TRANSFORMS: 4}
+    assert solved >= least.get(method, 3 * len(PROBLEMS))
 
 
 def refusal(spec, shape):
@@ -124,7 +127,7 @@ def refusal(spec, shape):
     return None
 
 
-@pytest.mark.parametrize("method", ["auto", *METHODS])
+@pytest.mark.parametrize("method", ["auto", *NAMES])
 def test_the_method_of_a_layer_is_used_or_refused_at_once(
     make_case, check_gradients, method
 ) -> None:
