@@ -36,7 +36,7 @@ def convq_auto(cell: Cell, x: Array, w: Array) -> Call:
         return lambda: convq.conv(x, w, padding=_same_padding(w), groups=cell.groups)
     axes = _axes(cell, x)
     if cell.family == "photo":
-        return lambda: _to_uint8(convq.convolve(x.astype(np.float32), w, "same", axes=axes))
+        return lambda: _to_uint8(convq.convolve(x, w, "same", axes=axes))
     return lambda: convq.convolve(x, w, "same", axes=axes)
 
 

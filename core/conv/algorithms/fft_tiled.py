@@ -48,7 +48,7 @@ def run(
     if _is_generated(form, device):
         from core.conv.codegen import fft
 
-        fft.run(form, x, w, out, how, device, check=check)
+        fft.run(form, x, w, out, how, device, check=check, memory_cap=memory_cap)
     else:
         overlap_save.run(form, x, w, out, how, check=check, workers=workers_for(x))
 

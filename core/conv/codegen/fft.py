@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check
-from core.conv.codegen import fft_channels, fft_single
+from core.conv.codegen import fft_channels, fft_single, fft_staging
 from core.conv.codegen.fft_memory import RealArray
 from core.conv.codegen.fft_tiling import tilings
 from core.conv.device import Device
@@ -34,6 +34,7 @@ def run(
     device: Device,
     *,
     check: Check,
+    memory_cap: int | None = None,
 ) -> None:
     """Fill ``out`` tile by tile; see `core.conv.algorithm.Run`.
 
@@ -49,8 +50,13 @@ def run(
         The processor.
     check : callable
         Raises to cancel.
+    memory_cap : int or None
+        Whether there is room for a copy of what the kernels cannot read as it lies; without it
+        tiles are copied one by one.
     """
     if _is_single(form):
+        room = None if memory_cap is None else memory_cap - cost(form, device, how).bytes
+        x = fft_staging.in_planes(form, x, room)
         fft_single.run(form, x, w, out, how, device, check=check)
     else:
         fft_channels.run(form, x, w, out, how, device, check=check)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from core.conv.blocks import never
+from core.conv.codegen import rows, rows_run, single
 from core.conv.codegen.fft_memory import RealArray
 from core.conv.normal import NormalForm, Shape, read
 from core.conv.overlap_save import Tiling, transform_dtype
@@ -20,6 +24,34 @@ def is_plain(form: NormalForm, x: RealArray, out: RealArray) -> bool:
         and a.strides[-1] == a.itemsize
         for a in (x, out)
     )
+
+
+def in_planes(form: NormalForm, x: RealArray, room: int | None) -> RealArray:
+    """Return a copy of pictures that kernels cannot read as they lie, where there is room for it.
+
+    Bytes, or colours side by side, are brought into planes by the direct kernel: with one tap.
+    """
+    if form.bits is not None or not rows.supports(form):
+        return x
+    layout = rows_run.layout_of(form, x)
+    if layout is None or (layout.apart == 1 and layout.storage == form.dtype):
+        return x
+    if room is not None and x.size * form.itemsize > room:
+        return x
+    tap = (1, 1)
+    copying = replace(
+        form,
+        out_channels=form.in_channels,
+        kernel=tap,
+        start=(0, 0),
+        out=form.spatial,
+        rank=None,
+        uniform=False,
+    )
+    planes = np.empty(copying.out_shape, form.dtype)
+    ones = np.ones((form.in_channels, 1, *tap), form.dtype)
+    single.run(copying, x, ones, planes, check=never, memory_cap=room)
+    return planes
 
 
 def copied_in(

@@ -117,3 +117,15 @@ def test_a_cap_narrows_what_is_brought_to_the_cache() -> None:
     tight = rows.cut(form, 81, 0, free.bytes // 4)
     assert tight.bytes <= free.bytes // 4
     assert tight.pieces[0].size[1] < free.pieces[0].size[1]
+
+
+@pytest.mark.parametrize("cap", [None, 4_000_000])
+def test_transforms_of_bytes_and_colours_are_those_of_planes(cap) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    w = np.random.default_rng(1).standard_normal((21, 23)).astype(np.float32)
+    options = {"axes": (0, 1), "method": "fft-tiled", "boundary": "zero"}
+    found = convolve(picture, w, "same", memory_cap=cap, **options)
+    for colour in range(3):
+        plane = np.ascontiguousarray(picture[..., colour], np.float32)
+        expected = convolve(plane, w, "same", method="direct")
+        np.testing.assert_allclose(found[..., colour], expected, atol=0.1)
