@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 import convq
 from convq.client.models import Job
 from convq.stack import LocalStack
+from core.errors import InvalidInput
 from core.nets.data import load
 from core.nets.model import load as load_model
 from core.nets.network import Network
@@ -101,7 +103,7 @@ def wait_until(
 
 
 def is_saved_and_running(job: Job) -> bool:
-    return job.checkpointed is not None and job.state == "running"
+    return job.checkpointed is not None and job.metrics is not None and job.state == "running"
 
 
 def assert_same_weights(
@@ -171,6 +173,48 @@ def test_a_cancelled_training_keeps_its_checkpoint_and_goes_on_when_retried(
     done = assert_same_weights(client, job, expected, tmp_path)
     assert done.checkpointed is None
     assert "cancelled" in outcomes(done)
+
+
+def test_the_example_of_the_page_runs(
+    client: convq.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    *_, example = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    y = np.arange(60) % 3
+    np.savez(
+        tmp_path / "mnist-small.npz", x=np.ones((60, 20, 20), np.uint8) * y[:, None, None], y=y
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CONVQ_URL", client.url)
+    names: dict[str, Any] = {"convq": convq, "Path": Path}
+    exec(example, names)
+    assert client.wait(names["job"], timeout=60).state == "succeeded"
+
+
+def test_a_sweep_is_waited_for_without_a_worker_and_compared(client: convq.Client) -> None:
+    # One worker only: a sweep that kept it would wait for its candidates for ever.
+    train = {
+        "kind": "train",
+        "data": client.upload(data_set()).digest,
+        "model": MODEL,
+        "options": OPTIONS | {"epochs": 2, "batch": 100},
+    }
+    rates = [0.0001, 0.003, 0.01]
+    job = client.submit(
+        "sweep",
+        train=train,
+        vary={"options.schedule.rate": rates},
+        objective="validation_accuracy",
+        halving={"first": 1},
+    )
+    done = client.wait(job, timeout=60)
+    assert (done.state, done.error) == ("succeeded", None)
+    rows = json.loads(client.result(done, "sweep.json", as_="bytes"))["candidates"]
+    assert [row["epochs"] for row in rows] == [2, 1, 1]
+    assert sorted(row["values"]["options.schedule.rate"] for row in rows) == rates
+    assert {found.parent for found in client.jobs(label=job.id)} == {job.id}
+    with pytest.raises(InvalidInput, match="no such field"):
+        client.submit("sweep", train=train, vary={"options.colour": [1, 2]})
 
 
 def test_a_training_that_diverges_says_where(client: convq.Client) -> None:
