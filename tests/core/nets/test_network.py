@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
+from core.nets import segments
 from core.nets.graph import INPUT
 from core.nets.layer import Context
 from core.nets.losses import loss_of
@@ -31,6 +33,18 @@ CHAIN = [
     {"layer": "flatten"},
     {"layer": "dense", "features": 4},
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_nets_are_cut_into_groups() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "_WORTH_GROUPS", 0)
+        patch.setattr(segments, "_LEAST_NUMBERS", 0)
+        assert (
+            len(segments.groups_of(segments.cut(net([1, 8, 8], CHAIN).nodes, 4, training=True), 70))
+            == 5
+        )
+        yield
 
 
 def net(shape: list[int], layers: list[dict[str, Any]]) -> Network:
