@@ -80,15 +80,13 @@ def test_conv_transpose(
     assume(more < min(strides))
     if more:
         attributes["output_padding"] = [more] * ndim
+    spans = extents(attributes["kernel_shape"], dilations)
+    full = [s * (n - 1) + span + more for s, n, span in zip(strides, spatial, spans, strict=True)]
     if shaped and attributes.get("auto_pad") != "VALID":
         attributes.pop("pads", None)
-        attributes["output_shape"] = [
-            s * (n - 1) + span + more - 1
-            for s, n, span in zip(
-                strides, spatial, extents(attributes["kernel_shape"], dilations), strict=True
-            )
-        ]
-        assume(min(attributes["output_shape"]) > 0)
+        attributes["output_shape"] = [n - 1 for n in full]
+    pads = attributes.get("pads", [0, 0] * ndim)
+    assume(min(n - b - a for n, b, a in zip(full, pads[:ndim], pads[ndim:], strict=True)) > 1)
     x = normal((2, 2 * groups, *spatial), 0)
     constants = {"w": normal((2 * groups, 3, *attributes["kernel_shape"]), 1)}
     constants |= {"b": normal(3 * groups, 2)} if bias else {}
