@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -29,6 +30,9 @@ NETS = (
 )
 
 
+_NET_FAMILIES = (("net", ""), ("net-step", "step "))
+
+
 @dataclass(frozen=True)
 class Cell:
     """One problem: a family, which decides the peers, and its arrays.
@@ -36,14 +40,14 @@ class Cell:
     Attributes
     ----------
     family : str
-        ``dense-2d``, ``gaussian``, ``box``, ``photo``, ``dense-1d``, ``channels-1d``, ``dense-3d``
-        or ``net``.
+        ``dense-2d``, ``gaussian``, ``box``, ``photo``, ``dense-1d``, ``channels-1d``, ``dense-3d``,
+        ``net`` (forward) or ``net-step`` (forward and both gradients).
     name : str
         For the table.
     shape, kernel : tuple of int
-        Of the input and the kernel; for ``net`` (N, C, *S) and (O, C / groups, *K).
+        Of the input and the kernel; of nets (N, C, *S) and (O, C / groups, *K).
     groups : int
-        For ``net``.
+        Of nets.
     """
 
     family: str
@@ -51,6 +55,21 @@ class Cell:
     shape: tuple[int, ...]
     kernel: tuple[int, ...]
     groups: int = 1
+
+    @property
+    def is_net(self) -> bool:
+        """Whether channels are summed."""
+        return self.family.startswith("net")
+
+    @property
+    def multiply_adds(self) -> int:
+        """What the definition takes, of outputs as many as inputs."""
+        outputs = math.prod(self.shape)
+        if self.is_net:
+            outputs = self.shape[0] * self.kernel[0] * math.prod(self.shape[2:])
+            steps = 3 if self.family == "net-step" else 1
+            return steps * outputs * math.prod(self.kernel[1:])
+        return outputs * math.prod(self.kernel)
 
     def arrays(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return input and kernel, the same at each call."""
@@ -97,11 +116,17 @@ def all_cells() -> list[Cell]:
             for k in (3, 5, 7, 9, 11, 15)
         ),
         *(
-            Cell("net", f"N{n} C{c} O{o} {s}² k{k}", (n, c, s, s), (o, c, k, k))
-            for n, c, o, s, k in NETS
+            Cell(family, f"{prefix}N{n} C{c} O{o} {s}² k{k}", (n, c, s, s), (o, c, k, k))
+            for (family, prefix), (n, c, o, s, k) in product(_NET_FAMILIES, NETS)
         ),
         *(
-            Cell("net", f"N8 C64 depthwise 56² k{k}", (8, 64, 56, 56), (64, 1, k, k), groups=64)
-            for k in (7, 15, 31)
+            Cell(
+                family,
+                f"{prefix}N8 C64 depthwise 56² k{k}",
+                (8, 64, 56, 56),
+                (64, 1, k, k),
+                groups=64,
+            )
+            for (family, prefix), k in product(_NET_FAMILIES, (7, 15, 31))
         ),
     ]

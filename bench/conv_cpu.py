@@ -16,11 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from bench import roofline
 from bench.cells import Cell, all_cells
 from bench.measure import in_turn, machine
-from bench.peers import PEERS, Skip, convq_auto
+from bench.peers import PEERS, Skip, convq_auto, convq_batch_last
+from bench.plot import plot_ratios
 
 RESULTS = Path(__file__).parent / "results"
+BATCH_LAST = "convq batch-last"
+OURS = ("convq", BATCH_LAST)
 
 
 def measure(cell: Cell) -> dict[str, Any]:
@@ -29,26 +33,42 @@ def measure(cell: Cell) -> dict[str, Any]:
     calls = {"convq": convq_auto(cell, x, w)}
     expected = np.asarray(calls["convq"]()).squeeze()
     skipped = {}
+    if cell.family == "net":
+        calls[BATCH_LAST] = convq_batch_last(cell, x, w)
+        parts = [np.moveaxis(part, -1, 0) for part in calls[BATCH_LAST]()]
+        _compare(cell, BATCH_LAST, np.concatenate(parts), expected)
     for name, peer in PEERS.items():
         try:
             call = peer(cell, x, w)
-            difference = _difference(np.asarray(call()).squeeze(), expected)
+            _compare(cell, name, np.asarray(call()), expected)
         except Skip as reason:
             skipped[name] = str(reason)
             continue
-        if difference > 1e-2:
-            raise AssertionError(f"{cell.name}: {name} differs from convq by {difference:.2g}")
         calls[name] = call
     seconds = in_turn(calls)
-    best = min((name for name in seconds if name != "convq"), key=seconds.__getitem__)
+    ours = min((name for name in seconds if name in OURS), key=seconds.__getitem__)
+    best = min((name for name in seconds if name not in OURS), key=seconds.__getitem__)
+    roof = roofline.measure()
     return {
         "family": cell.family,
         "cell": cell.name,
         "seconds": seconds,
         "skipped": skipped,
+        "ours": ours,
         "best_peer": best,
-        "ratio": seconds[best] / seconds["convq"],
+        "ratio": seconds[best] / seconds[ours],
+        # Above 1 where an algorithm needs fewer multiply-adds than the definition.
+        "share_of_multiply_adds": cell.multiply_adds / seconds[ours] / roof.multiply_adds,
+        "share_of_moves": 2 * x.nbytes / seconds[ours] / roof.bytes,
     }
+
+
+def _compare(
+    cell: Cell, name: str, got: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]
+) -> None:
+    difference = _difference(got.squeeze(), expected)
+    if difference > 1e-2:
+        raise AssertionError(f"{cell.name}: {name} differs from convq by {difference:.2g}")
 
 
 def main() -> int:
@@ -66,8 +86,10 @@ def main() -> int:
         print(f"no cell is called like {arguments.only!r}", file=sys.stderr)
         return 2
     if not arguments.only:
-        report = {"machine": machine(), "rows": rows}
+        roof = roofline.measure()
+        report = {"machine": machine(), "roofline": vars(roof), "rows": rows}
         RESULTS.mkdir(exist_ok=True)
+        plot_ratios(rows, RESULTS / "conv-cpu.png")
         (RESULTS / "conv-cpu.json").write_text(json.dumps(report, indent=1) + "\n")
         (RESULTS / "conv-cpu.md").write_text(_page(report))
     return 0
@@ -82,7 +104,7 @@ def _difference(got: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> fl
 
 
 def _line(row: dict[str, Any]) -> str:
-    ours = row["seconds"]["convq"] * 1e3
+    ours = row["seconds"][row["ours"]] * 1e3
     theirs = row["seconds"][row["best_peer"]] * 1e3
     return (
         f"{row['cell']:<28} convq {ours:9.3f} ms   best peer {theirs:9.3f} ms "
@@ -100,25 +122,41 @@ def _page(report: dict[str, Any]) -> str:
         f"Python {about['python']}, {versions}.",
         "",
         "Medians of calls in turn, in milliseconds. The ratio is the best peer's time over "
-        "convq's: above 1, convq is faster.",
+        "convq's: above 1, convq is faster. Of nets each side's better layout counts: PyTorch's "
+        "NCHW or channels_last, convq's NCHW or batch-last, which its nets use.",
         "",
-        "| family | cells | ratio, geometric mean | worst | cells where convq is slower |",
-        "|---|---|---|---|---|",
+        "![ratios](conv-cpu.png)",
+        "",
+        f"The machine does at most {report['roofline']['multiply_adds'] / 1e9:.0f} thousand "
+        "million multiply-adds of float32 a second and moves "
+        f"{report['roofline']['bytes'] / 1e9:.0f} GB/s (measured). The last two columns are the "
+        "medians of what convq reaches of that, by the products of the definition, and by one "
+        "pass over inputs and outputs: an FFT needs fewer products, and what stays in a cache "
+        "moves faster.",
+        "",
+        "| family | cells | ratio, geometric mean | worst | cells where convq is slower "
+        "| of multiply-adds | of moves |",
+        "|---|---|---|---|---|---|---|",
     ]
     families = dict.fromkeys(row["family"] for row in report["rows"])
     for family in families:
         ratios = [row["ratio"] for row in report["rows"] if row["family"] == family]
         mean = math.exp(statistics.fmean(map(math.log, ratios)))
         slower = sum(ratio < 1 for ratio in ratios)
-        lines.append(f"| {family} | {len(ratios)} | {mean:.2f} | {min(ratios):.2f} | {slower} |")
-    lines += ["", "| cell | convq | " + " | ".join(PEERS) + " | ratio |"]
-    lines.append("|---" * (len(PEERS) + 3) + "|")
-    for row in report["rows"]:
-        times = [_milliseconds(row, name) for name in PEERS]
+        shares = [
+            statistics.median(row[share] for row in report["rows"] if row["family"] == family)
+            for share in ("share_of_multiply_adds", "share_of_moves")
+        ]
         lines.append(
-            f"| {row['cell']} | {_milliseconds(row, 'convq')} | {' | '.join(times)} "
-            f"| {row['ratio']:.2f} |"
+            f"| {family} | {len(ratios)} | {mean:.2f} | {min(ratios):.2f} | {slower} "
+            f"| {shares[0]:.0%} | {shares[1]:.0%} |"
         )
+    columns = [*OURS, *PEERS]
+    lines += ["", "| cell | " + " | ".join(columns) + " | ratio |"]
+    lines.append("|---" * (len(columns) + 2) + "|")
+    for row in report["rows"]:
+        times = [_milliseconds(row, name) for name in columns]
+        lines.append(f"| {row['cell']} | {' | '.join(times)} | {row['ratio']:.2f} |")
     skips = [skip for row in report["rows"] for skip in row["skipped"].items()]
     reasons = sorted({f"{name}: {why}" for name, why in skips})
     lines += ["", "An empty place is a peer that did not take part:", ""]

@@ -18,12 +18,16 @@ from numpy.typing import NDArray
 import convq
 from bench.cells import Cell
 from bench.measure import Call
+from core.conv import batch_last
+from core.conv.blocks import cores, for_each, never
 
 Array = NDArray[Any]
 Contender = Callable[[Cell, Array, Array], Call]
 
 # From here on a peer that does every multiply-add takes seconds, and the table would take hours.
 _MOST_MULTIPLY_ADDS, _MOST_OF_NDIMAGE = 4e10, 2e9
+# Fewer images than fill a vector are not worth a core of their own.
+_IMAGES = 16
 
 
 class Skip(Exception):
@@ -32,12 +36,70 @@ class Skip(Exception):
 
 def convq_auto(cell: Cell, x: Array, w: Array) -> Call:
     """Return convq's call, with the algorithm of its own choice."""
-    if cell.family == "net":
+    if cell.family == "net-step":
+        return _convq_step(cell, x, w)
+    if cell.is_net:
         return lambda: convq.conv(x, w, padding=_same_padding(w), groups=cell.groups)
     axes = _axes(cell, x)
     if cell.family == "photo":
         return lambda: _to_uint8(convq.convolve(x, w, "same", axes=axes))
     return lambda: convq.convolve(x, w, "same", axes=axes)
+
+
+def convq_batch_last(cell: Cell, x: Array, w: Array) -> Call:
+    """Return convq's call for arrays as its nets keep them: some images on each core."""
+    if cell.family != "net":
+        raise Skip("the layout of nets")
+    options = {"padding": _same_padding(w), "groups": cell.groups}
+    parts = _batch_last(x)
+
+    def call() -> list[Array]:
+        results = [np.empty(0)] * len(parts)
+
+        def work(i: int) -> None:
+            results[i] = batch_last.conv(parts[i], w, **options)
+
+        for_each(work, range(len(parts)), never, len(parts))
+        return results
+
+    return call
+
+
+def _batch_last(x: Array) -> list[Array]:
+    count = max(1, min(cores(), len(x) // _IMAGES))
+    return [np.ascontiguousarray(np.moveaxis(p, 0, -1)) for p in np.array_split(x, count)]
+
+
+def _convq_step(cell: Cell, x: Array, w: Array) -> Call:
+    options = {"padding": _same_padding(w), "groups": cell.groups}
+    parts = _batch_last(x)
+    count = len(parts)
+    steps = [np.ones((len(w), *p.shape[1:]), np.float32) for p in parts]
+
+    def call() -> Array:
+        sums = [np.empty(0)] * count
+
+        def work(i: int) -> None:
+            batch_last.conv(parts[i], w, **options)
+            batch_last.conv_input_gradient(steps[i], w, parts[i].shape[1:-1], **options)
+            sums[i] = batch_last.conv_weight_gradient(parts[i], steps[i], w.shape[2:], **options)
+
+        for_each(work, range(count), never, count)
+        return np.sum(sums, axis=0)
+
+    return call
+
+
+def _torch_step(image: Any, kernel: Any, padding: list[int], groups: int) -> Call:
+    torch = _torch()
+    image.requires_grad_()
+    kernel.requires_grad_()
+
+    def call() -> Any:
+        y = torch.nn.functional.conv2d(image, kernel, padding=padding, groups=groups)
+        return torch.autograd.grad(y, (image, kernel), torch.ones_like(y))[1]
+
+    return call
 
 
 def scipy_fft(cell: Cell, x: Array, w: Array) -> Call:
@@ -60,7 +122,7 @@ def scipy_auto(cell: Cell, x: Array, w: Array) -> Call:
 
 def ndimage(cell: Cell, x: Array, w: Array) -> Call:
     """Return the fitting function of `scipy.ndimage`."""
-    if cell.family == "net":
+    if cell.is_net:
         raise Skip("has no channels")
     if cell.family == "gaussian":
         vector = w[w.shape[0] // 2] / np.sqrt(w[w.shape[0] // 2].max())
@@ -104,11 +166,13 @@ def torch_conv(cell: Cell, x: Array, w: Array, channels_last: bool = False) -> C
     """Return `torch.nn.functional.conv1d`, `conv2d` or `conv3d`."""
     torch = _torch()
     _refuse_endless(x, w, cell)
-    if cell.family == "net":
+    if cell.is_net:
         form = torch.channels_last if channels_last else torch.contiguous_format
         image = torch.from_numpy(x).contiguous(memory_format=form)
         kernel = torch.from_numpy(w).contiguous(memory_format=form)
         padding = _same_padding(w)
+        if cell.family == "net-step":
+            return _torch_step(image, kernel, padding, cell.groups)
         return _without_gradient(
             lambda: torch.nn.functional.conv2d(image, kernel, padding=padding, groups=cell.groups)
         )
@@ -134,7 +198,7 @@ def torch_conv_channels_last(cell: Cell, x: Array, w: Array) -> Call:
 def torch_fft(cell: Cell, x: Array, w: Array) -> Call:
     """Return a plain convolution by `torch.fft`."""
     torch = _torch()
-    if cell.family in ("net", "photo"):
+    if cell.is_net or cell.family == "photo":
         raise Skip("not written for channels")
     image, kernel = torch.from_numpy(x), torch.from_numpy(w)
     dims = list(range(x.ndim - w.ndim, x.ndim))
@@ -189,7 +253,7 @@ def _axes(cell: Cell, x: Array) -> tuple[int, ...] | None:
 
 def _wide(cell: Cell, x: Array, w: Array) -> Array:
     """Return the kernel with as many axes as the input, for peers without batch axes."""
-    if cell.family == "net":
+    if cell.is_net:
         raise Skip("has no channels")
     if cell.family == "photo":
         return w[..., None]
@@ -215,8 +279,8 @@ def _same_padding(w: Array) -> list[int]:
 def _refuse_endless(
     x: Array, w: Array, cell: Cell | None = None, most: float = _MOST_MULTIPLY_ADDS
 ) -> None:
-    work = float(x.size) * w.size / (cell.groups if cell and cell.family == "net" else 1)
-    if cell and cell.family == "net":
+    work = float(x.size) * w.size / (cell.groups if cell and cell.is_net else 1)
+    if cell and cell.is_net:
         work /= x.shape[1]
     if work > most:
         raise Skip(f"{work:.0e} multiply-adds would take too long")

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 # Two runs of the same thing differ by as much on a machine with nothing else to do.
 _NOISE = 1.05
+# From which side on others take the FFT for a square kernel, whatever the machine: SciPy's
+# `choose_conv_method` by fitted constants, OpenCV's `filter2D` by area (130 taps with AVX; its
+# crossCorr otherwise). PyTorch's CPU convolution has no FFT.
+_FIXED_RULES = {"SciPy: from 3 on": 3.0, "OpenCV: from 130 taps on": 130**0.5}
 
 
 def remarks(calibration: Calibration) -> str:
@@ -65,6 +69,15 @@ def plot(calibration: Calibration, path: Path) -> None:
         ]
         if points:
             axes.loglog(*zip(*points, strict=True), marker="o", label=name)
+    chosen = [
+        (row.kernel, seconds * 1e3)
+        for row in calibration.rows
+        if (seconds := row.seconds.get(row.chosen)) is not None
+    ]
+    axes.loglog(*zip(*chosen, strict=True), color="black", linewidth=5, alpha=0.25, label="chosen")
+    for (rule, side), style in zip(_FIXED_RULES.items(), ("--", "-."), strict=True):
+        axes.axvline(side, color="silver", linestyle=style, label=rule)
+    axes.plot([], [], " ", label="PyTorch: never")
     if calibration.crossover is not None:
         axes.axvline(
             calibration.crossover, color="grey", linestyle=":", label="FFT faster than direct"
