@@ -16,8 +16,7 @@ from core.conv.codegen.channels_transpose import integer_at
 from core.conv.codegen.emit import Emitter, Kind, Value
 from core.conv.codegen.library import load
 from core.conv.codegen.target import Target, host
-from core.conv.codegen.winograd_transforms import SIDE
-from core.conv.codegen.winograd_transforms import _Transform as Transform
+from core.conv.codegen.winograd_transforms import SIDE, Transform
 from core.conv.cook_toom import cook_toom
 
 PARAMETERS: tuple[Kind, ...] = ("pointer",) * 14 + ("integer",) * 22

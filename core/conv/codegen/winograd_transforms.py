@@ -65,7 +65,7 @@ def input_source(dtype: str, target: Target) -> str:
     code = Emitter(target, "inputs", PARAMETERS)
     x, numbers, tiles, out, *rest = code.arguments
     channels, count, x_channel, x_row, product, channel = rest
-    transform = _Transform(code, dtype, numbers)
+    transform = Transform(code, dtype, numbers)
     # The matrix is the same for every number of taps.
     matrix = cook_toom(3).inputs
     with code.loop(0, channels) as c, code.loop(0, count) as t:
@@ -105,7 +105,7 @@ def output_source(dtype: str, taps: int, target: Target) -> str:
     code = Emitter(target, "outputs", PARAMETERS)
     products, numbers, tiles, out, *rest = code.arguments
     channels, count, out_channel, out_row, product, channel = rest
-    transform = _Transform(code, dtype, numbers)
+    transform = Transform(code, dtype, numbers)
     matrix = cook_toom(taps).outputs
     with code.loop(0, channels) as o, code.loop(0, count) as t:
         place = code.at(products, dtype, code.index((o, channel), (t, transform.lanes)))
@@ -139,7 +139,7 @@ def weights_source(dtype: str, taps: int, target: Target) -> str:
     """
     code = Emitter(target, "weights", WEIGHTS_PARAMETERS)
     weights, numbers, out, kernels, product = code.arguments
-    transform = _Transform(code, dtype, numbers)
+    transform = Transform(code, dtype, numbers)
     matrix, lanes = cook_toom(taps).taps, transform.lanes
     with code.loop(0, kernels) as k:
         first = code.at(weights, dtype, code.index((k, taps * taps * lanes)))
@@ -172,7 +172,7 @@ def _magnitudes() -> list[float]:
 _NUMBERS = _magnitudes()
 
 
-class _Transform:
+class Transform:
     """Writes one application of a matrix, and keeps a tile between two of them."""
 
     def __init__(self, code: Emitter, dtype: str, numbers: Value) -> None:

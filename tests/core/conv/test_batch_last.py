@@ -73,7 +73,7 @@ def arrays(case):
     return x, w, dy, options
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=28, deadline=None)
 @given(case=layers(), method=st.sampled_from(METHODS))
 def test_output_and_gradients_are_those_of_the_oracle(case, method: str) -> None:
     x, w, dy, options = arrays(case)
@@ -101,7 +101,7 @@ def layers_with_transforms(draw: st.DrawFn):
 
 
 @lanes_only
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=18, deadline=None)
 @given(case=layers_with_transforms())
 def test_transforms_give_what_every_tap_gives(case) -> None:
     x, w, dy, options = arrays(case)
@@ -232,10 +232,10 @@ def test_what_is_not_finite_reaches_what_the_definition_says(
     value: float, padding: int, method: str
 ) -> None:
     random = np.random.default_rng(7)
-    x = random.standard_normal((3, 7, 6, 16)).astype("float32")
+    x = random.standard_normal((3, 5, 5, 8)).astype("float32")
     w = random.standard_normal((4, 3, 3, 3)).astype("float32")
     options = {"padding": padding}
-    dy = random.standard_normal((4, 5 + 2 * padding, 4 + 2 * padding, 16)).astype("float32")
+    dy = random.standard_normal((4, 3 + 2 * padding, 3 + 2 * padding, 8)).astype("float32")
     x[1, 0, 3, 5] = value
     with np.errstate(invalid="ignore"):
         for one, other in zip(
