@@ -11,7 +11,7 @@ from api.errors import ArtifactNotFound
 from api.services import Services
 from core.conv import Device
 from core.conv.device import cpu
-from core.errors import NotFound
+from core.errors import InvalidInput, NotFound
 from core.jobs import submission
 from core.jobs.kind import Spec
 from core.jobs.registry import KINDS
@@ -43,8 +43,12 @@ def plan(services: Services, spec: Spec) -> dict[str, Any]:
     ArtifactNotFound
         An input or another artifact that the job refers to is not stored.
     InvalidInput
-        The job would surely fail.
+        The job would surely fail, or there is no such model.
     """
+    return _plan(services, _pin(services, spec))
+
+
+def _plan(services: Services, spec: Spec) -> dict[str, Any]:
     device, worker = _device(services)
     try:
         found = submission.plan(
@@ -77,18 +81,32 @@ def submit(services: Services, spec: Spec, idempotency_key: str | None) -> Submi
     ArtifactNotFound, InvalidInput
         As `plan` does; InvalidInput also for a key that was used with another body.
     """
-    planned = plan(services, spec)
+    pinned = _pin(services, spec)
+    planned = _plan(services, pinned)
     try:
         job, is_new = submission.submit(
-            spec,
+            pinned,
             planned,
+            body=spec,
             jobs=services.jobs,
             artifacts=services.artifacts,
             idempotency_key=idempotency_key or "",
         )
     except NotFound as error:  # an input expired between the plan and the record
-        raise _missing(spec, error) from error
+        raise _missing(pinned, error) from error
     return Submitted(job, is_new)
+
+
+def _pin(services: Services, spec: Spec) -> Spec:
+    try:
+        return submission.pin(spec, services.models)
+    except NotFound as error:
+        raise InvalidInput(
+            error.message,
+            field="model",
+            given=error.given,
+            accepted=error.accepted or "a registered model, or the digest of a model's file",
+        ) from error
 
 
 def _missing(spec: Spec, error: NotFound) -> ArtifactNotFound:

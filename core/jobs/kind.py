@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,6 +29,9 @@ class Spec(BaseModel):
 
 SpecT = TypeVar("SpecT", bound=Spec)
 
+DigestOf: TypeAlias = Callable[[str], str]
+"""From a reference to a registered model to the digest of the file that it means now."""
+
 
 @dataclass(frozen=True)
 class Planning:
@@ -52,6 +55,10 @@ class Planning:
     memory_cap: int
 
 
+def _as_given(spec: SpecT, _digest_of: DigestOf) -> SpecT:
+    return spec
+
+
 @dataclass(frozen=True)
 class Kind(Generic[SpecT]):
     """A job kind; one file ends with one of these.
@@ -73,6 +80,9 @@ class Kind(Generic[SpecT]):
         known to fail before the job is queued.
     run : callable
         ``(spec, run) -> None``; reports through the `Run`.
+    pin : callable
+        ``(spec, digest_of) -> spec`` with digests in place of names that may mean something else
+        tomorrow; before everything else, so the others see digests only.
     """
 
     name: str
@@ -82,3 +92,4 @@ class Kind(Generic[SpecT]):
     items: Callable[[SpecT], int]
     plan: Callable[[SpecT, Planning], dict[str, Any]]
     run: Callable[[SpecT, Run], None]
+    pin: Callable[[SpecT, DigestOf], SpecT] = _as_given

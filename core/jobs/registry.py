@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from core.errors import NotFound
-from core.jobs import convolve, sweep, train
+from core.jobs import convolve, embed, predict, search, sweep, train
 from core.jobs.kind import Kind
 
-KINDS: tuple[Kind[Any], ...] = (convolve.KIND, train.KIND, sweep.KIND)
+KINDS: tuple[Kind[Any], ...] = (
+    convolve.KIND,
+    train.KIND,
+    sweep.KIND,
+    predict.KIND,
+    embed.KIND,
+    search.KIND,
+)
 
 
 def by_name(name: str) -> Kind[Any]:

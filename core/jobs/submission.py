@@ -12,6 +12,21 @@ from core.jobs.registry import by_name
 from core.store import documents
 from core.store.artifacts import ArtifactStore
 from core.store.jobs import Job, JobStore, Place
+from core.store.models import ModelStore
+
+
+def pin(spec: Spec, models: ModelStore) -> Spec:
+    """Return the Spec with what its names of models mean now, so that it means the same for ever.
+
+    Raises
+    ------
+    NotFound
+        There is no such model, version or alias.
+    InvalidInput
+        It is no reference to a model.
+    """
+    pinned: Spec = by_name(spec.kind).pin(spec, lambda reference: models.resolve(reference).digest)
+    return pinned
 
 
 def plan(
@@ -44,6 +59,7 @@ def submit(
     jobs: JobStore,
     artifacts: ArtifactStore,
     idempotency_key: str = "",
+    body: Spec | None = None,
     begun_by: Place | None = None,
 ) -> tuple[Job, bool]:
     """Record a planned job; return it and whether it is new and so needs a message.
@@ -56,6 +72,8 @@ def submit(
         The stores.
     idempotency_key, begun_by
         As in `JobStore.submit`.
+    body : Spec, optional
+        What the key stands for, if it is not ``spec``: as the client gave it, before `pin`.
 
     Raises
     ------
@@ -76,7 +94,7 @@ def submit(
         total=kind.items(spec),
         artifacts=[*kind.references(spec), *kept],
         idempotency_key=idempotency_key,
-        fingerprint=_fingerprint(spec),
+        fingerprint=_fingerprint(body or spec),
         begun_by=begun_by,
         **texts,
     )
