@@ -65,12 +65,15 @@ class Method:
         Input channels that are summed at a time.
     pass_channels : int
         Output channels that are computed at a time; a multiple of the lanes.
+    share : float
+        Of the peak that the kernel reaches.
     """
 
     cut: Cut
     tile: Tile
     chunk: int
     pass_channels: int
+    share: float
 
 
 def supports(form: NormalForm) -> bool:
@@ -195,24 +198,30 @@ def _methods(form: NormalForm) -> Iterator[Method]:
     per_group = form.out_channels // form.groups
     for cut in cuts(form, form.out_channels * form.group_channels * form.taps):
         size = cut.size
-        tile, _ = best_tile(form.dtype, size[-1], per_group, form.stride[-1], host())
-        rows = math.prod(form.kernel[:-1])
-        row = (tile.vectors - 1) * form.stride[-1] + 1 + form.reach[-1]
-        chunk = max(
-            1, min(form.group_channels, _TILE_BYTES // (rows * row * lanes * form.itemsize))
-        )
         block = lanes * math.prod(size) * lanes * form.itemsize
-        yield Method(cut, tile, chunk, lanes * max(1, _OUTPUT_BYTES // block))
+        passing = lanes * max(1, _OUTPUT_BYTES // block)
+        of_row = form.dtype, size[-1], per_group, form.stride[-1], host()
+        tile, share = best_tile(*of_row)
+        if _chunk(form, tile) < form.group_channels:
+            # The chunks' sums are added up, so an output must not be in two tiles.
+            tile, share = best_tile(*of_row, divides=True)
+        yield Method(cut, tile, _chunk(form, tile), passing, share)
+
+
+def _chunk(form: NormalForm, tile: Tile) -> int:
+    rows = math.prod(form.kernel[:-1])
+    row = (tile.vectors - 1) * form.stride[-1] + 1 + form.reach[-1]
+    fitting = _TILE_BYTES // (rows * row * tile.lanes * form.itemsize)
+    return max(1, min(form.group_channels, fitting))
 
 
 def _price(form: NormalForm, method: Method, device: Device) -> Cost:
     lanes, size = method.tile.lanes, method.cut.size
     per_group = form.out_channels // form.groups
     count = bundle_count(form, method.cut, lanes)
-    _, share = best_tile(form.dtype, size[-1], per_group, form.stride[-1], host())
     outputs = math.prod(size) * form.out_channels * lanes
     inputs = math.prod(form.span_of(size)) * form.in_channels * lanes
-    sums = outputs * form.group_channels * form.taps * device.direct[form.dtype] / share
+    sums = outputs * form.group_channels * form.taps * device.direct[form.dtype] / method.share
     if inputs // form.groups * form.itemsize > _BUNDLE_BYTES:
         sums *= _FAR
     moves = (inputs + outputs) * form.itemsize * device.copy

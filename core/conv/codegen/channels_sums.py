@@ -119,7 +119,7 @@ def source(tile: Tile, target: Target) -> str:
 
 @lru_cache(maxsize=1024)
 def best_tile(
-    dtype: str, width: int, channels: int, stride: int, target: Target
+    dtype: str, width: int, channels: int, stride: int, target: Target, *, divides: bool = False
 ) -> tuple[Tile, float]:
     """Return the tile that wastes least, and the share of the peak that it reaches.
 
@@ -135,6 +135,8 @@ def best_tile(
         See `Tile`.
     target : Target
         The processor.
+    divides : bool
+        Whether tiles must not overlap, because they add to what is there.
 
     Examples
     --------
@@ -149,6 +151,8 @@ def best_tile(
             # The sums, the inputs of a step, one weight, and one to spare.
             if panel * vectors + vectors + 2 > target.registers and (panel, vectors) != (1, 1):
                 break
+            if divides and width % vectors:
+                continue
             done = -(-width // vectors) * vectors * -(-channels // panel) * panel
             share = panel * vectors / 2 / cycles(panel, vectors) * width * channels / done
             found.append((share, vectors, Tile(dtype, lanes, panel, vectors, stride)))

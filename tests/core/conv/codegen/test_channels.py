@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.conv import codegen
+from core.conv import codegen, conv
 from core.conv.blocks import never
 from core.conv.device import cpu
 from core.conv.normal import NormalForm
@@ -137,6 +137,16 @@ def test_special_values_stay_where_they_are(family, images: int) -> None:
     family.run(form, x, w, out, check=never, memory_cap=None)
     with np.errstate(invalid="ignore"):
         np.testing.assert_allclose(out, by_definition(form, x, w), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [21, 22, 25, 26, 34, 37])
+def test_chunks_are_added_once_whatever_the_width(width: int) -> None:
+    # Of such widths a tile that wastes least overlaps the one before.
+    random = np.random.default_rng(width)
+    x = random.integers(-9, 9, (16, 100, 3, width + 2)).astype(np.float32)
+    w = random.integers(-9, 9, (4, 100, 3, 3)).astype(np.float32)
+    expected = conv(x, w, method="fft-whole")
+    np.testing.assert_allclose(conv(x, w, method="direct"), expected, atol=0.2)
 
 
 def test_channels_in_several_chunks_and_passes() -> None:
