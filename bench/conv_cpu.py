@@ -22,6 +22,26 @@ from bench.measure import in_turn, machine
 from bench.peers import PEERS, Skip, convq_auto, convq_batch_last
 from bench.plot import plot_ratios
 
+# What profiles showed, and what would help.
+_CALL = (
+    "about 25 µs of a call are Python's: reading the arguments, looking up plan and calls. A call "
+    "that is prepared once, and then takes arrays only, would save most of it."
+)
+REASONS = {
+    "dense-2d": _CALL,
+    "dense-1d": _CALL,
+    "gaussian": _CALL + " Two passes over a small kernel also take more loads than products.",
+    "box": _CALL + " Running sums of one row wait for each other, through the first cache; they "
+    "should stay in registers.",
+    "photo": "convq's result is float32, four times the picture, whose memory is new to the "
+    "process at each call, and NumPy rounds it to bytes afterwards; OpenCV writes bytes. A kernel "
+    "that stores bytes would close the gap.",
+    "net": "one image, or eight, do not fill the lanes, so patches of pictures do, and are gathered "
+    "and scattered around each call; kernels whose lanes are neighbouring pixels would need "
+    "neither. Depthwise layers read each number for a single channel's sum.",
+    "net-step": "as forward; the gradient of the kernels transposes its arrays where there are "
+    "fewer images than lanes.",
+}
 RESULTS = Path(__file__).parent / "results"
 BATCH_LAST = "convq batch-last"
 OURS = ("convq", BATCH_LAST)
@@ -157,11 +177,21 @@ def _page(report: dict[str, Any]) -> str:
     for row in report["rows"]:
         times = [_milliseconds(row, name) for name in columns]
         lines.append(f"| {row['cell']} | {' | '.join(times)} | {row['ratio']:.2f} |")
+    lines += _slower(report["rows"])
     skips = [skip for row in report["rows"] for skip in row["skipped"].items()]
     reasons = sorted({f"{name}: {why}" for name, why in skips})
     lines += ["", "An empty place is a peer that did not take part:", ""]
     lines += [f"- {reason}" for reason in reasons]
     return "\n".join(lines) + "\n"
+
+
+def _slower(rows: list[dict[str, Any]]) -> list[str]:
+    lines = ["", "## Where convq is slower, and why", ""]
+    for family in dict.fromkeys(row["family"] for row in rows):
+        cells = [row["cell"] for row in rows if row["family"] == family and row["ratio"] < 1]
+        if cells:
+            lines.append(f"- {', '.join(cells)}: {REASONS.get(family, 'not looked into yet.')}")
+    return lines
 
 
 def _milliseconds(row: dict[str, Any], name: str) -> str:
