@@ -36,9 +36,9 @@ REASONS = {
     "photo": "convq's result is float32, four times the picture, whose memory is new to the "
     "process at each call, and NumPy rounds it to bytes afterwards; OpenCV writes bytes. A kernel "
     "that stores bytes would close the gap.",
-    "net": "one image, or eight, do not fill the lanes, so patches of pictures do, and are gathered "
-    "and scattered around each call; kernels whose lanes are neighbouring pixels would need "
-    "neither. Depthwise layers read each number for a single channel's sum.",
+    "net": "one image, or eight, do not fill the lanes, so patches of pictures do, and are "
+    "gathered and scattered around each call; kernels whose lanes are neighbouring pixels would "
+    "need neither. The depthwise layer was not profiled.",
     "net-step": "as forward; the gradient of the kernels transposes its arrays where there are "
     "fewer images than lanes.",
 }
