@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from convq import __version__
-from convq.cli import datasets, jobs, kernels, local, models, plan, service, submit, train
+from convq.cli import datasets, jobs, kernels, local, models, plan, predict, service, submit, train
 from convq.cli.boundary import Commands
 from convq.cli.command import Command
 
@@ -47,6 +47,9 @@ app.add_typer(submit.app, name="submit", rich_help_panel=JOBS)
 app.add_typer(plan.app, name="plan", rich_help_panel=JOBS)
 app.command("train", cls=Command, rich_help_panel=JOBS)(train.train)
 app.command("sweep", cls=Command, rich_help_panel=JOBS)(train.sweep)
+app.command("predict", cls=Command, rich_help_panel=JOBS)(predict.predict)
+app.command("embed", cls=Command, rich_help_panel=JOBS)(predict.embed)
+app.command("search", cls=Command, rich_help_panel=JOBS)(predict.search)
 app.command("jobs", cls=Command, rich_help_panel=JOBS)(jobs.list_jobs)
 app.command("show", cls=Command, rich_help_panel=JOBS)(jobs.show)
 app.command("watch", cls=Command, rich_help_panel=JOBS)(jobs.watch)

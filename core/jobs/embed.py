@@ -82,7 +82,8 @@ def items(spec: EmbedSpec) -> int:
 def plan(spec: EmbedSpec, planning: Planning) -> dict[str, Any]:
     """Check the model against the inputs, from their headers; as `core.jobs.predict.plan`."""
     inference = _inference(spec, read_model(planning.artifacts, spec.model))
-    return inference.plan(spec.inputs, spec.reading, planning, kept=_kept(inference))
+    found = inference.plan(spec.inputs, spec.reading, planning, kept=_kept(inference))
+    return found | {"model": spec.model}
 
 
 def run(spec: EmbedSpec, run: Run) -> None:

@@ -122,8 +122,8 @@ class Reader:
     def _array(self, array: NDArray[Any]) -> Dataset:
         check_dtype(array.dtype, "inputs")
         options = self._options(("channels",), "array")
-        if array.shape == self._shape:
-            array = array[np.newaxis]
+        if array.shape == self._shape or (1, *array.shape) == self._shape:
+            array = array.reshape(1, *self._shape)
         elif array.shape[1:] != self._shape or 0 in array.shape:
             array = as_images(array, options.channels)
         self._check(array.shape[1:], {})

@@ -80,8 +80,8 @@ def plan(spec: PredictSpec, planning: Planning) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``seconds`` and ``bytes`` of the whole, ``images``, the ``shape`` of the outputs, and how
-        many sorts of inputs are ``failing``.
+        ``seconds`` and ``bytes`` of the whole, ``images``, the ``shape`` of the outputs, how
+        many sorts of inputs are ``failing``, and the digest of the ``model``.
 
     Raises
     ------
@@ -91,7 +91,8 @@ def plan(spec: PredictSpec, planning: Planning) -> dict[str, Any]:
         The job would need more memory than a worker may use.
     """
     inference = _inference(spec, read_model(planning.artifacts, spec.model))
-    return inference.plan(spec.inputs, spec.reading, planning, kept=_kept(spec, inference))
+    found = inference.plan(spec.inputs, spec.reading, planning, kept=_kept(spec, inference))
+    return found | {"model": spec.model}
 
 
 def run(spec: PredictSpec, run: Run) -> None:

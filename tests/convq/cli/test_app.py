@@ -34,9 +34,12 @@ def test_every_command_explains_itself(convq: Callable[..., Any], command: list[
 
 
 def test_the_commands() -> None:
-    names = "submit plan train sweep jobs show watch results cancel retry delete queue workers"
+    names = "submit plan train sweep predict embed search jobs show watch results cancel retry"
     assert GROUP.list_commands(None) == [
         *names.split(),
+        "delete",
+        "queue",
+        "workers",
         "kernels",
         "doctor",
         "calibrate",
@@ -53,6 +56,9 @@ def test_every_reading_command_has_json(convq: Callable[..., Any]) -> None:
     reading = [
         "train",
         "sweep",
+        "predict",
+        "embed",
+        "search",
         "jobs",
         "show",
         "watch",

@@ -107,7 +107,7 @@ def test_the_best_classes_of_pictures_and_arrays_are_those_of_the_net(bench: Ben
     inputs = [
         encode(X[0, 0], PNG),
         npy(X[1:4]),
-        npy(X[4]),
+        npy(X[4, 0]),
         npy(X[5:7, 0]),
         npz(x=X[7:9, 0], y=[0, 1]),
     ]
@@ -228,7 +228,7 @@ def test_sounds_of_another_rate_are_refused(bench: Bench) -> None:
 
 def test_an_input_that_cannot_be_read_fails_alone(bench: Bench) -> None:
     bad = npy(np.full((1, 8, 8), np.nan, np.float32))
-    spec = bench.spec(make_model(), [npy(X[:1]), b"what?", npy(X[:2, :, :5]), bad, npy(X[1:2])])
+    spec = bench.spec(make_model(), [npy(X[0]), b"what?", npy(X[:2, :, :5]), bad, npy(X[1:2])])
     assert bench.plan(spec)["failing"] == 2
     run = bench.run(spec)
     assert [image["input"] for image in bench.images(run)] == ["0.x", "4.x"]
