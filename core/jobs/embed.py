@@ -14,8 +14,8 @@ from core.jobs.contact_sheet import SIDE, thumbnails
 from core.jobs.index import Index, normalised, save
 from core.jobs.inference import Inference, Part, check_room
 from core.jobs.inputs import Digest, Input, digests
-from core.jobs.kind import DigestOf, Kind, Planning, Spec
-from core.jobs.model_reference import ModelReference, is_digest, read_model
+from core.jobs.kind import Kind, Planning
+from core.jobs.model_reference import ModelSpec, pin, read_model
 from core.jobs.run import Run
 from core.kernels import PresetKernel
 from core.media import NPZ
@@ -31,11 +31,10 @@ _FLOAT = 4
 _ROW = 4 * (255 + 71)
 
 
-class EmbedSpec(Spec):
+class EmbedSpec(ModelSpec):
     """Make an index of images by what a layer of a model says of them."""
 
     kind: Literal["embed"]
-    model: ModelReference
     inputs: list[Digest | Input] = Field(
         min_length=1,
         description="Artifacts: pictures, WAV, arrays of one image or of many, texts as a table, "
@@ -60,13 +59,6 @@ class EmbedSpec(Spec):
         "filter.",
         examples=[{"preset": "sobel-magnitude"}],
     )
-
-
-def pin(spec: EmbedSpec, digest_of: DigestOf) -> EmbedSpec:
-    """Return the Spec with the digest of the model in place of its name."""
-    if is_digest(spec.model):
-        return spec
-    return spec.model_copy(update={"model": digest_of(spec.model)})
 
 
 def references(spec: EmbedSpec) -> tuple[str, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
+from core.jobs.kind import DigestOf, Spec
 from core.nets.model import Model, load
 from core.store.artifacts import ArtifactStore
 
@@ -25,15 +26,20 @@ ModelReference = Annotated[
 ]
 
 
-def is_digest(reference: str) -> bool:
-    """Return whether it names a file.
+class ModelSpec(Spec):
+    """Base of the jobs that use a model."""
 
-    Examples
-    --------
-    >>> is_digest("digits@3"), is_digest("sha256:" + "0" * 64)
-    (False, True)
-    """
-    return reference.startswith(_DIGEST)
+    model: ModelReference
+
+
+SpecT = TypeVar("SpecT", bound=ModelSpec)
+
+
+def pin(spec: SpecT, digest_of: DigestOf) -> SpecT:
+    """Return the Spec with the digest of the model in place of its name."""
+    if spec.model.startswith(_DIGEST):
+        return spec
+    return spec.model_copy(update={"model": digest_of(spec.model)})
 
 
 def read_model(artifacts: ArtifactStore, digest: str) -> Model:

@@ -11,8 +11,8 @@ from pydantic import Field
 from core.errors import InvalidInput
 from core.jobs.inference import Inference, Row, check_room
 from core.jobs.inputs import Digest, Input, digests
-from core.jobs.kind import DigestOf, Kind, Planning, Spec
-from core.jobs.model_reference import ModelReference, is_digest, read_model
+from core.jobs.kind import Kind, Planning
+from core.jobs.model_reference import ModelSpec, pin, read_model
 from core.jobs.prediction_files import File, Format, of_classes, of_outputs
 from core.jobs.run import Run
 from core.nets.data import DataOptions
@@ -24,11 +24,10 @@ _CLASS = 12
 _PROBABILITIES = ("softmax", "sigmoid")
 
 
-class PredictSpec(Spec):
+class PredictSpec(ModelSpec):
     """Run a model over inputs, many images at a time."""
 
     kind: Literal["predict"]
-    model: ModelReference
     inputs: list[Digest | Input] = Field(
         min_length=1,
         description="Artifacts: pictures, WAV, arrays of one image or of many, texts as a table, "
@@ -55,13 +54,6 @@ class PredictSpec(Spec):
         default="json",
         description="JSON or CSV; or npy, with a table of the images besides.",
     )
-
-
-def pin(spec: PredictSpec, digest_of: DigestOf) -> PredictSpec:
-    """Return the Spec with the digest of the model in place of its name."""
-    if is_digest(spec.model):
-        return spec
-    return spec.model_copy(update={"model": digest_of(spec.model)})
 
 
 def references(spec: PredictSpec) -> tuple[str, ...]:

@@ -296,6 +296,8 @@ def test_a_name_is_pinned_to_what_it_means_now() -> None:
     digest = "sha256:" + "1" * 64
     body = {"kind": "predict", "model": "digits@production", "inputs": ["sha256:" + "0" * 64]}
     asked: list[str] = []
-    pinned = predict.pin(PredictSpec.model_validate(body), lambda ref: asked.append(ref) or digest)
+    pinned = predict.KIND.pin(
+        PredictSpec.model_validate(body), lambda ref: asked.append(ref) or digest
+    )
     assert (pinned.model, asked) == (digest, ["digits@production"])
-    assert predict.pin(pinned, lambda ref: pytest.fail(ref)) == pinned
+    assert predict.KIND.pin(pinned, lambda ref: pytest.fail(ref)) == pinned
