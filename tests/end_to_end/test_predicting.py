@@ -17,6 +17,7 @@ from convq.cli.app import app
 from core.errors import ConvqError
 from core.jobs.predict import PredictSpec
 from core.nets.model import Model, dump, load
+from core.nets.network import Network
 
 pytestmark = pytest.mark.stack
 
@@ -86,6 +87,13 @@ def test_a_model_that_was_trained_is_used_by_its_name(
     found = json.loads(client.result(job, "predictions.json", as_="bytes"))["images"]
     expected = model.run(x[:5, None]).argmax(axis=1)
     assert [image["top"][0]["number"] for image in found] == expected.tolist()
+
+    # The key stands for what was asked, even if the name means another file by now.
+    asked: dict[str, Any] = {"model": "levels", "inputs": [x[:5]], "idempotency_key": "again"}
+    first = client.submit("predict", **asked)
+    other = Model(model.spec, Network(model.spec).init(seed=0), model.about)
+    client.register_model("levels", client.upload(dump(other)))
+    assert client.submit("predict", **asked).id == first.id
 
     with pytest.raises(ConvqError, match="no such version") as caught:
         client.submit("predict", model="levels@99", inputs=[x[:5]])
