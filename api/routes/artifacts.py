@@ -14,7 +14,7 @@ from api.described import ARTIFACT_LINKS, DIGEST, DIGEST_PATTERN, answers, heade
 from api.parameters import known_form
 from api.services import Using
 from api.upload import receive
-from core.media import DECODABLE, JSON, OCTET_STREAM
+from core.media import DECODABLE, EXTENSIONS, JSON, OCTET_STREAM
 
 router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
 
@@ -50,7 +50,7 @@ _REPRESENTATION_HEADERS = headers(
 )
 REPRESENTATIONS: dict[str, Any] = {
     "description": "The bytes.",
-    "content": dict.fromkeys((*DECODABLE, OCTET_STREAM), _BINARY) | {JSON: {}},
+    "content": dict.fromkeys(EXTENSIONS, _BINARY) | {JSON: {}},
     "headers": _REPRESENTATION_HEADERS,
 }
 CONTENT_RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -118,7 +118,7 @@ def test_a_refused_input_is_named_or_left_out(real: Client, tmp_path: Path) -> N
 
 def test_the_rest(real: Client) -> None:
     found = real.kinds()
-    assert [kind.name for kind in found.kinds] == ["convolve"]
+    assert {"convolve", "train", "predict"} <= {kind.name for kind in found.kinds}
     assert found.kinds[0].schema_["properties"]["kernel"]
     assert "gaussian" in [preset.name for preset in found.presets]
     assert real.workers() == []
