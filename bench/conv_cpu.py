@@ -22,25 +22,29 @@ from bench.measure import in_turn, machine
 from bench.peers import PEERS, Skip, convq_auto, convq_batch_last
 from bench.plot import plot_ratios
 
-# What profiles showed, and what would help.
+# What profiles showed, and what would help, by a part of a cell's name; the first that fits.
 _CALL = (
     "about 25 µs of a call are Python's: reading the arguments, looking up plan and calls. A call "
-    "that is prepared once, and then takes arrays only, would save most of it."
+    "that is prepared once, and then takes arrays only, would save most of it"
 )
 REASONS = {
-    "dense-2d": _CALL,
-    "dense-1d": _CALL,
-    "gaussian": _CALL + " Two passes over a small kernel also take more loads than products.",
-    "box": _CALL + " Running sums of one row wait for each other, through the first cache; they "
-    "should stay in registers.",
-    "photo": "convq's result is float32, four times the picture, whose memory is new to the "
+    "4096²": "reading 64 MB and writing 64 MB that are new to the process at each call takes nearly "
+    "all of the time, and as much as the system needs to hand them out: alone 4096² * 3² took "
+    "7 ms. Results into a given array (`out=`) avoid it",
+    "gaussian": _CALL + "; two passes over a small kernel also take more loads than products",
+    "box 2048²": "running sums along a row go through the first cache once for each digit of the "
+    "width; they should stay in registers",
+    "box": _CALL + "; and as for the larger boxes",
+    "uint8": "convq's result is float32, four times the picture, whose memory is new to the "
     "process at each call, and NumPy rounds it to bytes afterwards; OpenCV writes bytes. A kernel "
-    "that stores bytes would close the gap.",
-    "net": "one image, or eight, do not fill the lanes, so patches of pictures do, and are "
-    "gathered and scattered around each call; kernels whose lanes are neighbouring pixels would "
-    "need neither. The depthwise layer was not profiled.",
-    "net-step": "as forward; the gradient of the kernels transposes its arrays where there are "
-    "fewer images than lanes.",
+    "that stores bytes would close the gap",
+    "N1 ": "one image does not fill the lanes, so patches of it do, and are gathered and scattered "
+    "around each call; kernels whose lanes are neighbouring pixels would need neither. The "
+    "gradient of the kernels transposes its arrays as well",
+    "N64 C1": "one channel of input gives few products for each number that is written; not "
+    "profiled further, and it varied between runs",
+    "depthwise": "not profiled; eight images fill half of the lanes",
+    "": _CALL,
 }
 RESULTS = Path(__file__).parent / "results"
 BATCH_LAST = "convq batch-last"
@@ -186,12 +190,13 @@ def _page(report: dict[str, Any]) -> str:
 
 
 def _slower(rows: list[dict[str, Any]]) -> list[str]:
-    lines = ["", "## Where convq is slower, and why", ""]
-    for family in dict.fromkeys(row["family"] for row in rows):
-        cells = [row["cell"] for row in rows if row["family"] == family and row["ratio"] < 1]
-        if cells:
-            lines.append(f"- {', '.join(cells)}: {REASONS.get(family, 'not looked into yet.')}")
-    return lines
+    cells: dict[str, list[str]] = {}
+    for row in rows:
+        if row["ratio"] < 1:
+            reason = next(why for part, why in REASONS.items() if part in row["cell"])
+            cells.setdefault(reason, []).append(row["cell"])
+    found = [f"- {', '.join(names)}: {reason}." for reason, names in cells.items()]
+    return ["", "## Where convq is slower, and why", "", *found]
 
 
 def _milliseconds(row: dict[str, Any], name: str) -> str:
