@@ -28,9 +28,9 @@ _CALL = (
     "that is prepared once, and then takes arrays only, would save most of it"
 )
 REASONS = {
-    "4096²": "reading 64 MB and writing 64 MB that are new to the process at each call takes nearly "
-    "all of the time, and as much as the system needs to hand them out: alone 4096² * 3² took "
-    "7 ms. Results into a given array (`out=`) avoid it",
+    "4096²": "reading 64 MB and writing 64 MB that are new to the process at each call takes "
+    "nearly all of the time, and as much as the system needs to hand them out: alone 4096² * 3² "
+    "took 7 ms. Results into a given array (`out=`) avoid it",
     "gaussian": _CALL + "; two passes over a small kernel also take more loads than products",
     "box 2048²": "running sums along a row go through the first cache once for each digit of the "
     "width; they should stay in registers",
