@@ -26,6 +26,7 @@ from core.conv.codegen.channels_bundles import (
     padded_bytes,
     pitches,
     readable,
+    threads,
 )
 from core.conv.codegen.channels_lanes import (
     Cut,
@@ -47,8 +48,9 @@ _OUTPUT_BYTES = 1 << 19
 _TILE_BYTES = 1 << 15
 # Inputs that come from a farther cache slow the sums down by about this factor.
 _FAR = 1.1
-# What a call of a kernel takes, in array operations (`Device.call`).
-_CALLS_PER_KERNEL = 3
+# What a call of a kernel takes, and what the whole does besides, in array operations
+# (`Device.call`).
+_CALLS_PER_KERNEL, _CALLS = 3, 50
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def run(
                 scatter(bundle, channel, count, vectors)
 
     count = bundle_count(form, method.cut, method.tile.lanes)
-    for_each(work, range(count), check, cores())
+    for_each(work, range(count), check, threads(form, cores()))
 
 
 def packed_weights(form: NormalForm, w: Real) -> Real:
@@ -228,10 +230,11 @@ def _price(form: NormalForm, method: Method, device: Device) -> Cost:
     passes = -(-per_group // method.pass_channels)
     calls = form.groups * (2 + passes * (1 + -(-form.group_channels // method.chunk)))
     overhead = calls * _CALLS_PER_KERNEL * device.call / device.workers
-    idle = -(-count // device.workers) * device.workers
+    workers = threads(form, device.workers)
+    idle = -(-count // workers) * device.workers
     padded = padded_bytes(form, method.cut)
     weights = form.out_channels * form.group_channels * form.taps * form.itemsize
     prepared = (3 * padded + 2 * device.workers * weights) * device.copy
-    seconds = idle * (sums + moves + overhead) + prepared
+    seconds = idle * (sums + moves + overhead) + prepared + _CALLS * device.call
     held = inputs // form.groups + method.pass_channels * math.prod(size) * lanes
     return Cost(seconds, held * form.itemsize * device.workers + padded + weights)

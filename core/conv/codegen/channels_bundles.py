@@ -35,6 +35,8 @@ _THINNED = 0.8
 # Inputs of a bundle that take more than this are never worth it.
 _MOST_BYTES = 1 << 22
 _BUNDLE_MULTIPLY_ADDS = 1 << 30
+# Less work than this is done before another thread is awake, which takes about 0.1 ms.
+_THREAD_MULTIPLY_ADDS = 1 << 24
 # Fewer weights than this are packed before another thread is awake.
 _WORTH_A_THREAD = 1 << 18
 
@@ -224,6 +226,18 @@ def cuts(form: NormalForm, work: int) -> Iterator[Cut]:
         ):
             yield Cut(size, True)
             yield Cut(size, False)
+
+
+def threads(form: NormalForm, most: int) -> int:
+    """Return how many threads work on the bundles: one, where it is done before another is awake.
+
+    Examples
+    --------
+    >>> form = NormalForm(1, 2, 1, 1, (3,), (2,), (0,), (4,), (1,), (1,), "float32")
+    >>> threads(form, 8)
+    1
+    """
+    return 1 if form.multiply_adds <= _THREAD_MULTIPLY_ADDS else most
 
 
 def fastest(priced: list[tuple[Cost, Method]], memory_cap: int | None) -> tuple[Cost, Method]:

@@ -25,6 +25,7 @@ from core.conv.codegen.channels_bundles import (
     padded_bytes,
     pitches,
     readable,
+    threads,
 )
 from core.conv.codegen.channels_depthwise import Tile, best_tile, kernel
 from core.conv.codegen.channels_lanes import (
@@ -116,7 +117,7 @@ def run(
         sums = _sums(form, inputs, weights[which[bundle]], method)
         scatter(bundle, 0, 1, sums)
 
-    for_each(work, range(len(which)), check, cores())
+    for_each(work, range(len(which)), check, threads(form, cores()))
 
 
 def _sums(form: NormalForm, inputs: Real, weights: Real, method: Method) -> Real:
@@ -186,7 +187,7 @@ def _priced(form: NormalForm, cut: Cut, device: Device) -> tuple[Cost, Method]:
         sums *= _FAR
     moves = (inputs + outputs + form.taps * lanes) * form.itemsize * device.copy
     overhead = _CALLS * device.call / device.workers
-    idle = -(-count // device.workers) * device.workers
+    idle = -(-count // threads(form, device.workers)) * device.workers
     padded = padded_bytes(form, cut)
     seconds = idle * (sums + moves + overhead) + 3 * padded * device.copy
     held = (inputs + outputs + form.taps * lanes) * form.itemsize * device.workers

@@ -6,6 +6,7 @@ for how all of them are computed.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -24,9 +25,13 @@ _PIECES_PER_CORE = 3
 _SHORT_WORK = 1 << 28
 # Rows on their way stay in the second-level cache, and are as many as are worth a turn.
 _SCRATCH_BYTES, _LEAST_COLUMNS, _MOST_COLUMNS = 1 << 17, 1 << 8, 1 << 12
+# Of tall kernels they are more, in fewer columns.
+_MOST_SCRATCH_BYTES = 1 << 20
 _LEAST_TURN, _MOST_TURN, _LINE_BYTES = 8, 32, 64
 # Python's work around all calls, in array operations.
 _CALLS = 12
+# What comes from a near cache comes as many times as fast as from memory.
+_NEARER = 4
 
 
 class Piece(NamedTuple):
@@ -78,11 +83,14 @@ class Cut:
         Whether to make all calls in one go.
     scratch_bytes : int
         Of one piece.
+    brought_bytes : float
+        What all pieces bring to the cache; of rows that two turns need, twice.
     """
 
     pieces: tuple[Piece, ...]
     at_once: bool
     scratch_bytes: int
+    brought_bytes: float
 
     @property
     def bytes(self) -> int:
@@ -93,7 +101,8 @@ class Cut:
     def seconds(self, busy: float, device: Device) -> float:
         """Return the time of work whose kernels take ``busy`` seconds of all cores."""
         idle = device.workers / min(len(self.pieces), device.workers)
-        return busy * idle + _CALLS * device.call
+        brought = self.brought_bytes * device.copy / (_NEARER * device.workers)
+        return (busy + brought) * idle + _CALLS * device.call
 
 
 @lru_cache(maxsize=4096)
@@ -122,8 +131,12 @@ def cut(form: NormalForm, work: int, extra: int, memory_cap: int | None) -> Cut:
     while True:
         pieces = _pieces(form, work, columns)
         size = _scratch_bytes(form, pieces[0], extra)
-        for found in (Cut(pieces, at_once, size), Cut(pieces, False, size)):
-            if memory_cap is None or found.bytes <= memory_cap:
+        turn, (_, width) = pieces[0].turn, pieces[0].size
+        shares = (turn + form.reach[0]) / turn, (width + form.reach[1]) / width
+        brought = form.outputs * math.prod(shares) * form.itemsize
+        near = size <= _MOST_SCRATCH_BYTES or columns <= _LEAST_COLUMNS
+        for found in (Cut(pieces, at_once, size, brought), Cut(pieces, False, size, brought)):
+            if near and (memory_cap is None or found.bytes <= memory_cap):
                 return found
         if columns <= _LEAST_COLUMNS:
             return found
@@ -143,8 +156,9 @@ def _pieces(form: NormalForm, work: int, most_columns: int) -> tuple[Piece, ...]
     wanted = -(-wanted // (form.out_channels * len(columns)))
     images = _cuts(form.batch, min(wanted, form.batch), 1)
     span = (min(form.out[1], most_columns) + form.reach[1]) * form.itemsize
-    turn = max(_LEAST_TURN, min(_MOST_TURN, _SCRATCH_BYTES // span - form.reach[0]))
-    turn = turn // _LEAST_TURN * _LEAST_TURN
+    turn = min(_MOST_TURN, _SCRATCH_BYTES // span - form.reach[0])
+    # Of a tall kernel's rows, at most half are brought again for the next turn.
+    turn = -(-max(turn, form.reach[0], 1) // _LEAST_TURN) * _LEAST_TURN
     rows = _cuts(form.out[0], -(-wanted // len(images)), _LEAST_TURN)
     return tuple(
         Piece(some, channel, row, column, min(turn, row.stop - row.start))

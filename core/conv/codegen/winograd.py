@@ -26,6 +26,7 @@ from core.conv.codegen.channels_bundles import (
     padded_bytes,
     pitches,
     readable,
+    threads,
 )
 from core.conv.codegen.channels_lanes import Cut, Table, bundle_count, scratch
 from core.conv.codegen.channels_sums import Tile, best_tile, kernel
@@ -48,7 +49,7 @@ _PAD_VECTORS = 5
 # What transforming takes per number of a tile, in multiply-adds: loads and stores, mostly.
 _TRANSFORM = 9
 # What the calls for some tiles take, in array operations (`Device.call`).
-_CALLS = 12
+_CALLS, _FIXED = 12, 50
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def run(
             scatter(bundle, group * groups.count, groups.count, outputs)
 
     count = bundle_count(covering, method.cut, method.tile.lanes)
-    for_each(work, range(count), check, cores())
+    for_each(work, range(count), check, threads(form, cores()))
 
 
 def transformed_weights(form: NormalForm, w: Real) -> Real:
@@ -239,14 +240,14 @@ def _priced(form: NormalForm, cut: Cut, device: Device) -> tuple[Cost, Method]:
     )
     covering = _covering(form, cut.size)
     bundled = bundle_count(covering, cut, lanes)
-    idle = -(-bundled // device.workers) * device.workers
+    idle = -(-bundled // threads(form, device.workers)) * device.workers
     padded = padded_bytes(covering, cut)
     weights = _PRODUCTS * form.out_channels * channels
     prepared = 4 * weights * form.itemsize * device.copy
     held = (inputs + outputs) // form.groups + at_a_time * _PRODUCTS * (channels + per_group)
     total = held * vector * device.workers + padded + 2 * weights * form.itemsize
     return (
-        Cost(idle * seconds + 3 * padded * device.copy + prepared, total),
+        Cost(idle * seconds + 3 * padded * device.copy + prepared + _FIXED * device.call, total),
         Method(cut, tile, at_a_time),
     )
 
