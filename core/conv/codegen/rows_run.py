@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from core.arrays import Array
 from core.conv.blocks import Check, cores, for_each
+from core.conv.boundary import Extended
 from core.conv.codegen import calls
 from core.conv.codegen.channels_lanes import scratch
 from core.conv.codegen.library import Kernel
@@ -23,6 +25,7 @@ from core.conv.normal import NormalForm, Shape
 
 # Colours that lie side by side.
 _MOST_APART = 4
+_MOST_EXTENDED_BYTES = 1 << 20
 # Where a call's table has what depends on where arrays are; after the output the weights.
 _X, _SCRATCH, _OUT = 1, 2, 1 + len(PARAMETERS)
 
@@ -60,6 +63,16 @@ def layout_of(form: NormalForm, x: Array) -> Layout | None:
     if not isinstance(x, np.ndarray) or not x.flags.aligned:
         return None
     return _layout(form, stored_dtype(form, x), x.dtype, x.strides)
+
+
+def reached(form: NormalForm, x: Array) -> tuple[Array, Layout | None]:
+    """Return ``x``, and how it lies if kernels can read it.
+
+    A small input that is extended is made an array: that takes less time than its many parts.
+    """
+    if isinstance(x, Extended) and math.prod(x.shape) * x.dtype.itemsize <= _MOST_EXTENDED_BYTES:
+        x = np.asarray(x)
+    return x, layout_of(form, x)
 
 
 def readable(form: NormalForm, x: Array) -> tuple[Layout, Array]:

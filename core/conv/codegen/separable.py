@@ -79,7 +79,7 @@ def run(
     form: NormalForm, x: Array, w: Array, out: Array, *, check: Check, memory_cap: int | None
 ) -> None:
     """Fill ``out``; the arguments are those of `core.conv.algorithm.Run`."""
-    layout = rows_run.layout_of(form, x) if rows.supports(form) else None
+    x, layout = rows_run.reached(form, x) if rows.supports(form) else (x, None)
     if layout is not None:
         how = rows.cut(form, work_of(form), form.rank or 1, memory_cap)
         rows_run.run(form, x, layout, _vectors(form, w), out, _on_rows, cut=how, check=check)
