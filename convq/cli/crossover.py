@@ -59,7 +59,7 @@ def plot(calibration: Calibration, path: Path) -> None:
         raise Unavailable(
             "the plot needs Matplotlib", accepted="pip install 'convq[plot]'"
         ) from None
-    figure = Figure(figsize=(9, 5), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
     axes = figure.add_subplot()
     for name in calibration.rows[0].seconds:
         points = [
@@ -85,12 +85,12 @@ def plot(calibration: Calibration, path: Path) -> None:
     ticks = [row.kernel for row in calibration.rows]
     axes.set_xticks(ticks, [str(k) for k in ticks], minor=False)
     axes.minorticks_off()
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("side of the square kernel, in values")
     axes.set_ylabel("time of one convolution, in milliseconds")
     axes.set_title(
-        f"Convolving {dimensions(calibration.shape)} float32 values with a kernel, mode same "
-        "(separable: one of rank 1)\n"
-        f"{calibration.device.name}"
+        f"Convolving {dimensions(calibration.shape)} float32 values, mode same\n"
+        f"(separable: a kernel of rank 1), {calibration.device.name}"
     )
     # Beside the axes, where no point can lie.
     figure.legend(loc="outside right upper")

@@ -61,7 +61,7 @@ def test_the_picture_says_what_was_convolved_and_covers_no_point(
         assert picture.format == "PNG"
     (figure,) = drawn
     (axes,) = figure.axes
-    assert axes.get_title().startswith("Convolving 480 × 640 float32 values with a kernel")
+    assert axes.get_title().startswith("Convolving 480 × 640 float32 values, mode same")
     (legend,) = figure.legends
     assert {text.get_text() for text in legend.get_texts()} >= {"direct", "fft-whole", "separable"}
     assert not legend.get_window_extent().overlaps(axes.get_window_extent())
