@@ -18,7 +18,7 @@ from core.conv.codegen import calls
 from core.conv.codegen.channels_lanes import scratch
 from core.conv.codegen.library import Kernel
 from core.conv.codegen.operands import stored_dtype
-from core.conv.codegen.rows import Cut, Piece
+from core.conv.codegen.rows import Cut, Piece, supports
 from core.conv.codegen.staged import PARAMETERS, Reading
 from core.conv.codegen.target import host
 from core.conv.normal import NormalForm, Shape
@@ -70,6 +70,8 @@ def reached(form: NormalForm, x: Array) -> tuple[Array, Layout | None]:
 
     A small input that is extended is made an array: that takes less time than its many parts.
     """
+    if not supports(form):
+        return x, None
     if isinstance(x, Extended) and math.prod(x.shape) * x.dtype.itemsize <= _MOST_EXTENDED_BYTES:
         x = np.asarray(x)
     return x, layout_of(form, x)

@@ -19,7 +19,7 @@ from core.conv.codegen.passes import kernel
 from core.conv.codegen.rows import Piece
 from core.conv.codegen.staged import Reading
 from core.conv.device import Device
-from core.conv.lowrank import Term, terms_of
+from core.conv.lowrank import terms_of
 from core.conv.normal import NormalForm, Shape
 
 # What the first pass leaves for the second stays in the second-level cache.
@@ -79,12 +79,13 @@ def run(
     form: NormalForm, x: Array, w: Array, out: Array, *, check: Check, memory_cap: int | None
 ) -> None:
     """Fill ``out``; the arguments are those of `core.conv.algorithm.Run`."""
-    x, layout = rows_run.reached(form, x) if rows.supports(form) else (x, None)
+    vectors = _vectors(form, w)
+    x, layout = rows_run.reached(form, x)
     if layout is not None:
         how = rows.cut(form, work_of(form), form.rank or 1, memory_cap)
-        rows_run.run(form, x, layout, _vectors(form, w), out, _on_rows, cut=how, check=check)
+        rows_run.run(form, x, layout, vectors, out, _on_rows, cut=how, check=check)
         return
-    filters = [_Filter(form, terms_of(form, one[0])) for one in w]
+    filters = [_Filter(form, [axis[o] for axis in vectors]) for o in range(form.out_channels)]
     stored = stored_dtype(form, x)
     per_group = form.out_channels // form.groups
 
@@ -174,15 +175,11 @@ def _vectors_of(form: NormalForm, w: Array) -> list[Array]:
 
 
 class _Filter:
-    """One kernel's vectors, as correlation takes them."""
+    """One kernel's vectors, ``(rank, length)`` for each axis, as correlation takes them."""
 
-    def __init__(self, form: NormalForm, terms: tuple[Term, ...]) -> None:
-        self.form, self.rank = form, len(terms)
-        *depths, columns, rows = (
-            np.stack([np.ascontiguousarray(term[axis][::-1]) for term in terms])
-            for axis in range(form.ndim)
-        )
-        self.columns, self.rows = columns, rows
+    def __init__(self, form: NormalForm, vectors: list[Array]) -> None:
+        *depths, self.columns, self.rows = vectors
+        self.form, self.rank = form, len(self.rows)
         self.depths = depths[0][:, :, None, None] if depths else None
         self.along_depth = replace(
             form,

@@ -96,7 +96,7 @@ def run(
 ) -> None:
     """Fill ``out``; the arguments are those of `core.conv.algorithm.Run`."""
     weights = reversed_kernels(form, w)
-    x, layout = rows_run.reached(form, x) if rows.supports(form) else (x, None)
+    x, layout = rows_run.reached(form, x)
     if layout is not None:
         how = rows.cut(form, form.taps, 0, memory_cap)
         rows_run.run(form, x, layout, [weights], out, _on_rows, cut=how, check=check)

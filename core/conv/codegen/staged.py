@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-
 from core.conv.codegen.emit import Emitter, Integer, Kind, Value
 
 # What a kernel takes so that `Stage` can read its input; distances are counted in numbers.
@@ -152,8 +150,3 @@ class Stage:
         numbers = code.load(source, reading.storage, reading.lanes * reading.apart, at)
         picked = [lane * reading.apart + reading.which for lane in range(reading.lanes)]
         return code.convert(code.shuffle(numbers, numbers, picked), reading.storage, reading.dtype)
-
-
-def scratch_of(dtype: str, turn: int, height: int, row: int) -> int:
-    """Return the bytes of a scratch."""
-    return (turn + height - 1) * row * np.dtype(dtype).itemsize
