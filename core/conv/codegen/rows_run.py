@@ -81,7 +81,8 @@ def readable(form: NormalForm, x: Array) -> tuple[Layout, Array]:
     """Return ``x``, or a copy that kernels can read, and how it lies."""
     layout = layout_of(form, x)
     if layout is None:
-        x = np.ascontiguousarray(x, stored_dtype(form, x))
+        # A copy always: an axis of length 1 may have any stride in an array that is contiguous.
+        x = np.array(x, stored_dtype(form, x), order="C")
         layout = layout_of(form, x)
         assert layout is not None
     return layout, x

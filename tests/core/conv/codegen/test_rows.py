@@ -100,6 +100,18 @@ def test_colours_are_read_where_they_lie() -> None:
     assert (layout.storage, layout.apart) == ("uint8", 3)
 
 
+def test_an_axis_of_length_one_may_have_any_stride() -> None:
+    # NumPy calls such an array contiguous, and gives it back where a contiguous one is asked for.
+    x = np.arange(24, dtype=np.uint8).reshape(1, 1, 4, 6)[:, :, :1, 2:8:5]
+    assert x.flags.c_contiguous
+    assert x.strides[-1] != x.itemsize
+    form = NormalForm(1, 1, 1, 1, (1, 1), (1, 1), (0, 0), (1, 1), (1, 1), (1, 1), "float32")
+    out = np.empty(form.out_shape, "float32")
+    for stored in (x, x.astype(">i2")):
+        single.run(form, stored, np.ones((1, 1, 1, 1), "f4"), out, check=never, memory_cap=None)
+        assert out.item() == 2
+
+
 def test_long_work_asks_whether_to_stop_and_short_work_is_done_at_once() -> None:
     asked = []
     x, w = np.ones((3000, 3000), np.float32), np.ones((21, 21), np.float32)
