@@ -79,6 +79,24 @@ def build(spec: NetSpec) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
+def needed(nodes: Sequence[Node], output: int) -> list[Node]:
+    """Return the nodes that the layer numbered ``output`` depends on, and itself, in order.
+
+    Examples
+    --------
+    >>> from core.nets.spec import NetSpec
+    >>> layers = [{"layer": "relu"}, {"layer": "tanh"}, {"layer": "flatten"}]
+    >>> nodes = build(NetSpec.model_validate({"input": [4, 4], "layers": layers}))
+    >>> [node.name for node in needed(nodes, 1)]
+    ['relu1', 'tanh1']
+    """
+    found = {output}
+    for node in reversed(nodes):
+        if node.index in found:
+            found.update(node.sources)
+    return [node for node in nodes if node.index in found]
+
+
 def _names(layers: Sequence[LayerSpec]) -> list[str]:
     counts: Counter[str] = Counter()
     names: list[str] = []

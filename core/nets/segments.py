@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.nets.graph import Node
+from core.nets.graph import Node, needed
 
 LANES = 16
 """Groups are multiples of this many images: the float32 in the longest vector registers."""
@@ -68,11 +68,11 @@ def cut(nodes: Sequence[Node], output: int, *, training: bool) -> tuple[Segment,
     ['relu1', 'flatten1'] (-1,) (1,)
     ['dense1'] (1,) (2,)
     """
-    needed = _needed(nodes, output)
-    learning = {node.index for node in needed if node.learns}
+    used = needed(nodes, output)
+    learning = {node.index for node in used if node.learns}
     segments: list[Segment] = []
     read_later = {output}
-    for run in reversed(_runs(needed, training)):
+    for run in reversed(_runs(used, training)):
         is_whole = _is_whole(run[0], training)
         segments.insert(0, _segment(run, is_whole, read_later, learning))
         read_later = read_later | _reads(run)
@@ -126,14 +126,6 @@ def _is_whole(node: Node, training: bool) -> bool:
 
 def _numbers(segment: Segment) -> int:
     return sum(math.prod(node.shape) for node in segment.nodes)
-
-
-def _needed(nodes: Sequence[Node], output: int) -> list[Node]:
-    needed = {output}
-    for node in reversed(nodes):
-        if node.index in needed:
-            needed.update(node.sources)
-    return [node for node in nodes if node.index in needed]
 
 
 def _reads(nodes: Sequence[Node]) -> set[int]:
