@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import anyio
@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from api.auth import Calling
 from api.producer import Producer
 from api.watching import Watching
 from core.settings import Settings
@@ -81,6 +82,15 @@ class Services:
             plans=anyio.CapacityLimiter(_PLANS),
         )
 
+    def of(self, tenant: str) -> Services:
+        """Return the same services, to which other tenants' things do not exist."""
+        return replace(
+            self,
+            jobs=self.jobs.of(tenant),
+            artifacts=self.artifacts.of(tenant),
+            models=self.models.of(tenant),
+        )
+
     async def close(self) -> None:
         """Close all connections."""
         self.producer.close()
@@ -88,10 +98,10 @@ class Services:
         await self.watching.close()
 
 
-async def _services(request: Request) -> Services:
+async def _services(request: Request, caller: Calling) -> Services:
     services: Services = request.app.state.services
-    return services
+    return services.of(caller.tenant)
 
 
 Using = Annotated[Services, Depends(_services)]
-"""The type of a route's parameter that receives the `Services`."""
+"""The type of a route's parameter that receives the `Services` of the caller's tenant."""

@@ -77,9 +77,10 @@ class Runner:
         if attempt is None:
             return
         job = self._jobs.get(job_id)
+        artifacts = self._artifacts.of(job.tenant)
         with tempfile.TemporaryDirectory(prefix="convq-") as scratch:
             run = Run(
-                artifacts=self._artifacts,
+                artifacts=artifacts,
                 device=self._device,
                 memory_cap=self._settings.memory_cap,
                 scratch=Path(scratch),
@@ -90,7 +91,7 @@ class Runner:
                 continue_after=self._settings.continue_after,
                 children=Children(
                     self._jobs,
-                    self._artifacts,
+                    artifacts,
                     job_id,
                     attempt,
                     device=self._device,
@@ -134,7 +135,7 @@ class Runner:
     def _work(self, job: Job, run: Run) -> Ending:
         try:
             kind = registry.by_name(job.kind)
-            kind.run(kind.spec.model_validate(documents.read(self._artifacts, job.spec)), run)
+            kind.run(kind.spec.model_validate(documents.read(run.artifacts, job.spec)), run)
         except Cancelled:
             return Ending("cancelled")
         except Drained:
@@ -168,10 +169,8 @@ class Runner:
 
     def _commit(self, job_id: str, attempt: int, run: Run, ending: Ending) -> None:
         assert ending.state in ("succeeded", "failed", "cancelled")
-        results = documents.write(
-            self._artifacts, {"results": run.results, "failures": run.failures}
-        )
-        plan = None if run.plan is None else documents.write(self._artifacts, run.plan)
+        results = documents.write(run.artifacts, {"results": run.results, "failures": run.failures})
+        plan = None if run.plan is None else documents.write(run.artifacts, run.plan)
         kept = {entry["digest"] for entry in run.results}
         kept |= {text for text in (results, plan) if text and documents.is_artifact(text)}
         self._jobs.finish(

@@ -8,6 +8,7 @@ without its file.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import json
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, Self, cast
 
 import obstore
 import redis
@@ -27,6 +28,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from core.errors import IntegrityError, InvalidInput, NotFound
 from core.store.connection import Scripts, server_ms
+from core.store.tenants import DEFAULT
 
 _CHUNK = 1 << 20
 _DIGEST_HEX = 64
@@ -67,7 +69,10 @@ class Artifact:
 
 
 class ArtifactStore:
-    """Stores, finds and serves artifacts.
+    """Stores, finds and serves the artifacts of one tenant, the default one unless `of` is used.
+
+    Equal bytes are stored once, but a tenant finds only what it stored itself or what a job of its
+    own made: knowing a digest gives nothing. The sweeps see the artifacts of all tenants.
 
     Parameters
     ----------
@@ -84,6 +89,7 @@ class ArtifactStore:
         self._redis: Any = client
         self._scripts = Scripts(client, prefix)
         self._prefix = prefix
+        self._tenant = DEFAULT
         self._root: Path | None = None
         self._store: ObjectStore
         if "://" in url:
@@ -93,10 +99,16 @@ class ArtifactStore:
             (self._root / "incoming").mkdir(parents=True, exist_ok=True)
             self._store = LocalStore(self._root)
 
+    def of(self, tenant: str) -> Self:
+        """Return a store, with the same connections, of another tenant's artifacts."""
+        store = copy.copy(self)
+        store._tenant = tenant  # noqa: SLF001 - its own class
+        return store
+
     def get(self, digest: str) -> Artifact:
         """Return the record of ``digest``, or raise `NotFound`."""
         record: dict[str, str] = self._redis.hgetall(self._record_key(digest))
-        if not record:
+        if not self._holds(record):
             raise NotFound(
                 "there is no such artifact; upload it first", field="digest", given=digest
             )
@@ -109,7 +121,7 @@ class ArtifactStore:
             pipeline.hgetall(self._record_key(digest))
         found = []
         for place, (digest, record) in enumerate(zip(digests, pipeline.execute(), strict=True)):
-            if not record:
+            if not self._holds(record):
                 raise NotFound(
                     "there is no such artifact; upload it first",
                     field=f"inputs.{place}",
@@ -138,10 +150,12 @@ class ArtifactStore:
     ) -> tuple[Artifact, bool]:
         """Make the file at ``path`` the artifact ``digest``; return it and whether it is new.
 
-        The bytes are on the disk (or in the object store) before the record says so.
+        The bytes are on the disk (or in the object store) before the record says so. What only
+        other tenants had is new, too.
         """
-        if self.touch(digest):
-            return self.get(digest), False
+        known = self._hold(digest)
+        if known:
+            return self.get(digest), known == "new"
         size = path.stat().st_size
         hexadecimal = digest.removeprefix("sha256:")
         # The nonce lets a sweep delete a forgotten file while the same bytes are uploaded again.
@@ -150,7 +164,7 @@ class ArtifactStore:
         self._place(path, key)
         if self._record(artifact):
             return artifact, True
-        self._store.delete(key)
+        self._store.delete(key)  # somebody was quicker
         return self.get(digest), False
 
     def put(
@@ -162,7 +176,7 @@ class ArtifactStore:
     ) -> Artifact:
         """Store ``data`` and return its artifact."""
         digest = digest_of(data)
-        if self.touch(digest):
+        if self._hold(digest):
             return self.get(digest)
         with self.incoming() as path:
             path.write_bytes(data)
@@ -225,10 +239,6 @@ class ArtifactStore:
         async for chunk in response.stream(_CHUNK):
             yield bytes(chunk)
 
-    def touch(self, digest: str) -> bool:
-        """Count the artifact as used now, so that retention starts anew; False if unknown."""
-        return bool(self._scripts.run("touch_artifact", digest))
-
     def sweep(self, age: float, limit: int = 1000) -> int:
         """Delete artifacts that no job refers to and nobody used for ``age`` seconds.
 
@@ -270,6 +280,23 @@ class ArtifactStore:
         self._store.put(key, b"convq")
         self._store.delete(key)
 
+    def _hold(self, digest: str) -> Literal["new", "held"] | None:
+        """Let the tenant, who has the bytes at hand, hold the artifact; None if it is not stored.
+
+        Counts it as used now, so that retention starts anew.
+        """
+        outcome: Literal["new", "held"] | None = self._scripts.run(
+            "hold_artifact", parse_digest(digest), self._tenant
+        )
+        return outcome
+
+    def _holds(self, record: dict[str, str]) -> bool:
+        if f"tenant:{self._tenant}" in record:
+            return True
+        # What was stored before there were tenants is the default one's.
+        legacy = bool(record) and not any(name.startswith("tenant:") for name in record)
+        return legacy and self._tenant == DEFAULT
+
     def _fetch(self, artifact: Artifact) -> Any:
         try:
             return obstore.get(self._store, artifact.key).bytes()
@@ -299,7 +326,9 @@ class ArtifactStore:
         if artifact.dtype is not None:
             fields["dtype"] = artifact.dtype
         return bool(
-            self._scripts.run("add_artifact", artifact.digest, artifact.key, json.dumps(fields))
+            self._scripts.run(
+                "add_artifact", artifact.digest, artifact.key, json.dumps(fields), self._tenant
+            )
         )
 
     def _is_recorded(self, key: str) -> bool:

@@ -17,15 +17,17 @@ waiting``, and ``queued`` again when the last of them has ended.
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import redis
 
 from core.errors import Conflict, InvalidInput, LeaseLost, NotFound
 from core.store.connection import Scripts, server_ms
 from core.store.ids import new_id
+from core.store.tenants import DEFAULT, space
 
 State = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
 STATES: tuple[State, ...] = get_args(State)
@@ -63,6 +65,8 @@ class Job:
 
     Attributes
     ----------
+    tenant : str
+        Whose it is (see `core.store.tenants`).
     spec, plan, results : str
         Documents (see `core.store.documents`).
     parent : str or None
@@ -82,6 +86,7 @@ class Job:
     """
 
     id: str
+    tenant: str
     kind: str
     state: State
     label: str | None
@@ -139,6 +144,9 @@ class Place(NamedTuple):
 class JobStore:
     """Reads and changes job records.
 
+    By itself it finds every job by its id, as workers need, and submits and lists those of the
+    default tenant. What `of` returns finds, lists and submits the jobs of one tenant only.
+
     Parameters
     ----------
     client : redis.Redis
@@ -147,11 +155,19 @@ class JobStore:
         First part of every key.
     """
 
+    _tenant: str | None = None
+
     def __init__(self, client: redis.Redis, prefix: str = "convq") -> None:
         # redis-py types every answer as possibly awaitable.
         self._redis: Any = client
         self._prefix = prefix
         self._scripts = Scripts(client, prefix)
+
+    def of(self, tenant: str) -> Self:
+        """Return a store, with the same connection, to which other tenants' jobs do not exist."""
+        store = copy.copy(self)
+        store._tenant = tenant  # noqa: SLF001 - its own class
+        return store
 
     # -- submitting and reading -------------------------------------------------------------
 
@@ -205,6 +221,7 @@ class JobStore:
             _IDEMPOTENCY_MS,
             json.dumps(record),
             *(begun_by or ("", 0, "")),
+            self._tenant or "",
             *artifacts,
         )
         if outcome == "lost":
@@ -223,7 +240,7 @@ class JobStore:
     def get(self, job_id: str) -> Job:
         """Return the record of ``job_id``, or raise `NotFound`."""
         record: dict[str, str] = self._redis.hgetall(self._key(job_id))
-        if not record:
+        if not record or self._tenant not in (None, record.get("tenant", DEFAULT)):
             raise _unknown(job_id)
         return _from_record(record)
 
@@ -256,11 +273,12 @@ class JobStore:
         Walks the index of the most selective filter and looks each candidate up in the others,
         so a page costs the same whether there are a hundred jobs or a hundred thousand.
         """
+        listed = f"{space(self._prefix, self._tenant or DEFAULT)}:jobs"
         indexes = [
-            f"{self._prefix}:jobs:{name}:{value}"
+            f"{listed}:{name}:{value}"
             for name, value in (("state", state), ("kind", kind), ("label", label))
             if value
-        ] or [f"{self._prefix}:jobs"]
+        ] or [listed]
         pipeline = self._redis.pipeline(transaction=False)
         for index in indexes:
             pipeline.zcard(index)
@@ -288,18 +306,23 @@ class JobStore:
         return Page(jobs, found[limit - 1] if len(found) > limit else None)
 
     def counts(self) -> dict[State, int]:
-        """Return the number of jobs in each state."""
+        """Return the number of jobs in each state, of this tenant or, by default, of all."""
+        spaces = self._spaces()
         pipeline = self._redis.pipeline(transaction=False)
         for state in STATES:
-            pipeline.zcard(f"{self._prefix}:jobs:state:{state}")
-        return dict(zip(STATES, pipeline.execute(), strict=True))
+            for first in spaces:
+                pipeline.zcard(f"{first}:jobs:state:{state}")
+        found: list[int] = pipeline.execute()
+        width = len(spaces)
+        return {state: sum(found[at * width :][:width]) for at, state in enumerate(STATES)}
 
     def oldest_queued(self) -> float | None:
-        """Return when the longest waiting job was created, or None."""
-        ids: list[str] = self._redis.zrangebylex(
-            f"{self._prefix}:jobs:state:queued", "-", "+", start=0, num=1
-        )
-        return self.get(ids[0]).created if ids else None
+        """Return when the longest waiting job, of this tenant or by default of all, was created."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for first in self._spaces():
+            pipeline.zrangebylex(f"{first}:jobs:state:queued", "-", "+", start=0, num=1)
+        ids: list[str] = [job_id for found in pipeline.execute() for job_id in found]
+        return self.get(min(ids)).created if ids else None
 
     def events(self, job_id: str, after: str = "0") -> list[Event]:
         """Return the job's events with ids greater than ``after``."""
@@ -428,6 +451,7 @@ class JobStore:
         Conflict
             The job has ended otherwise.
         """
+        self._check(job_id)
         state: State | None = self._scripts.run("cancel", job_id)
         if state is None:
             raise _unknown(job_id)
@@ -445,6 +469,7 @@ class JobStore:
         Conflict
             The job is in another state.
         """
+        self._check(job_id)
         done, *state = self._scripts.run("retry", job_id)
         if not done:
             if not state or state[0] is None:
@@ -466,6 +491,7 @@ class JobStore:
         Conflict
             The job has not ended.
         """
+        self._check(job_id)
         outcome = self._scripts.run("delete", job_id)
         if outcome is None:
             raise _unknown(job_id)
@@ -486,6 +512,17 @@ class JobStore:
         )
         return sum(self._scripts.run("delete", job_id) == "deleted" for job_id in ids)
 
+    def _check(self, job_id: str) -> None:
+        """Raise `NotFound` for a job of another tenant; a job never changes its tenant."""
+        if self._tenant is not None:
+            self.get(job_id)
+
+    def _spaces(self) -> list[str]:
+        if self._tenant is not None:
+            return [space(self._prefix, self._tenant)]
+        tenants = {DEFAULT} | self._redis.smembers(f"{self._prefix}:tenants")
+        return [space(self._prefix, tenant) for tenant in sorted(tenants)]
+
     def _key(self, job_id: str, part: str = "") -> str:
         return f"{self._prefix}:job:{job_id}" + (f":{part}" if part else "")
 
@@ -505,6 +542,7 @@ def _from_record(record: dict[str, str]) -> Job:
 
     return Job(
         id=record["id"],
+        tenant=record.get("tenant", DEFAULT),
         kind=record["kind"],
         state=record["state"],  # type: ignore[arg-type]
         label=record.get("label"),

@@ -7,17 +7,19 @@ kept as long as the version is.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import redis
 
 from core.errors import Conflict, InvalidInput, NotFound
 from core.store.connection import Scripts
 from core.store.references import ALIAS_PATTERN, LATEST, NAME_PATTERN, parse_reference
+from core.store.tenants import DEFAULT, space
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class VersionPage(NamedTuple):
 
 
 class ModelStore:
-    """Reads and changes the registry.
+    """Reads and changes the registry of one tenant, the default one unless `of` is used.
 
     Parameters
     ----------
@@ -109,6 +111,13 @@ class ModelStore:
         self._redis: Any = client
         self._prefix = prefix
         self._scripts = Scripts(client, prefix)
+        self._tenant = DEFAULT
+
+    def of(self, tenant: str) -> Self:
+        """Return a registry, with the same connection, of another tenant."""
+        store = copy.copy(self)
+        store._tenant = tenant  # noqa: SLF001 - its own class
+        return store
 
     def register(
         self,
@@ -146,7 +155,13 @@ class ModelStore:
         if job is not None:
             fields["job"] = job
         number, outcome = self._scripts.run(
-            "register_model", name, digest, json.dumps(fields), digest, *artifacts
+            "register_model",
+            self._tenant,
+            name,
+            digest,
+            json.dumps(fields),
+            digest,
+            *artifacts,
         )
         if number == "missing":
             raise NotFound("there is no such artifact; upload it first", given=outcome)
@@ -162,7 +177,7 @@ class ModelStore:
     def models(self, *, limit: int = 50, cursor: str | None = None) -> ModelPage:
         """Return a page of models, by name; it starts after the name ``cursor``."""
         names: list[str] = self._redis.zrangebylex(
-            f"{self._prefix}:models", f"({cursor}" if cursor else "-", "+", start=0, num=limit + 1
+            f"{self._space()}:models", f"({cursor}" if cursor else "-", "+", start=0, num=limit + 1
         )
         more = len(names) > limit
         return ModelPage(self._models(names[:limit]), names[limit - 1] if more else None)
@@ -233,7 +248,7 @@ class ModelStore:
         _check(ALIAS_PATTERN, alias, "alias", "no alias")
         if alias == LATEST:
             raise InvalidInput("latest is always the newest version", field="alias", given=alias)
-        if not self._scripts.run("alias_model", name, alias, number):
+        if not self._scripts.run("alias_model", self._tenant, name, alias, number):
             self.model(name)
             raise _unknown_version(name, number)
 
@@ -261,7 +276,7 @@ class ModelStore:
         Conflict
             An alias points to it.
         """
-        outcome, *aliases = self._scripts.run("delete_model", name, number)
+        outcome, *aliases = self._scripts.run("delete_model", self._tenant, name, number)
         if outcome == "unknown":
             self.model(name)
             raise _unknown_version(name, number)
@@ -298,8 +313,11 @@ class ModelStore:
         aliases, *records = pipeline.execute()
         return [_from_record(name, record, aliases) for record in records if record]
 
+    def _space(self) -> str:
+        return space(self._prefix, self._tenant)
+
     def _key(self, name: str, part: str = "") -> str:
-        return f"{self._prefix}:model:{name}" + (f":{part}" if part else "")
+        return f"{self._space()}:model:{name}" + (f":{part}" if part else "")
 
 
 def _check(pattern: str, given: str, field: str, message: str) -> None:

@@ -9,7 +9,38 @@ end
 
 local function job_key(id) return P .. ':job:' .. id end
 local function artifact_key(digest) return P .. ':artifact:' .. digest end
-local function model_key(name) return P .. ':model:' .. name end
+
+-- The first part of the keys that only this tenant has: see core/store/tenants.py.
+local function space(tenant)
+  return tenant == 'default' and P or P .. ':tenant:' .. tenant
+end
+
+local function model_key(tenant, name) return space(tenant) .. ':model:' .. name end
+
+local function tenant_of(id) return redis.call('HGET', job_key(id), 'tenant') or 'default' end
+
+-- A tenant holds an artifact if it uploaded the bytes or a job of its own made them; an artifact of
+-- before there were tenants is the default one's. An artifact that does not exist is held by nobody.
+local function holds(tenant, digest)
+  local key = artifact_key(digest)
+  if redis.call('HEXISTS', key, 'tenant:' .. tenant) == 1 then return true end
+  if tenant ~= 'default' or redis.call('EXISTS', key) == 0 then return false end
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(field, 1, 7) == 'tenant:' then return false end
+  end
+  return true
+end
+
+-- Lets a tenant hold an artifact that exists. Returns whether it did not before.
+local function grant(tenant, digest, now)
+  if redis.call('HEXISTS', artifact_key(digest), 'tenant:' .. tenant) == 1 then return false end
+  local held = holds(tenant, digest)
+  if not held and holds('default', digest) then
+    redis.call('HSET', artifact_key(digest), 'tenant:default', now)
+  end
+  redis.call('HSET', artifact_key(digest), 'tenant:' .. tenant, now)
+  return not held
+end
 
 local function emit(id, event, data)
   redis.call('XADD', job_key(id) .. ':events', 'MAXLEN', '~', 2000, '*',
@@ -31,9 +62,10 @@ local child_ended, conclude
 -- The one place where a state changes: record, indexes and event move together.
 local function enter(id, state, now, notice)
   local key = job_key(id)
-  local old = redis.call('HGET', key, 'state')
-  if old then redis.call('ZREM', P .. ':jobs:state:' .. old, id) end
-  redis.call('ZADD', P .. ':jobs:state:' .. state, 0, id)
+  local record = redis.call('HMGET', key, 'state', 'tenant')
+  local states = space(record[2] or 'default') .. ':jobs:state:'
+  if record[1] then redis.call('ZREM', states .. record[1], id) end
+  redis.call('ZADD', states .. state, 0, id)
   redis.call('HSET', key, 'state', state)
   if state == 'queued' then redis.call('ZADD', P .. ':queued', now, id)
   else redis.call('ZREM', P .. ':queued', id) end
@@ -159,6 +191,7 @@ end
 local function refer(id, digest, now)
   if redis.call('SADD', job_key(id) .. ':artifacts', digest) == 1 then
     redis.call('HINCRBY', artifact_key(digest), 'refs', 1)
+    grant(tenant_of(id), digest, now)
   end
   redis.call('ZADD', P .. ':artifacts', now, digest)
 end

@@ -1,6 +1,6 @@
--- name, version. Returns {'deleted'}, {'unknown'}, or {'aliased', alias, alias …}.
-local name, version = ARGV[2], ARGV[3]
-local key = model_key(name)
+-- tenant, name, version. Returns {'deleted'}, {'unknown'}, or {'aliased', alias, alias …}.
+local tenant, name, version = ARGV[2], ARGV[3], ARGV[4]
+local key = model_key(tenant, name)
 local record = key .. ':version:' .. version
 local digest = redis.call('HGET', record, 'digest')
 if not digest then return { 'unknown' } end
@@ -16,5 +16,7 @@ end
 redis.call('DEL', record, record .. ':artifacts')
 redis.call('HDEL', key .. ':files', digest)
 redis.call('ZREM', key .. ':versions', version)
-if redis.call('ZCARD', key .. ':versions') == 0 then redis.call('ZREM', P .. ':models', name) end
+if redis.call('ZCARD', key .. ':versions') == 0 then
+  redis.call('ZREM', space(tenant) .. ':models', name)
+end
 return { 'deleted' }

@@ -1,11 +1,11 @@
--- name, digest of the file, fields as JSON, then the digests that the version refers to. Returns
+-- tenant, name, digest of the file, fields as JSON, then the digests that the version refers to. Returns
 -- {version, 1} for a new version, {version, 0} for one with this file, or {'missing', digest}.
-local name, digest, fields = ARGV[2], ARGV[3], ARGV[4]
-local key = model_key(name)
+local tenant, name, digest, fields = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local key = model_key(tenant, name)
 local known = redis.call('HGET', key .. ':files', digest)
 if known then return { tonumber(known), 0 } end
-for i = 5, #ARGV do
-  if redis.call('EXISTS', artifact_key(ARGV[i])) == 0 then return { 'missing', ARGV[i] } end
+for i = 6, #ARGV do
+  if not holds(tenant, ARGV[i]) then return { 'missing', ARGV[i] } end
 end
 local now = now_ms()
 -- The counter outlives the versions, so that no reference to a deleted one means another.
@@ -14,7 +14,7 @@ redis.call('HSETNX', key, 'created', now)
 local record = key .. ':version:' .. version
 for field, value in pairs(cjson.decode(fields)) do redis.call('HSET', record, field, value) end
 redis.call('HSET', record, 'version', version, 'digest', digest, 'created', now)
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   if redis.call('SADD', record .. ':artifacts', ARGV[i]) == 1 then
     redis.call('HINCRBY', artifact_key(ARGV[i]), 'refs', 1)
   end
@@ -22,5 +22,5 @@ for i = 5, #ARGV do
 end
 redis.call('HSET', key .. ':files', digest, version)
 redis.call('ZADD', key .. ':versions', version, version)
-redis.call('ZADD', P .. ':models', 0, name)
+redis.call('ZADD', space(tenant) .. ':models', 0, name)
 return { version, 1 }

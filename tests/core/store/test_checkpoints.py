@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from core.errors import NotFound
 from core.store.artifacts import ArtifactStore
 from core.store.jobs import Job, JobStore, Progress
 
@@ -53,7 +54,8 @@ def test_a_checkpoint_replaces_the_one_before_which_is_swept(
     assert saved.checkpointed == pytest.approx(time.time(), abs=5)
     assert artifacts.sweep(age=3600) == 1
     assert artifacts.read(second) == b"second"
-    assert not artifacts.touch(first)
+    with pytest.raises(NotFound):
+        artifacts.get(first)
 
 
 def test_a_dropped_checkpoint_that_is_uploaded_again_stays(
