@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,6 +11,7 @@ from starlette.responses import Response
 
 from api.content_coding import refuse_coded
 from api.errors import MediaTypeMismatch
+from core import strict_json
 from core.errors import InvalidInput, TooLarge
 
 MAX_BYTES = 8 << 20
@@ -94,8 +94,7 @@ def parse(body: bytes) -> Any:
     Raises
     ------
     InvalidInput
-        The bytes are no UTF-8, no JSON (``NaN`` and ``Infinity`` are none), nested too deeply, or
-        hold text that is no Unicode (a lone surrogate).
+        As `core.strict_json.parse`; names the body.
 
     Examples
     --------
@@ -103,39 +102,11 @@ def parse(body: bytes) -> Any:
     {'kind': 'convolve'}
     """
     try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        raise _refusal("no UTF-8", body) from None
-    try:
-        document = json.loads(text, parse_constant=_no_constant)
-        # Lone surrogates pass as escapes; they could neither be stored nor be sent back.
-        json.dumps(document, ensure_ascii=False).encode()
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise _refusal(f"{error.msg} ({where})", body) from None
-    except UnicodeError:
-        raise _refusal("text with half a surrogate pair", body) from None
-    except RecursionError:
-        raise _refusal("nested too deeply", body) from None
-    except _Constant as error:
-        raise _refusal(f"{error} is no number there", body) from None
-    except ValueError:  # the interpreter's own bound on the digits of an integer
-        raise _refusal("a number with thousands of digits", body) from None
-    return document
-
-
-class _Constant(ValueError):
-    """The document has NaN or an infinity, which Python would read."""
-
-
-def _no_constant(name: str) -> Any:
-    raise _Constant(name)
-
-
-def _refusal(reason: str, body: bytes) -> InvalidInput:
-    return InvalidInput(
-        f"the body is not acceptable JSON: {reason}",
-        field="body",
-        given=body[:_SHOWN].decode(errors="replace"),
-        accepted="a JSON document (RFC 8259) in UTF-8",
-    )
+        return strict_json.parse(body)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"the body is not acceptable JSON: {error.message}",
+            field="body",
+            given=body[:_SHOWN].decode(errors="replace"),
+            accepted="a JSON document (RFC 8259) in UTF-8",
+        ) from None

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, BinaryIO, Final, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core import strict_json
 from core.conv.blocks import Check, never
 from core.errors import ConvqError, InvalidInput, UnsupportedMedia
 from core.media.guard import refusing_damaged
+from core.media.npy import read_array
 from core.media.types import NPZ
+from core.nets.data.archive import open_archive
+from core.nets.data.limits import LIMITS
 
 Distance: TypeAlias = Literal["cosine", "euclidean"]
 
 _FORMAT: Final = 1
 # Vectors that are compared with all queries at a time.
 _BLOCK: Final = 4096
+_LISTED: Final = 10
 _SHAPES: Final = {
     "vectors": ("f4", 2),
     "norms": ("f4", 1),
@@ -135,13 +139,13 @@ def load(path: Path) -> Index:
     ------
     UnsupportedMedia
         It is no index, or is damaged.
+    TooLarge
+        It expands to too much, as a data set would.
     """
-    if not zipfile.is_zipfile(path):
-        raise _no_index("no .npz")
-    with refusing_damaged(NPZ), np.load(path, allow_pickle=False) as file:
-        if set(file.files) != set(_SHAPES):
-            raise _no_index(f"arrays {', '.join(file.files)}")
-        arrays = {name: file[name] for name in _SHAPES}
+    try:
+        arrays = _arrays(path)
+    except UnsupportedMedia as error:
+        raise _no_index(error.message) from error
     for name, (dtype, ndim) in _SHAPES.items():
         found = arrays[name]
         wrong = found.dtype.kind != "U" if dtype == "U" else found.dtype != dtype
@@ -151,14 +155,29 @@ def load(path: Path) -> Index:
     if len({len(arrays[name]) for name in counted}) > 1 or not len(arrays["vectors"]):
         raise _no_index("arrays of several lengths, or none")
     try:
-        about = json.loads(str(arrays["about"]))
-    except ValueError:
+        about = strict_json.parse(str(arrays["about"]))
+    except InvalidInput:
         about = None
     if not isinstance(about, dict) or about.pop("format", None) != _FORMAT:
         raise _no_index("of another version of convq")
     return Index(
         **{name: arrays[name] for name in counted}, model=arrays["model"].tobytes(), about=about
     )
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with path.open("rb") as file, refusing_damaged(NPZ):
+        archive = open_archive(file, LIMITS)
+        if set(archive.names) != {f"{name}.npy" for name in _SHAPES}:
+            raise UnsupportedMedia(f"files {', '.join(archive.names[:_LISTED])}")
+        arrays = {}
+        for name, (dtype, _) in _SHAPES.items():
+            member = f"{name}.npy"
+            with archive.open(member) as stream:
+                arrays[name] = read_array(
+                    cast("BinaryIO", stream), archive.size(member), texts=dtype == "U"
+                )
+        return arrays
 
 
 def nearest(

@@ -23,7 +23,13 @@ ACCEPTED_DTYPES: Final = (
     *("float16", "float32", "float64", "complex64", "complex128"),
 )
 
+MAX_HEADER: Final = 10_000
+"""Bytes of a header, of which NumPy writes 118 for an array of numbers; it reads as many."""
+
 _CHUNK: Final = 1 << 16
+_LENGTH_BYTES: Final = {(1, 0): 2, (2, 0): 4}
+_LARGEST_CHARACTER: Final = 0x10FFFF
+_SURROGATES: Final = (0xD800, 0xDFFF)
 
 
 @dataclass(frozen=True)
@@ -44,13 +50,15 @@ class NpyHeader:
         return MediaInfo(media_type, self.shape, self.dtype.name)
 
 
-def read_header(file: BinaryIO) -> NpyHeader:
+def read_header(file: BinaryIO, *, texts: bool = False) -> NpyHeader:
     """Read the header of an .npy and leave ``file`` at the start of the data.
 
     Parameters
     ----------
     file : BinaryIO
         Positioned at the start of the .npy; need not be seekable.
+    texts : bool
+        Whether an array of texts is read; numbers are not, then.
 
     Returns
     -------
@@ -64,22 +72,67 @@ def read_header(file: BinaryIO) -> NpyHeader:
         If the header is damaged (NumPy's own words).
     """
     version = npy_format.read_magic(file)
-    if version == (1, 0):
-        shape, fortran_order, dtype = npy_format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, fortran_order, dtype = npy_format.read_array_header_2_0(file)
-    else:
+    if version not in _LENGTH_BYTES:
         # Version 3 only adds field names beyond ASCII, and records are not read.
         raise UnsupportedMedia(
             "this version of npy is not read", given=version, accepted="1.0, 2.0"
         )
-    if dtype.name not in ACCEPTED_DTYPES or dtype.subdtype is not None:
+    header = _bounded(file, _LENGTH_BYTES[version])
+    if version == (1, 0):
+        shape, fortran_order, dtype = npy_format.read_array_header_1_0(header)
+    else:
+        shape, fortran_order, dtype = npy_format.read_array_header_2_0(header)
+    accepted = dtype.kind == "U" if texts else dtype.name in ACCEPTED_DTYPES
+    if not accepted or dtype.subdtype is not None:
         raise UnsupportedMedia(
-            "an npy of this dtype is not read", given=str(dtype), accepted=ACCEPTED_DTYPES
+            "an npy of this dtype is not read",
+            given=str(dtype),
+            accepted="texts" if texts else ACCEPTED_DTYPES,
         )
     if any(side < 0 for side in shape):
         raise UnsupportedMedia("damaged npy: a negative side", given=shape)
     return NpyHeader(shape, fortran_order, dtype)
+
+
+def read_array(file: BinaryIO, size: int, *, texts: bool = False) -> NDArray[Any]:
+    """Read an .npy that is a member of an archive, wholly.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        At the start of the member.
+    size : int
+        Bytes of the member as the archive states them; they bound the memory.
+    texts : bool
+        As in `read_header`.
+
+    Returns
+    -------
+    ndarray
+        Of texts, each is one that can be written as UTF-8.
+
+    Raises
+    ------
+    UnsupportedMedia
+        As `read_header`; or the data is not as long as the header says, or no text.
+    """
+    header = read_header(file, texts=texts)
+    left = size - file.tell()
+    # Grows with what is really there.
+    data = bytearray(file.read(header.nbytes)) if header.nbytes == left else bytearray()
+    if len(data) != header.nbytes:
+        raise UnsupportedMedia(
+            f"damaged npy: {header.dtype} {header.shape} takes {header.nbytes} bytes, "
+            f"the member has {left}"
+        )
+    array = as_array(header, data)
+    if texts and array.size and array.itemsize:
+        characters = np.ascontiguousarray(array).view(np.uint32)
+        low, high = _SURROGATES
+        halves = (characters >= low) & (characters <= high)
+        if characters.max() > _LARGEST_CHARACTER or halves.any():
+            raise UnsupportedMedia("damaged npy: a text holds what is no character")
+    return array
 
 
 def inspect_npy(file: BinaryIO, _max_pixels: int) -> MediaInfo:
@@ -142,6 +195,18 @@ def encode_npy(array: NDArray[Any], file: BinaryIO, _extra: Extra) -> None:
     )
     for piece in pieces:
         file.write(np.asarray(piece).tobytes())
+
+
+def _bounded(file: BinaryIO, length_bytes: int) -> BinaryIO:
+    """Return the header with its length before it; NumPy would read one of 4 GB to measure it."""
+    length = file.read(length_bytes)
+    if int.from_bytes(length, "little") > MAX_HEADER:
+        raise UnsupportedMedia(
+            "the header of this npy is too long",
+            given=f"{int.from_bytes(length, 'little')} bytes",
+            accepted=f"at most {MAX_HEADER} bytes",
+        )
+    return io.BytesIO(length + file.read(int.from_bytes(length, "little")))
 
 
 def _checked_header(file: BinaryIO) -> NpyHeader:

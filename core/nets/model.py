@@ -7,8 +7,8 @@ what is known of its training. Reading it executes nothing.
 from __future__ import annotations
 
 import json
-import math
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from core import strict_json
 from core.arrays import Array, to_numpy
 from core.conv.blocks import Check, never
 from core.errors import InvalidInput, TooLarge, UnsupportedMedia
@@ -204,9 +205,9 @@ def _document(metadata: Mapping[str, str] | None) -> dict[str, Any]:
             accepted=f"a file that convq wrote, with the entry {_KEY} in its metadata",
         )
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(str(error)) from None
+        document = strict_json.parse(text)
+    except InvalidInput as error:
+        raise _damaged(error.message) from None
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise UnsupportedMedia(
             "a model's file of another version of convq",
@@ -281,7 +282,8 @@ def _check_about(about: Mapping[str, Any], network: Network) -> None:
 
 
 def _is_figure(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    # A whole number may have any number of digits, and NaN is in no order.
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 def _damaged(why: str) -> UnsupportedMedia:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 from core.errors import TooLarge
@@ -30,6 +31,8 @@ class Limits:
         Bytes of a table of texts or of an index.
     classes : int
         Different labels.
+    answers : int
+        Numbers in all labels or targets together, which are held in memory.
     """
 
     members: int = 1 << 18
@@ -40,6 +43,7 @@ class Limits:
     pixels: int = 1 << 26
     text: int = 1 << 27
     classes: int = 1 << 16
+    answers: int = 1 << 26
 
 
 LIMITS = Limits()
@@ -62,6 +66,34 @@ class Room:
 
 
 ROOM = Room()
+
+
+def check_answers(shape: tuple[int, ...], limits: Limits) -> None:
+    """Refuse labels or targets that are too many, before they are read.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the array.
+    limits : Limits
+        What is allowed.
+
+    Raises
+    ------
+    TooLarge
+        If it has more than ``limits.answers`` numbers.
+
+    Examples
+    --------
+    >>> check_answers((60_000,), LIMITS)
+    """
+    if prod(shape) > limits.answers:
+        raise TooLarge(
+            "too many labels or targets",
+            field="data.y",
+            given=f"{' x '.join(map(str, shape))} = {prod(shape)}",
+            accepted=f"at most {limits.answers} numbers",
+        )
 
 
 def check_expanded(expanded: int, size: int, limits: Limits) -> None:

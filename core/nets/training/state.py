@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from core import strict_json
 from core.arrays import Array
 from core.errors import InvalidInput, UnsupportedMedia
 
@@ -59,6 +61,9 @@ class Progress:
     best_epoch: int | None = None
     stopped: bool = False
     history: tuple[dict[str, Any], ...] = ()
+
+
+_PROGRESS = TypeAdapter(Progress)
 
 
 @dataclass
@@ -158,22 +163,31 @@ def restore(path: Path, like: State, about: dict[str, Any]) -> State:
     _check(groups["average"], like.average)
     if groups["best"]:
         _check(groups["best"], like.weights)
-    history = tuple(document["progress"].pop("history"))
-    return State(**groups, progress=replace(Progress(**document["progress"]), history=history))
+    return State(**groups, progress=document["progress"])
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Array]]]:
     arrays: dict[str, dict[str, Array]] = {}
     try:
         with safe_open(path, framework="numpy") as file:
-            document = json.loads((file.metadata() or {})[_KEY])
+            document = _document((file.metadata() or {})[_KEY])
             for key in file.keys():  # noqa: SIM118 - the file is no mapping
                 group, _, name = key.partition("/")
                 arrays.setdefault(group, {})[name] = file.get_tensor(key)
+    except UnsupportedMedia:
+        raise
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise UnsupportedMedia(
             "no checkpoint of a training, or damaged", field="checkpoint", given=path.name
         ) from error
+    return document, arrays
+
+
+def _document(text: str) -> dict[str, Any]:
+    """Return what is written beside the arrays, with ``progress`` as such."""
+    document = strict_json.parse(text)
+    if not isinstance(document, dict) or not isinstance(document.get("about"), dict):
+        raise ValueError("no description of the training")
     if document.get("format") != _FORMAT:
         raise UnsupportedMedia(
             "written by another version of convq",
@@ -181,7 +195,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Array]]]:
             given=document.get("format"),
             accepted=f"format {_FORMAT}",
         )
-    return document, arrays
+    return document | {"progress": _PROGRESS.validate_python(document.get("progress"))}
 
 
 def _check(found: dict[str, Array], like: dict[str, Array]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from core.conv.device import cpu
-from core.errors import InvalidInput, UnsupportedMedia
+from core.errors import InvalidInput, TooLarge, UnsupportedMedia
 from core.jobs import embed, search
 from core.jobs.embed import EmbedSpec
 from core.jobs.index import Index, load, nearest, normalised
@@ -22,6 +24,7 @@ from core.jobs.kind import Planning
 from core.jobs.run import Run
 from core.jobs.search import SearchSpec
 from core.media import NPY, PNG, encode, inspect
+from core.nets.data.limits import Limits
 from core.nets.layers.filter import FilterSpec
 from core.nets.model import Model, dump
 from core.nets.network import Network
@@ -258,3 +261,46 @@ def test_damaged_indexes_are_refused(bench: Bench, tmp_path: Path, changes: Any)
 def test_what_is_no_archive_is_no_index(bench: Bench) -> None:
     with pytest.raises(UnsupportedMedia, match="no index"):
         bench.plan(search, bench.search_spec(bench.put(b"hello"), [npy(X)]))
+
+
+def _packed(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def _members(bench: Bench) -> dict[str, bytes]:
+    index = bench.artifacts.fetch(bench.index([npy(X[:3])]), bench.scratch)
+    with zipfile.ZipFile(index) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"vectors.npy": b"no array"},
+        {"names.npy": b""},
+        {"about.npy": b"\x93NUMPY\x02\x00\xff\xff\xff\xff"},
+        {"more.npy": b""},
+        {"../names.npy": b""},
+    ],
+)
+def test_members_that_are_no_arrays_are_refused(
+    bench: Bench, tmp_path: Path, change: dict[str, bytes]
+) -> None:
+    path = tmp_path / "index.npz"
+    path.write_bytes(_packed(_members(bench) | change))
+    with pytest.raises(UnsupportedMedia):
+        load(path)
+
+
+def test_an_index_that_expands_to_too_much_is_refused_before_it_does(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.jobs.index.LIMITS", Limits(harmless=1 << 16, ratio=50))
+    path = tmp_path / "index.npz"
+    path.write_bytes(_packed(_members(bench) | {"vectors.npy": bytes(1 << 21)}))
+    with pytest.raises(TooLarge, match="expands to too much"):
+        load(path)

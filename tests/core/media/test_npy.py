@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import mmap
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from core.errors import InvalidInput, UnsupportedMedia
 from core.media import NPY, NPZ, decode, encode, inspect, write
-from core.media.npy import ACCEPTED_DTYPES
+from core.media.npy import ACCEPTED_DTYPES, read_array
 
 ARRAYS = st.sampled_from(ACCEPTED_DTYPES).flatmap(
     lambda dtype: hnp.arrays(
@@ -120,3 +121,42 @@ def test_the_size_must_be_true() -> None:
             read(encoded[:-1])
         with pytest.raises(UnsupportedMedia, match="damaged npy"):
             read(encoded + b"more")
+
+
+def test_a_header_that_says_to_be_gigabytes_is_not_read(tmp_path: Path) -> None:
+    # Two gigabytes on paper, twelve bytes on disk.
+    path = tmp_path / "header.npy"
+    with path.open("wb") as file:
+        file.write(b"\x93NUMPY\x02\x00" + (2 << 30).to_bytes(4, "little"))
+        file.truncate(3 << 30)
+    tracemalloc.start()
+    for read in (inspect, decode):
+        with pytest.raises(UnsupportedMedia, match=f"header of this npy.*{2 << 30} bytes"):
+            read(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("character", [0x110000, 0xFFFFFFFF, 0xD800, 0xDFFF])
+def test_texts_of_what_is_no_character_are_refused(character: int) -> None:
+    good = saved(np.array(["ab", "c"]))
+    assert read_array(io.BytesIO(good), len(good), texts=True).tolist() == ["ab", "c"]
+    bad = good[:-4] + character.to_bytes(4, "little")
+    with pytest.raises(UnsupportedMedia, match="no character"):
+        read_array(io.BytesIO(bad), len(bad), texts=True)
+
+
+def test_numbers_are_no_texts_and_texts_no_numbers() -> None:
+    for array, texts in ((np.zeros(2), True), (np.array(["a"]), False)):
+        content = saved(array)
+        with pytest.raises(UnsupportedMedia, match="dtype"):
+            read_array(io.BytesIO(content), len(content), texts=texts)
+
+
+def test_a_member_is_as_long_as_its_header_says() -> None:
+    content = saved(np.arange(4.0))
+    for size in (len(content) - 8, len(content) + 8, 1 << 62):
+        with pytest.raises(UnsupportedMedia, match="takes 32 bytes"):
+            read_array(io.BytesIO(content), size)
+    with pytest.raises(UnsupportedMedia, match="takes 32 bytes"):
+        read_array(io.BytesIO(content[:-1]), len(content))

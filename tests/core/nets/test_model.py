@@ -131,6 +131,9 @@ def rewritten(path: Path, model: Model, **changed: Any) -> None:
         ({"about": {"classes": ["one"]}}, "about.classes"),
         ({"about": {"classes": "ab"}}, "about.classes"),
         ({"about": {"metrics": {"loss": "low"}}}, "about.metrics"),
+        ({"about": {"metrics": {"loss": 10**400}}}, "about.metrics"),
+        ({"about": {"metrics": {"loss": float("nan")}}}, "model"),
+        ({"about": {"classes": ["\ud800"] * 2}}, "model"),
         ({"about": {"lineage": 3}}, "about.lineage"),
     ],
 )  # fmt: skip

@@ -29,7 +29,7 @@ from core.nets.data.dataset import ArrayImages, Dataset
 from core.nets.data.expand import expand
 from core.nets.data.format import Format
 from core.nets.data.info import DataInfo
-from core.nets.data.limits import Room, check_expanded
+from core.nets.data.limits import Room, check_answers, check_expanded
 from core.nets.data.options import DataOptions
 from core.nets.data.source import DataFile
 
@@ -174,6 +174,8 @@ def _array(file: DataFile, name: str, room: Room) -> NDArray[Any]:
 def _answers(file: DataFile, name: str | None, room: Room) -> Answers | None:
     if name is None:
         return None
+    with _opened(file, name) as (header, _):
+        check_answers(header.shape, file.limits)
     y = _array(file, name, room)
     return answers.from_array(y.astype(y.dtype.newbyteorder("=")), None, file.limits)
 

@@ -6,12 +6,11 @@ import zlib
 from typing import IO, Any, BinaryIO, Final, cast
 
 import numpy as np
-from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from core.errors import InvalidInput, UnsupportedMedia
 from core.media.guard import refusing_damaged
-from core.media.npy import NpyHeader, as_array, read_header
+from core.media.npy import NpyHeader, as_array, read_array, read_header
 from core.nets.data import answers
 from core.nets.data.answers import Answers
 from core.nets.data.archive import Archive
@@ -20,7 +19,7 @@ from core.nets.data.dataset import ArrayImages, Dataset
 from core.nets.data.expand import expand
 from core.nets.data.format import Format
 from core.nets.data.info import DataInfo
-from core.nets.data.limits import Room
+from core.nets.data.limits import Room, check_answers
 from core.nets.data.options import DataOptions
 from core.nets.data.source import DataFile
 
@@ -118,9 +117,9 @@ def _answers(archive: Archive, file: DataFile) -> Answers | None:
         return None
     with archive.open(_Y) as stream:
         header = _header(archive, stream, _Y)
+        check_answers(header.shape, file.limits)
         with refusing_damaged(_Y):
-            # The archive bounds its size.
-            y = as_array(header, bytearray(stream.read()))
+            y = as_array(header, bytearray(stream.read(header.nbytes)))
     return answers.from_array(y, _class_names(archive), file.limits)
 
 
@@ -128,9 +127,8 @@ def _class_names(archive: Archive) -> list[str] | None:
     if _CLASSES not in archive.names:
         return None
     with archive.open(_CLASSES) as stream, refusing_damaged(_CLASSES):
-        # Unlike arrays of numbers, names are of a dtype that core.media does not read.
-        names = npy_format.read_array(cast("BinaryIO", stream), allow_pickle=False)
-    if names.ndim != 1 or names.dtype.kind != "U" or names.itemsize > 4 * _MAX_NAME:
+        names = read_array(cast("BinaryIO", stream), archive.size(_CLASSES), texts=True)
+    if names.ndim != 1 or names.itemsize > 4 * _MAX_NAME:
         raise InvalidInput(
             "the names of the classes are texts",
             field="data.classes",

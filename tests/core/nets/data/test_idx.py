@@ -102,3 +102,11 @@ def test_not_finite(make: Any) -> None:
     x[2, 0, 1] = np.nan
     with pytest.raises(InvalidInput, match="number 2 holds nan"):
         load(make.idx(x))
+
+
+def test_too_many_labels_are_refused_before_they_are_read(make: Any) -> None:
+    x, y = np.zeros((50, 4, 4), np.uint8), (np.arange(50) % 2).astype(np.uint8)
+    content = make.pack({"images": make.idx(x), "labels": make.idx(y)})
+    for read in (inspect, load):
+        with pytest.raises(TooLarge, match=r"data\.y: too many labels.*at most 49"):
+            read(content, limits=Limits(answers=49))

@@ -167,7 +167,7 @@ def test_without_labels_an_image_is_its_own_target(make: Any) -> None:
         ({"x": np.zeros((3, 4)), "y": np.array([{}, 1, 2], object)}, "data.y.*dtype"),
         (
             {"x": np.zeros((2, 4)), "y": np.array([0, 1]), "classes": np.array([{}, 1], object)},
-            "classes.npy cannot be read: Object arrays",
+            "an npy of this dtype is not read.*object.*accepted: texts",
         ),
     ],
 )
@@ -253,3 +253,21 @@ def test_sizes_that_lie_are_refused(make: Any) -> None:
         for read in (inspect, load):
             with pytest.raises(UnsupportedMedia):
                 read(make.pack({"x.npy": content}))
+
+
+def test_names_of_classes_are_texts_that_can_be_written(make: Any) -> None:
+    for character in (0x110000, 0xD800):
+        names = np.array(["a", "b"])
+        names.view(np.uint32)[1] = character
+        content = make.npz(x=np.zeros((2, 4)), y=np.array([0, 1]), classes=names)
+        for read in (inspect, load):
+            with pytest.raises(UnsupportedMedia, match="no character"):
+                read(content)
+
+
+def test_too_many_labels_are_refused_before_they_are_read(make: Any) -> None:
+    content = make.npz(compressed=True, x=np.zeros((50, 1)), y=np.arange(50) % 2)
+    for read in (inspect, load):
+        with pytest.raises(TooLarge, match=r"data\.y: too many labels.*at most 49"):
+            read(content, limits=Limits(answers=49))
+    assert load(content, limits=Limits(answers=50)).info.count == 50

@@ -125,3 +125,28 @@ def test_a_failed_write_leaves_the_checkpoint_before(
     with pytest.raises(OSError, match="no space"):
         save(State({"w": np.zeros(2)}, {}), path, {})
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "",
+        "[]",
+        "7",
+        '{"format": 1}',
+        '{"format": 1, "about": 1, "progress": {}}',
+        '{"format": 1, "about": {}}',
+        '{"format": 1, "about": {}, "progress": []}',
+        '{"format": 1, "about": {}, "progress": {"epoch": "x"}}',
+        '{"format": 1, "about": {}, "progress": {"history": 3}}',
+        '{"format": 1, "about": {}, "progress": {"epoch": NaN}}',
+        '{"format": 2, "about": {}, "progress": {}}',
+        "[" * 100_000,
+    ],
+)
+def test_a_description_that_is_none_is_refused(tmp_path: Path, document: str) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"weights/w": np.ones(2)}, tmp_path / "checkpoint", {"convq.training": document})
+    with pytest.raises(UnsupportedMedia, match="checkpoint"):
+        restore(tmp_path / "checkpoint", State({"w": np.ones(2)}, {}), {})
