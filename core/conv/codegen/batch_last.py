@@ -19,8 +19,13 @@ from core.conv.codegen import (
     batch_last_weights,
     batch_last_weights_transformed,
 )
+from core.conv.codegen.batch_last_direct import Direct
+from core.conv.codegen.batch_last_epilogue import Epilogue
 from core.conv.codegen.batch_last_layer import Layer
 from core.conv.codegen.batch_last_memory import Real
+from core.conv.codegen.batch_last_transformed import Transformed
+from core.conv.codegen.batch_last_weights import Products
+from core.conv.codegen.batch_last_weights_transformed import TransformedProducts
 from core.conv.problem import ConvProblem
 
 What: TypeAlias = Literal["output", "input gradient", "weight gradient"]
@@ -47,6 +52,30 @@ def weight_gradient(problem: ConvProblem, x: Real, dy: Real, method: str) -> Rea
     None as in `forward`, with ``dy`` in the place of the weights.
     """
     return _first(_weights(problem, method), x, dy)
+
+
+def output_plan(problem: ConvProblem, epilogue: Epilogue) -> Direct | Transformed:
+    """Return the fastest kernel of a convolution, for values that are finite, to be called."""
+    layer = batch_last_layer.forward(problem)
+    if _is_faster_transformed(problem, layer, "output", batch_last_transformed):
+        return batch_last_transformed.plan(layer, _vectors(problem, layer), epilogue)
+    return batch_last_direct.plan(layer, epilogue)
+
+
+def input_plan(problem: ConvProblem) -> Direct | Transformed:
+    """Return the fastest kernel of the gradient with respect to the input, as `output_plan`."""
+    layer = batch_last_layer.backward(problem)
+    if _is_faster_transformed(problem, layer, "input gradient", batch_last_transformed):
+        return batch_last_transformed.plan(layer, _vectors(problem, layer))
+    return batch_last_direct.plan(layer)
+
+
+def weights_plan(problem: ConvProblem) -> Products | TransformedProducts:
+    """Return the fastest kernel of the gradient with respect to the kernels, as `output_plan`."""
+    layer = batch_last_layer.forward(problem)
+    if _is_faster_transformed(problem, layer, "weight gradient", batch_last_weights_transformed):
+        return batch_last_weights_transformed.plan(layer, _vectors(problem, layer))
+    return batch_last_weights.plan(layer)
 
 
 def refuses_transforms(problem: ConvProblem, what: What) -> str | None:
@@ -95,13 +124,18 @@ def _plans(
     transformed: Any,
 ) -> tuple[_Plan, ...]:
     # After the fastest comes the fastest that knows what to do with what is not finite.
-    vectors = -(-problem.normal.batch // batch_last_layer.lanes(layer.dtype))
     if method == "lanes-winograd":
-        return (transformed.plan(layer, vectors),)
-    if (
-        method == "auto"
-        and refuses_transforms(problem, what) is None
-        and transformed.is_faster(layer, vectors)
-    ):
-        return transformed.plan(layer, vectors), direct.plan(layer)
+        return (transformed.plan(layer, _vectors(problem, layer)),)
+    if method == "auto" and _is_faster_transformed(problem, layer, what, transformed):
+        return transformed.plan(layer, _vectors(problem, layer)), direct.plan(layer)
     return (direct.plan(layer),)
+
+
+def _is_faster_transformed(problem: ConvProblem, layer: Layer, what: What, module: Any) -> bool:
+    return refuses_transforms(problem, what) is None and bool(
+        module.is_faster(layer, _vectors(problem, layer))
+    )
+
+
+def _vectors(problem: ConvProblem, layer: Layer) -> int:
+    return -(-problem.normal.batch // batch_last_layer.lanes(layer.dtype))

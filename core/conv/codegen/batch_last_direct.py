@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from core.conv.codegen import batch_last_sums as sums
+from core.conv.codegen.batch_last_epilogue import PLAIN, Epilogue
 from core.conv.codegen.batch_last_layer import Layer, lanes
 from core.conv.codegen.batch_last_memory import Real, address, empty, filled, flag, scratch
+from core.conv.codegen.calls import Call
+from core.conv.codegen.library import Kernel
 from core.conv.codegen.target import host
 from core.conv.normal import Shape
 
@@ -38,7 +40,7 @@ class Direct:
         Arguments of the kernel.
     """
 
-    kernel: Callable[..., None]
+    kernel: Kernel
     shape: Shape
     dtype: str
     lanes: int
@@ -54,26 +56,39 @@ class Direct:
         given = x.shape[-1]
         x, w = filled(x, self.lanes), w if w.flags.c_contiguous else np.ascontiguousarray(w)
         images, finite = x.shape[-1], flag(self.dtype, 1)
-        out, inputs = empty((*self.shape, images), self.dtype), scratch(self.bytes)
-        self.kernel(
-            address(x),
-            address(w),
-            address(out),
-            address(finite),
-            inputs,
-            inputs + self.packed,
+        out = empty((*self.shape, images), self.dtype)
+        kernel, arguments = self.call(
+            address(x), address(w), address(out), address(finite), 0, scratch(self.bytes), images
+        )
+        kernel(*arguments)
+        if self.pads and finite[0] != 0:
+            return None
+        return out if given == images else np.ascontiguousarray(out[..., :given])
+
+    def call(
+        self, x: int, w: int, out: int, finite: int, bias: int, scratch: int, images: int
+    ) -> Call:
+        """Return the call for arrays at these addresses, of ``images`` that fill the lanes.
+
+        To the number at ``finite`` NaN is added if weights are not finite.
+        """
+        return self.kernel, (
+            x,
+            w,
+            out,
+            finite,
+            bias,
+            scratch,
+            scratch + self.packed,
             *self.addresses,
             images,
             images // self.lanes,
             *self.numbers,
         )
-        if self.pads and finite[0] != 0:
-            return None
-        return out if given == images else np.ascontiguousarray(out[..., :given])
 
 
 @lru_cache(maxsize=512)
-def plan(layer: Layer) -> Direct:
+def plan(layer: Layer, epilogue: Epilogue = PLAIN) -> Direct:
     """Return how a layer is computed, whatever the batch."""
     lattice, itemsize = layer.lattice, np.dtype(layer.dtype).itemsize
     lay = sums.sized(lattice, layer.channels, itemsize, lanes(layer.dtype))
@@ -83,7 +98,7 @@ def plan(layer: Layer) -> Direct:
     packed = tables.scratch * tile.lanes * itemsize
     rows = -(-layer.out_channels // tile.panel) * tile.panel
     return Direct(
-        kernel=sums.kernel(tile),
+        kernel=sums.kernel(tile, epilogue),
         shape=(layer.groups * layer.out_channels, *lattice.targets),
         dtype=layer.dtype,
         lanes=tile.lanes,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from core.conv.codegen.channels_lanes import Table
 from core.conv.codegen.channels_sums import cycles
 from core.conv.codegen.channels_transpose import integer_at
 from core.conv.codegen.emit import Emitter, Kind, Value
-from core.conv.codegen.library import load
+from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 
 PARAMETERS: tuple[Kind, ...] = ("pointer",) * 10 + ("integer",) * 13
@@ -58,7 +58,7 @@ class Tables(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def kernel(tile: Tile) -> Callable[..., None]:
+def kernel(tile: Tile) -> Kernel:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
     return load(partial(source, tile, host()), "batch_last_products", PARAMETERS)
 

@@ -13,23 +13,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
 from core.conv.codegen.batch_last_copy import Layout, emit_copy, layout, rows
+from core.conv.codegen.batch_last_epilogue import PLAIN, Epilogue, emit_epilogue
 from core.conv.codegen.batch_last_lattice import Box, Lattice, Phase, Segment
 from core.conv.codegen.batch_last_tile import Tile, tiles
 from core.conv.codegen.channels_lanes import Table
 from core.conv.codegen.channels_sums import cycles
 from core.conv.codegen.channels_transpose import integer_at
 from core.conv.codegen.emit import Emitter, Kind, Value
-from core.conv.codegen.library import load
+from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 
-PARAMETERS: tuple[Kind, ...] = ("pointer",) * 11 + ("integer",) * 13
+PARAMETERS: tuple[Kind, ...] = ("pointer",) * 12 + ("integer",) * 13
 # The inputs of a block stay in a core's own cache.
 _BLOCK_BYTES = 3 << 17
 # Cycles of a tile beside its steps: per sum, to be set to zero and stored; and for its addresses.
@@ -57,18 +57,19 @@ class Tables(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def kernel(tile: Tile) -> Callable[..., None]:
+def kernel(tile: Tile, epilogue: Epilogue = PLAIN) -> Kernel:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
-    return load(partial(source, tile, host()), "batch_last_sums", PARAMETERS)
+    return load(partial(source, tile, host(), epilogue), "batch_last_sums", PARAMETERS)
 
 
-def source(tile: Tile, target: Target) -> str:
+def source(tile: Tile, target: Target, epilogue: Epilogue = PLAIN) -> str:
     """Return the IR of a kernel.
 
     Its arguments:
 
     - the addresses of the input, the weights, the output, and of one number to which 0 is added
-      if all weights are finite, else NaN; of scratch memory for inputs and for weights;
+      if all weights are finite, else NaN; of what is added to the output's channels; of scratch
+      memory for inputs and for weights;
     - a table of blocks: first and last row, first and last set;
     - the rows to copy (`core.conv.codegen.batch_last_copy.rows`);
     - a table of sets, outputs with the same taps: first step, number of steps, first and last
@@ -87,10 +88,10 @@ def source(tile: Tile, target: Target) -> str:
     True
     """
     code = Emitter(target, "batch_last_sums", PARAMETERS)
-    x, weights, out, finite, scratch, packed, *tables = code.arguments[:11]
+    x, weights, out, finite, bias, scratch, packed, *tables = code.arguments[:12]
     blocks, row_table, sets, steps, places = tables
-    images, vectors, count, groups, channels, panel_channels = code.arguments[11:17]
-    pixels, out_pixels, taps, w_channel, w_row, w_group, channel = code.arguments[17:]
+    images, vectors, count, groups, channels, panel_channels = code.arguments[12:18]
+    pixels, out_pixels, taps, w_channel, w_row, w_group, channel = code.arguments[18:]
     dtype, lanes = tile.dtype, tile.lanes
     panels = code.builder.sdiv(code.index(panel_channels, tile.panel - 1), code.integer(tile.panel))
     last_panel = code.index(panel_channels, -tile.panel)
@@ -99,6 +100,7 @@ def source(tile: Tile, target: Target) -> str:
     zero = code.constant(0, dtype, 1)
     with code.loop(0, groups) as group:
         own_weights = code.at(weights, dtype, code.index((group, w_group)))
+        own_bias = code.at(bias, dtype, code.index((group, panel_channels)))
         with code.loop(0, panels) as panel:
             first = code.minimum(code.index((panel, tile.panel)), last_panel)
             target_panel = code.at(packed, dtype, code.index((panel, panel_size)))
@@ -140,6 +142,9 @@ def source(tile: Tile, target: Target) -> str:
                             code, tile, scratch, spots, own_steps, own_factors, step_count
                         )
                         first = code.minimum(code.index((panel, tile.panel)), last_panel)
+                        for i, total in enumerate(sums):
+                            at = code.index(first, i // tile.vectors)
+                            sums[i] = emit_epilogue(code, epilogue, dtype, total, own_bias, at)
                         _emit_stores(code, tile, sums, own_out, spots, first, images, channel_out)
     return code.finish()
 

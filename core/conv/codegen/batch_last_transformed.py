@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from core.conv.codegen import batch_last_points as points
+from core.conv.codegen.batch_last_epilogue import PLAIN, Epilogue
 from core.conv.codegen.batch_last_layer import Layer, lanes
 from core.conv.codegen.batch_last_memory import (
     LINE_BYTES,
@@ -21,6 +21,8 @@ from core.conv.codegen.batch_last_memory import (
     scratch,
 )
 from core.conv.codegen.batch_last_winograd import PRODUCTS, kernel
+from core.conv.codegen.calls import Call
+from core.conv.codegen.library import Kernel
 from core.conv.codegen.target import host
 from core.conv.codegen.winograd_transforms import constants
 from core.conv.normal import Shape
@@ -49,7 +51,7 @@ class Transformed:
         Arguments of the kernel; the first address is that of the constants.
     """
 
-    kernel: Callable[..., None]
+    kernel: Kernel
     shape: Shape
     dtype: str
     lanes: int
@@ -63,23 +65,41 @@ class Transformed:
         given = x.shape[-1]
         x, w = filled(x, self.lanes), w if w.flags.c_contiguous else np.ascontiguousarray(w)
         images, finite = x.shape[-1], flag(self.dtype, self.lanes)
-        out, begin = empty((*self.shape, images), self.dtype), scratch(self.scratch[-1])
+        out = empty((*self.shape, images), self.dtype)
+        kernel, arguments = self.call(
+            address(x), address(w), address(out), address(finite), 0, scratch(self.bytes), images
+        )
+        kernel(*arguments)
+        if finite.any():
+            return None
+        return out if given == images else np.ascontiguousarray(out[..., :given])
+
+    @property
+    def bytes(self) -> int:
+        """How much scratch memory is needed."""
+        return self.scratch[-1]
+
+    def call(
+        self, x: int, w: int, out: int, finite: int, bias: int, scratch: int, images: int
+    ) -> Call:
+        """Return the call for arrays at these addresses, of the ``images`` that it is planned for.
+
+        To the vector at ``finite`` NaN is added if anything that comes out is not finite.
+        """
         first, *tables = self.addresses
-        self.kernel(
-            address(x),
-            address(w),
-            address(out),
-            address(finite),
+        return self.kernel, (
+            x,
+            w,
+            out,
+            finite,
+            bias,
             first,
-            *(begin + part for part in self.scratch[:-1]),
+            *(scratch + part for part in self.scratch[:-1]),
             *tables,
             images,
             images // self.lanes,
             *self.numbers,
         )
-        if finite.any():
-            return None
-        return out if given == images else np.ascontiguousarray(out[..., :given])
 
 
 def is_faster(layer: Layer, vectors: int) -> bool:
@@ -96,7 +116,7 @@ def _choice(layer: Layer, vectors: int) -> tuple[float, points.Cut]:
 
 
 @lru_cache(maxsize=512)
-def plan(layer: Layer, vectors: int) -> Transformed:
+def plan(layer: Layer, vectors: int, epilogue: Epilogue = PLAIN) -> Transformed:
     """Return how a layer for which there are transforms is computed on so many vectors."""
     lattice, itemsize = layer.lattice, np.dtype(layer.dtype).itemsize
     width, taps = lanes(layer.dtype), lattice.kernel[0]
@@ -119,7 +139,7 @@ def plan(layer: Layer, vectors: int) -> Transformed:
     begins = np.cumsum([0, *(-(-size // line) * line * itemsize for size in sizes)])
     kept = (numbers, tables.blocks, tables.rows, tables.tiles, tables.taps)
     return Transformed(
-        kernel=kernel(cut.tile, taps),
+        kernel=kernel(cut.tile, taps, epilogue),
         shape=(layer.groups * layer.out_channels, *lattice.targets),
         dtype=layer.dtype,
         lanes=width,

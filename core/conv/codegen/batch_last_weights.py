@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,6 +11,8 @@ import numpy as np
 from core.conv.codegen import batch_last_products as products
 from core.conv.codegen.batch_last_layer import Layer, lanes
 from core.conv.codegen.batch_last_memory import Real, address, filled, scratch
+from core.conv.codegen.calls import Call
+from core.conv.codegen.library import Kernel
 from core.conv.codegen.target import host
 from core.conv.normal import Shape
 
@@ -40,7 +41,7 @@ class Products:
         Arguments of the kernel.
     """
 
-    kernel: Callable[..., None]
+    kernel: Kernel
     shape: Shape
     dtype: str
     wanted: Shape
@@ -57,23 +58,37 @@ class Products:
         """Return the result; None where zeros would have met gradients that are not finite."""
         x, dy = filled(x, self.lanes), filled(dy, self.lanes)
         images = x.shape[-1]
-        out, inputs = np.zeros(self.padded, self.dtype), scratch(self.bytes)
-        self.kernel(
-            address(x),
-            address(dy),
-            address(out),
-            inputs,
-            inputs + self.gradients,
+        out = np.zeros(self.padded, self.dtype)
+        kernel, arguments = self.call(
+            address(x), address(dy), address(out), scratch(self.bytes), images
+        )
+        kernel(*arguments)
+        found = self.finished(out)
+        if self.pads and not is_finite(found) and not is_finite(dy):
+            return None
+        return found
+
+    def call(self, x: int, dy: int, out: int, scratch: int, images: int) -> Call:
+        """Return the call for arrays at these addresses, of ``images`` that fill the lanes.
+
+        Adds to ``out``, of the shape ``padded``.
+        """
+        return self.kernel, (
+            x,
+            dy,
+            out,
+            scratch,
+            scratch + self.gradients,
             *self.addresses,
             images,
             images // self.lanes,
             *self.numbers,
         )
+
+    def finished(self, out: Real) -> Real:
+        """Return the result, given what the kernel has filled."""
         _, rows, pairs = self.wanted
-        found = np.ascontiguousarray(out[:, :rows, :pairs]).reshape(self.shape)
-        if self.pads and not is_finite(found) and not is_finite(dy):
-            return None
-        return found
+        return np.ascontiguousarray(out[:, :rows, :pairs]).reshape(self.shape)
 
 
 def is_finite(values: Real) -> bool:

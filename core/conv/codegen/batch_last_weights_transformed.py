@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +16,9 @@ from core.conv.codegen.batch_last_tile import tiles
 from core.conv.codegen.batch_last_weights import is_finite
 from core.conv.codegen.batch_last_winograd import PRODUCTS
 from core.conv.codegen.batch_last_winograd_weights import kernel
+from core.conv.codegen.calls import Call
 from core.conv.codegen.channels_sums import cycles
+from core.conv.codegen.library import Kernel
 from core.conv.codegen.target import host
 from core.conv.codegen.winograd_transforms import SIDE, constants
 from core.conv.normal import Shape
@@ -51,7 +52,7 @@ class TransformedProducts:
         Arguments of the kernel; the first address is that of the constants.
     """
 
-    kernel: Callable[..., None]
+    kernel: Kernel
     shape: Shape
     dtype: str
     lanes: int
@@ -64,24 +65,44 @@ class TransformedProducts:
         """Return the result; None where something is not finite: transforms would spread it."""
         x, dy = filled(x, self.lanes), filled(dy, self.lanes)
         images = x.shape[-1]
-        outputs, channels, *kernel = self.shape
-        taps = math.prod(kernel)
-        out = empty((outputs // self.lanes, channels * taps, self.lanes), self.dtype)
-        begin = scratch(self.scratch[-1])
+        out = empty(self.padded, self.dtype)
+        kernel, arguments = self.call(
+            address(x), address(dy), address(out), scratch(self.bytes), images
+        )
+        kernel(*arguments)
+        return self.finished(out) if is_finite(out) else None
+
+    @property
+    def padded(self) -> Shape:
+        """What the kernel fills: ``(vectors of output channels, pairs, lanes)``."""
+        outputs, *pairs = self.shape
+        return outputs // self.lanes, math.prod(pairs), self.lanes
+
+    @property
+    def bytes(self) -> int:
+        """How much scratch memory is needed."""
+        return self.scratch[-1]
+
+    def call(self, x: int, dy: int, out: int, scratch: int, images: int) -> Call:
+        """Return the call for arrays at these addresses, of the ``images`` that it is planned for.
+
+        Writes ``out``, of the shape ``padded``.
+        """
         first, *tables = self.addresses
-        self.kernel(
-            address(x),
-            address(dy),
-            address(out),
+        return self.kernel, (
+            x,
+            dy,
+            out,
             first,
-            *(begin + part for part in self.scratch[:-1]),
+            *(scratch + part for part in self.scratch[:-1]),
             *tables,
             images,
             images // self.lanes,
             *self.numbers,
         )
-        if not is_finite(out):
-            return None
+
+    def finished(self, out: Real) -> Real:
+        """Return the result, given what the kernel has filled."""
         return np.ascontiguousarray(out.swapaxes(1, 2)).reshape(self.shape)
 
 

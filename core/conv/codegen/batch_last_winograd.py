@@ -11,15 +11,16 @@ from functools import lru_cache, partial
 from typing import NamedTuple
 
 from core.conv.codegen.batch_last_copy import emit_copy
+from core.conv.codegen.batch_last_epilogue import PLAIN, Epilogue, emit_epilogue
 from core.conv.codegen.batch_last_tile import Tile
 from core.conv.codegen.channels_transpose import integer_at
 from core.conv.codegen.emit import Emitter, Kind, Value
-from core.conv.codegen.library import load
+from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 from core.conv.codegen.winograd_transforms import SIDE, Transform
 from core.conv.cook_toom import cook_toom
 
-PARAMETERS: tuple[Kind, ...] = ("pointer",) * 14 + ("integer",) * 22
+PARAMETERS: tuple[Kind, ...] = ("pointer",) * 15 + ("integer",) * 22
 PRODUCTS = SIDE * SIDE
 
 
@@ -49,18 +50,20 @@ class _Numbers(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def kernel(tile: Tile, taps: int) -> Callable[..., None]:
+def kernel(tile: Tile, taps: int, epilogue: Epilogue = PLAIN) -> Kernel:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
-    return load(partial(source, tile, taps, host()), "batch_last_winograd", PARAMETERS)
+    write = partial(source, tile, taps, host(), epilogue)
+    return load(write, "batch_last_winograd", PARAMETERS)
 
 
-def source(tile: Tile, taps: int, target: Target) -> str:
+def source(tile: Tile, taps: int, target: Target, epilogue: Epilogue = PLAIN) -> str:
     """Return the IR of a kernel for ``taps`` by ``taps`` taps; P of ``tile`` divides the lanes.
 
     Its arguments; distances are counted in elements:
 
     - the addresses of the input, the weights, and the output; of a vector to which 0 is added
-      where all is finite, else NaN; of the constants of the transforms;
+      where all is finite, else NaN; of what is added to the output's channels; of the constants
+      of the transforms;
     - the addresses of scratch memory: for inputs, for their values at the points, for products,
       for the weights' values, and for the weights of a vector of channels;
     - a table of blocks: first and last row, first tile, number of tiles;
@@ -82,9 +85,9 @@ def source(tile: Tile, taps: int, target: Target) -> str:
     True
     """
     code = Emitter(target, "batch_last_winograd", PARAMETERS)
-    x, weights, out, finite, constants, *rest = code.arguments[:14]
+    x, weights, out, finite, bias, constants, *rest = code.arguments[:15]
     scratch, values, products, transformed, packed, blocks, rows, tiles, tap_table = rest
-    n = _Numbers(*code.arguments[14:])
+    n = _Numbers(*code.arguments[15:])
     dtype, lanes = tile.dtype, tile.lanes
     transform = Transform(code, dtype, constants)
     with code.loop(0, n.groups) as group:
@@ -136,7 +139,10 @@ def source(tile: Tile, taps: int, target: Target) -> str:
                     corner = code.at(out, dtype, code.index((pixel, n.images), image))
                     sizes = integer_at(code, spot, 2), integer_at(code, spot, 3)
                     place = code.at(products, dtype, at)
-                    _emit_outputs(transform, taps, place, corner, sizes, finite, n)
+                    after = partial(
+                        emit_epilogue, code, epilogue, dtype, bias=bias, channel=code.index(own, o)
+                    )
+                    _emit_outputs(transform, taps, place, corner, sizes, finite, after, n)
     return code.finish()
 
 
@@ -236,6 +242,7 @@ def _emit_outputs(
     corner: Value,
     sizes: tuple[Value, Value],
     finite: Value,
+    after: Callable[[Value], Value],
     n: _Numbers,
 ) -> None:
     code, lanes = transform.code, transform.lanes
@@ -254,6 +261,7 @@ def _emit_outputs(
             total[j] = code.fma(zero, value, total[j])
             # Not where the output has ended.
             with code.loop(j, code.minimum(j + 1, columns)):
-                code.store(value, corner, code.index((code.index((i, n.out_row), j), n.images)))
+                at = code.index((code.index((i, n.out_row), j), n.images))
+                code.store(after(value), corner, at)
     for found in total:
         code.store(code.add(code.load(finite, transform.dtype, lanes), found), finite)

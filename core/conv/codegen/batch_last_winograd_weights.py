@@ -10,7 +10,6 @@ to be added::
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ from core.conv.codegen.batch_last_tile import Tile
 from core.conv.codegen.batch_last_winograd import PRODUCTS, emit_values
 from core.conv.codegen.channels_transpose import integer_at, transposed
 from core.conv.codegen.emit import Emitter, Kind, Value
-from core.conv.codegen.library import load
+from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 from core.conv.codegen.winograd_transforms import SIDE, Transform
 from core.conv.cook_toom import cook_toom
@@ -49,7 +48,7 @@ class _Numbers(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def kernel(tile: Tile, taps: int, tiles: int) -> Callable[..., None]:
+def kernel(tile: Tile, taps: int, tiles: int) -> Kernel:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
     write = partial(source, tile, taps, tiles, host())
     return load(write, "batch_last_winograd_weights", PARAMETERS)

@@ -16,8 +16,9 @@ import numpy as np
 from llvmlite import ir
 
 from core.arrays import Array
+from core.conv.codegen.batch_last_pointwise import across, masked, rectified
 from core.conv.codegen.emit import Emitter, Integer, Kind, Value
-from core.conv.codegen.library import load
+from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 
 # Sums that do not wait for each other.
@@ -25,8 +26,9 @@ _SUMS = 4
 
 # Table of pieces, how many; constants, weight, bias, mean, variance; first and last channel.
 _NORMALIZE: tuple[Kind, ...] = ("pointer", "integer", *("pointer",) * 5, "integer", "integer")
-# Table, how many; constants, mean, scale, weight, along, total; channels; whether dx is written.
-_DIFFERENTIATE: tuple[Kind, ...] = ("pointer", "integer", *("pointer",) * 6, *("integer",) * 3)
+# Table, how many; constants, mean, variance, weight, bias, along, total; channels; whether dx is
+# written.
+_DIFFERENTIATE: tuple[Kind, ...] = ("pointer", "integer", *("pointer",) * 7, *("integer",) * 3)
 
 
 def fits(pieces: Sequence[Array]) -> bool:
@@ -71,7 +73,7 @@ def normalizing(
     >>> mean, variance, y
     (array([2.]), array([1.]), array([[-1.,  1.]]))
     """
-    constants = np.array([1 / _count(xs), epsilon], weight.dtype)
+    constants = constants_of(_count(xs), epsilon, weight.dtype.name)
     return _over_channels("normalize", [xs, ys], [constants, weight, bias, mean, variance], ())
 
 
@@ -79,9 +81,11 @@ def differentiating(
     xs: Sequence[Array],
     dys: Sequence[Array],
     dxs: Sequence[Array] | None,
+    epsilon: float,
     mean: Array,
-    scale: Array,
+    variance: Array,
     weight: Array,
+    bias: Array,
     along: Array,
     total: Array,
 ) -> Callable[[slice], None]:
@@ -91,23 +95,31 @@ def differentiating(
     ----------
     xs, dys, dxs : sequence of ndarray of shape ``(channels, numbers)``
         Contiguous, in triples of the same shape; ``dxs`` is written to, unless it is None.
-    mean, scale, weight : ndarray of shape ``(channels,)``
-        ``scale`` is ``1 / sqrt(variance + epsilon)``.
+    epsilon : float
+    mean, variance, weight, bias : ndarray of shape ``(channels,)``
+        As `normalizing` had and found them.
     along, total : ndarray of shape ``(channels,)``
-        Where the sums of ``dy * (x - mean) * scale`` and of ``dy`` go.
+        Where the sums of ``dy * (x - mean) * scale`` and of ``dy`` go; ``scale`` is
+        ``1 / sqrt(variance + epsilon)``.
 
     Examples
     --------
-    >>> x, dy, one = np.array([[-1.0, 1.0]]), np.array([[2.0, 4.0]]), np.ones(1)
+    >>> x, dy, one, zero = np.array([[-1.0, 1.0]]), np.array([[2.0, 4.0]]), np.ones(1), np.zeros(1)
     >>> along, total, dx = np.empty(1), np.empty(1), np.empty((1, 2))
-    >>> differentiating([x], [dy], [dx], np.zeros(1), one, one, along, total)(slice(0, 1))
+    >>> known = 0.0, zero, one, one, zero
+    >>> differentiating([x], [dy], [dx], *known, along, total)(slice(0, 1))
     >>> along, total, dx
     (array([2.]), array([6.]), array([[0., 0.]]))
     """
-    constants = np.array([1 / _count(xs)], weight.dtype)
-    arrays = [constants, mean, scale, weight, along, total]
+    constants = constants_of(_count(xs), epsilon, weight.dtype.name)
+    arrays = [constants, mean, variance, weight, bias, along, total]
     pieces = [xs, dys, xs if dxs is None else dxs]
     return _over_channels("differentiate", pieces, arrays, (0 if dxs is None else 1,))
+
+
+def constants_of(count: int, epsilon: float, dtype: str) -> Array:
+    """Return what both kernels take by pointer: one part of ``count``, and epsilon."""
+    return np.array([1 / count, epsilon], dtype)
 
 
 def _count(pieces: Sequence[Array]) -> int:
@@ -121,24 +133,34 @@ def _over_channels(
     # A row for each piece: its length, and where it lies in x and what goes with it.
     rows = zip(*pieces, strict=True)
     table = np.array([[row[0].shape[1], *(a.ctypes.data for a in row)] for row in rows], np.int64)
-    kernel = _kernel(name, arrays[0].dtype.name)
+    function = kernel(name, arrays[0].dtype.name)
     given = (table.ctypes.data, len(table), *(array.ctypes.data for array in arrays))
     kept = (table, pieces, arrays)
 
     def call(channels: slice, kept: Any = kept) -> None:
-        kernel(*given, channels.start, channels.stop, *flags)
+        function(*given, channels.start, channels.stop, *flags)
 
     return call
 
 
 @cache
-def _kernel(name: str, dtype: str) -> Callable[..., None]:
+def kernel(name: str, dtype: str, *, rectified: bool = False) -> Kernel:
+    """Return the compiled kernel ``normalize`` or ``differentiate`` for this machine.
+
+    Their arguments:
+
+    - a table with a row for each piece: its length, and the addresses of ``x``, ``y``, or ``x``,
+      ``dy``, ``dx``; and the number of rows;
+    - the addresses of `constants_of`, and of weight, bias, mean and variance; or of mean,
+      variance, weight, bias, along and total;
+    - the first channel and the one after the last; and whether ``dx`` is written.
+    """
     write, parameters = _PROGRAMS[name]
-    return load(partial(write, dtype, host()), name, parameters)
+    return load(partial(write, dtype, host(), rectified), name, parameters)
 
 
-def normalize_source(dtype: str, target: Target) -> str:
-    """Return the IR of the kernel behind `normalizing`."""
+def normalize_source(dtype: str, target: Target, rectify: bool = False) -> str:
+    """Return the IR of the kernel behind `normalizing`; what is below 0 may become 0."""
     code = Emitter(target, "normalize", _NORMALIZE)
     table, pieces, constants, weight, bias, means, variances, first, last = code.arguments
     part, epsilon = (code.load(constants, dtype, 1, i) for i in range(2))
@@ -164,23 +186,49 @@ def normalize_source(dtype: str, target: Target) -> str:
                 wide = [_wide(code, value, lanes) for value in (mean, scale, shift)]
                 with code.loop(start, stop, lanes) as i:
                     centred = code.sub(code.load(x, dtype, lanes, i), wide[0])
-                    code.store(code.fma(centred, wide[1], wide[2]), y, i)
+                    found = code.fma(centred, wide[1], wide[2])
+                    code.store(rectified(code, found, dtype) if rectify else found, y, i)
     return code.finish()
 
 
-def differentiate_source(dtype: str, target: Target) -> str:
-    """Return the IR of the kernel behind `differentiating`."""
+def differentiate_source(dtype: str, target: Target, rectify: bool = False) -> str:
+    """Return the IR of the kernel behind `differentiating`; where 0 came out there is no slope.
+
+    What came out is computed again, which takes less time than to read it.
+    """
     code = Emitter(target, "differentiate", _DIFFERENTIATE)
-    table, pieces, constants, means, scales, weights, alongs, totals = code.arguments[:8]
-    first, last, wanted = code.arguments[8:]
-    part = code.load(constants, dtype, 1)
+    table, pieces, constants, means, variances, weights, biases, alongs, totals = code.arguments[:9]
+    first, last, wanted = code.arguments[9:]
+    part, epsilon = (code.load(constants, dtype, 1, i) for i in range(2))
+    one = code.constant(1, dtype, 1)
     with code.loop(first, last) as channel:
         lines = partial(_lines, code, dtype, table, pieces, 3, channel)
-        mean, scale, weight = (code.load(a, dtype, 1, channel) for a in (means, scales, weights))
+        mean, variance, weight, bias = (
+            code.load(a, dtype, 1, channel) for a in (means, variances, weights, biases)
+        )
+        root = _root(code, code.add(variance, epsilon))
+        scale, steep = code.builder.fdiv(one, root), code.builder.fdiv(weight, root)
 
-        def products(at: list[Value], lanes: int, i: Value, mean: Value = mean) -> list[Value]:
+        def slope_at(
+            at: list[Value],
+            lanes: int,
+            i: Value,
+            known: tuple[Value, ...] = (mean, steep, bias),
+        ) -> tuple[Value, Value]:
+            middle, factor, shift = (_wide(code, value, lanes) for value in known)
+            centred = code.sub(code.load(at[0], dtype, lanes, i), middle)
             slope = code.load(at[1], dtype, lanes, i)
-            centred = code.sub(code.load(at[0], dtype, lanes, i), _wide(code, mean, lanes))
+            if rectify:
+                slope = masked(code, slope, code.fma(centred, factor, shift), dtype)
+            return centred, slope
+
+        def products(
+            at: list[Value],
+            lanes: int,
+            i: Value,
+            find: Callable[..., tuple[Value, Value]] = slope_at,
+        ) -> list[Value]:
+            centred, slope = find(at, lanes, i)
             return [code.mul(slope, centred), slope]
 
         along, total = _sums(code, dtype, lines, 2, products)
@@ -189,19 +237,18 @@ def differentiate_source(dtype: str, target: Target) -> str:
         code.store(total, totals, channel)
         # dy less its mean, and less the part of it that lies along x; then scaled as x is.
         lean = code.neg(code.mul(code.mul(along, scale), part))
-        constant = [mean, lean, code.mul(total, part), code.mul(weight, scale)]
-        with code.loop(0, wanted), lines() as (count, (x, dy, dx)):
+        constant = [lean, code.mul(total, part), code.mul(weight, scale)]
+        with code.loop(0, wanted), lines() as (count, at):
             for start, stop, lanes in _pieces(code, dtype, count, 1):
                 wide = [_wide(code, value, lanes) for value in constant]
                 with code.loop(start, stop, lanes) as i:
-                    centred = code.sub(code.load(x, dtype, lanes, i), wide[0])
-                    rest = code.sub(code.load(dy, dtype, lanes, i), wide[2])
-                    slope = code.fma(centred, wide[1], rest)
-                    code.store(code.mul(slope, wide[3]), dx, i)
+                    centred, slope = slope_at(at, lanes, i)
+                    slope = code.fma(centred, wide[0], code.sub(slope, wide[1]))
+                    code.store(code.mul(slope, wide[2]), at[2], i)
     return code.finish()
 
 
-_PROGRAMS: dict[str, tuple[Callable[[str, Target], str], tuple[Kind, ...]]] = {
+_PROGRAMS: dict[str, tuple[Callable[[str, Target, bool], str], tuple[Kind, ...]]] = {
     "normalize": (normalize_source, _NORMALIZE),
     "differentiate": (differentiate_source, _DIFFERENTIATE),
 }
@@ -266,19 +313,8 @@ def _sums(
                         sums[t] = code.add(sums[t], term)
     single = sums[_SUMS * number :]
     return [
-        code.add(_across(code, sums[t : _SUMS * number : number]), single[t]) for t in range(number)
+        code.add(across(code, sums[t : _SUMS * number : number]), single[t]) for t in range(number)
     ]
-
-
-def _across(code: Emitter, vectors: list[Value]) -> Value:
-    while len(vectors) > 1:
-        vectors = [code.add(a, b) for a, b in zip(vectors[::2], vectors[1::2], strict=True)]
-    (total,) = vectors
-    while (lanes := total.type.count) > 1:
-        low = code.shuffle(total, total, range(lanes // 2))
-        high = code.shuffle(total, total, range(lanes // 2, lanes))
-        total = code.add(low, high)
-    return total
 
 
 def _wide(code: Emitter, value: Value, lanes: int) -> Value:

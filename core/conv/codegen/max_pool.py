@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from core.arrays import Array
+from core.conv.codegen.batch_last_pointwise import masked, rectified
 from core.conv.codegen.emit import Emitter, Kind, Value
-from core.conv.codegen.library import load
+from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 from core.conv.normal import Shape
 
@@ -30,11 +31,15 @@ _MOST_TAPS = 12
 
 @dataclass(frozen=True)
 class Spec:
-    """What a kernel is specialised for: a window of rows and columns, its steps, and the dtype."""
+    """What a kernel is specialised for: a window of rows and columns, its steps, and the dtype.
+
+    With ``rectified`` what is below 0 becomes 0, and has no gradient.
+    """
 
     size: Shape
     stride: Shape
     dtype: str
+    rectified: bool = False
 
 
 def fits(x: Array, size: Shape) -> bool:
@@ -63,7 +68,7 @@ def largest(x: Array, size: Shape, stride: Shape) -> Array:
     array([[5., 7.]])
     """
     x = np.ascontiguousarray(x)
-    run = _prepared("largest", x.shape, x.dtype.name, size, stride)
+    run = prepared("largest", x.shape, x.dtype.name, size, stride)
     y = np.empty(run.out_shape, x.dtype)
     run.function(x.ctypes.data, 0, y.ctypes.data, *run.lengths)
     return y
@@ -79,35 +84,53 @@ def to_largest(dy: Array, x: Array, size: Shape, stride: Shape) -> Array:
     array([0., 1., 3., 0.])
     """
     x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
-    run = _prepared("to_largest", x.shape, x.dtype.name, size, stride)
-    covered = tuple(m * s for m, s in zip(run.out_shape[1:-1], stride, strict=True))
-    # Where windows neither overlap nor leave anything out, everything is written once.
-    once = size == stride and covered == x.shape[1:-1]
-    dx = (np.empty if once else np.zeros)(x.shape, x.dtype)
+    run = prepared("to_largest", x.shape, x.dtype.name, size, stride)
+    dx = (np.empty if run.once else np.zeros)(x.shape, x.dtype)
     run.function(x.ctypes.data, dy.ctypes.data, dx.ctypes.data, *run.lengths)
     return dx
 
 
-class _Run(NamedTuple):
-    function: Callable[..., None]
+class Run(NamedTuple):
+    """A call of a kernel, but for the arrays.
+
+    Attributes
+    ----------
+    function : Kernel
+        Takes addresses of the input, the output's gradient, and the result; and ``lengths``.
+    out_shape : tuple of int
+        Of the output.
+    lengths : tuple of int
+        The other arguments.
+    once : bool
+        Whether windows neither overlap nor leave anything out, so that every gradient is written
+        once; otherwise they are added to zeros.
+    """
+
+    function: Kernel
     out_shape: Shape
     lengths: Shape
+    once: bool
 
 
 # To make this out takes as long as a small pool.
 @lru_cache(maxsize=1024)
-def _prepared(name: str, x_shape: Shape, dtype: str, size: Shape, stride: Shape) -> _Run:
+def prepared(
+    name: str, x_shape: Shape, dtype: str, size: Shape, stride: Shape, *, rectified: bool = False
+) -> Run:
+    """Return the call of ``largest`` or ``to_largest`` for inputs of a shape."""
     channels, *spatial, images = x_shape
     positions = tuple((n - k) // s + 1 for n, k, s in zip(spatial, size, stride, strict=True))
     # An axis that is missing is one row.
     missing = (1,) * (2 - len(size))
-    spec = Spec((*missing, *size), (*missing, *stride), dtype)
+    spec = Spec((*missing, *size), (*missing, *stride), dtype, rectified)
     lengths = (channels, *missing, *spatial, *missing, *positions, images)
-    return _Run(kernel(spec, name), (channels, *positions, images), lengths)
+    covered = [m * s for m, s in zip(positions, stride, strict=True)]
+    once = size == stride and covered == spatial
+    return Run(kernel(spec, name), (channels, *positions, images), lengths, once)
 
 
 @cache
-def kernel(spec: Spec, name: str) -> Callable[..., None]:
+def kernel(spec: Spec, name: str) -> Kernel:
     """Return the compiled kernel ``largest`` or ``to_largest`` for this machine."""
     return load(partial(source, spec, name, host()), name, PARAMETERS)
 
@@ -153,7 +176,7 @@ def _largest(code: Emitter, spec: Spec, places: list[Value], out: Value, lanes: 
     for place in places[1:]:
         value = code.load(x, spec.dtype, lanes, place)
         best = code.builder.select(_is_better(code, value, best), value, best)
-    code.store(best, y, out)
+    code.store(rectified(code, best, spec.dtype) if spec.rectified else best, y, out)
 
 
 def _to_largest(code: Emitter, spec: Spec, places: list[Value], out: Value, lanes: int) -> None:
@@ -166,6 +189,8 @@ def _to_largest(code: Emitter, spec: Spec, places: list[Value], out: Value, lane
         best = code.builder.select(better, value, best)
         chosen = code.builder.select(better, code.constant(tap, count, lanes), chosen)
     gradient, zero = code.load(dy, spec.dtype, lanes, out), code.constant(0, spec.dtype, lanes)
+    if spec.rectified:
+        gradient = masked(code, gradient, best, spec.dtype)
     overlap = any(step < length for step, length in zip(spec.stride, spec.size, strict=True))
     for tap, place in enumerate(places):
         here = code.builder.icmp_signed("==", chosen, code.constant(tap, count, lanes))

@@ -124,12 +124,11 @@ def forward_pieces(
     for name, new in (("mean", mean), ("variance", variance * (count / (count - 1)))):
         old = context.state[name]
         context.updates[name] = old + spec.momentum * (new - old)
-    scale = 1 / np.sqrt(variance + spec.epsilon)
 
     def backward(dys: Pieces) -> tuple[tuple[Pieces | None, ...], dict[str, Array]]:
         slopes, dxs = [_flat(dy) for dy in dys], _like(flats) if context.wanted else None
         along, total = np.empty_like(bias), np.empty_like(bias)
-        known = (mean, scale, weight)
+        known = (spec.epsilon, mean, variance, weight, bias)
         _by_channels(differentiating(flats, slopes, dxs, *known, along, total), len(mean), count)
         found = None if dxs is None else _shaped(dxs, xs)
         return (found,), {"weight": along, "bias": total}
@@ -194,14 +193,17 @@ def _differentiating(
     xs: Pieces,
     dys: Pieces,
     dxs: Pieces | None,
+    epsilon: float,
     mean: Array,
-    scale: Array,
+    variance: Array,
     weight: Array,
+    bias: Array,
     along: Array,
     total: Array,
 ) -> OverChannels:
     # As `core.conv.codegen.batch_norm.differentiating`, with NumPy.
     count = sum(x.shape[1] for x in xs)
+    scale = 1 / np.sqrt(variance + epsilon)
 
     def differentiate(part: slice) -> None:
         normals = [(x[part] - mean[part, None]) * scale[part, None] for x in xs]
