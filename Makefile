@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist clean
+.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist gallery clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -60,6 +60,9 @@ bench-train: .venv/bench.stamp ## training and predicting against PyTorch
 bench-mnist: .venv/dev.stamp ## handwritten digits; DATA is the .npz with x and y
 	@test -n "$(DATA)" || { echo "say where the digits are: make bench-mnist DATA=mnist-train.npz"; exit 1; }
 	@$(BIN)/python -m bench.mnist --data "$(DATA)"
+
+gallery: .venv/base.stamp ## draw the pictures of the documentation again
+	@$(BIN)/python -m convq.gallery docs/images
 
 clean: ## remove what the commands made
 	rm -rf .venv demo-out convq-data

@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from convq import __version__
-from convq.cli import datasets, jobs, kernels, local, models, plan, predict, service, submit, train
+from convq.cli import (
+    datasets,
+    jobs,
+    kernels,
+    local,
+    models,
+    plan,
+    predict,
+    service,
+    spectrum,
+    submit,
+    train,
+)
 from convq.cli.boundary import Commands
 from convq.cli.command import Command
 
@@ -50,6 +62,7 @@ app.command("sweep", cls=Command, rich_help_panel=JOBS)(train.sweep)
 app.command("predict", cls=Command, rich_help_panel=JOBS)(predict.predict)
 app.command("embed", cls=Command, rich_help_panel=JOBS)(predict.embed)
 app.command("search", cls=Command, rich_help_panel=JOBS)(predict.search)
+app.command("spectrum", cls=Command, rich_help_panel=JOBS)(spectrum.spectrum)
 app.command("jobs", cls=Command, rich_help_panel=JOBS)(jobs.list_jobs)
 app.command("show", cls=Command, rich_help_panel=JOBS)(jobs.show)
 app.command("watch", cls=Command, rich_help_panel=JOBS)(jobs.watch)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -11,11 +10,13 @@ import typer
 from convq.cli import completion
 from convq.cli.options import AsJson, Files, Url
 from convq.cli.reading import Reading
+from convq.cli.submitting import Show, submit_files
 from convq.cli.train import Detach, Label, Out
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from convq.client import Client, Job
-    from core.errors import ConvqError
 
 Model = Annotated[
     str,
@@ -30,8 +31,6 @@ Layer = Annotated[
     str | None,
     typer.Option("--layer", metavar="NAME", show_default=False, help="The outputs of this layer."),
 ]
-
-_DIGEST = "sha256:"
 
 
 def predict(
@@ -63,13 +62,12 @@ def predict(
     fields: dict[str, Any] = {"top": top, "layer": layer, "format": output}
     if raw or layer is not None:
         fields["output"] = "raw" if raw else "features"
-    shown = "predictions.json" if not raw and layer is None else None
-    _submit(
+    submit_files(
         "predict",
-        {"model": model},
         files,
         fields | _read(reading),
-        shown,
+        referred={"model": model},
+        show=_table_of("predictions.json") if not raw and layer is None else None,
         out=out,
         label=label,
         detach=detach,
@@ -106,12 +104,11 @@ def embed(
 
     kernel = None if filter_ is None else parse_kernel(filter_)
     fields = {"layer": layer, "filter": kernel} | _read(reading)
-    _submit(
+    submit_files(
         "embed",
-        {"model": model},
         files,
         fields,
-        None,
+        referred={"model": model},
         out=out,
         label=label,
         detach=detach,
@@ -147,12 +144,12 @@ def search(
     [bold]convq search index/index.npz shoe.png --out found/[/bold]
     """
     fields = {"neighbours": neighbours, "distance": distance}
-    _submit(
+    submit_files(
         "search",
-        {"index": index},
         files,
         fields,
-        "neighbours.json",
+        referred={"index": index},
+        show=_table_of("neighbours.json"),
         out=out,
         label=label,
         detach=detach,
@@ -171,72 +168,15 @@ def _read(reading: list[str] | None) -> dict[str, Any]:
     )
 
 
-def _submit(
-    kind: str,
-    referred: dict[str, str],
-    files: list[Path],
-    fields: dict[str, Any],
-    shown: str | None,
-    *,
-    out: Path | None,
-    label: str | None,
-    detach: bool,
-    as_json: bool,
-    url: str | None,
-) -> None:
-    """Submit a job and show the result called ``shown`` as a table."""
-    from convq.cli.boundary import FAILED
-    from convq.cli.console import answered, err, print_json, text
-    from convq.cli.delivery import deliver
-    from convq.cli.files import expand
-    from convq.cli.following import follow, upload
-    from convq.cli.refusals import Refusals
-    from convq.cli.tables import facts
-    from convq.client import Client
+def _table_of(name: str) -> Show:
+    """Return what shows the result of this name as a table."""
 
-    if detach and out is not None:
-        raise typer.BadParameter("a detached job has no results to write yet", param_hint="--out")
-    paths = expand(files)
-    refusals = Refusals()
-    given = {name: value for name, value in fields.items() if value is not None}
-    with Client(url) as client:
-        given |= {name: _uploaded(client, value) for name, value in referred.items()}
-        inputs = upload(client, paths, refusals)
-        job = client.submit(kind, inputs=inputs, label=label, **given)
-        if detach:
-            if as_json:
-                print_json({"job": answered(job), "refused": refusals.to_json()})
-            else:
-                typer.echo(job.id)
-            raise typer.Exit(FAILED if refusals else 0)
-        if not as_json:
-            err.print(facts([("job", text(job.id))]))
-        done = follow(client, job)
-        if shown is not None and not as_json:
-            _show(client, done, shown)
-        deliver(client, done, out, as_json, refusals)
+    def show(client: Client, job: Job) -> RenderableType | None:
+        from convq.cli.prediction_tables import neighbours_table, predictions_table
 
+        if name not in [result.name for result in client.results(job).results]:
+            return None
+        document = json.loads(client.result(job, name, as_="bytes"))
+        return predictions_table(document) if "images" in document else neighbours_table(document)
 
-def _uploaded(client: Client, value: str) -> str:
-    """Return the digest of a file, or the reference that it is."""
-    from convq.cli.following import upload
-
-    if value.startswith(_DIGEST) or not Path(value).is_file():
-        return value
-    (reference,) = upload(client, [Path(value)], _raise)
-    return str(reference["artifact"])
-
-
-def _raise(name: str, error: ConvqError) -> None:
-    raise error
-
-
-def _show(client: Client, job: Job, name: str) -> None:
-    from convq.cli import console
-    from convq.cli.prediction_tables import neighbours_table, predictions_table
-
-    if name not in [result.name for result in client.results(job).results]:
-        return
-    document = json.loads(client.result(job, name, as_="bytes"))
-    made = predictions_table if "images" in document else neighbours_table
-    console.out.print(made(document))
+    return show

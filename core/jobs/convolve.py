@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,12 +14,14 @@ from core import conv
 from core.conv.boundary import Boundary
 from core.conv.device import Device
 from core.conv.problem import Mode
-from core.errors import Cancelled, ConvqError, InvalidInput, LeaseLost, UnsupportedMedia
+from core.errors import InvalidInput
 from core.jobs import kernels
-from core.jobs.inputs import Digest, Input, describe, digests, names, renamed
+from core.jobs.each import each
+from core.jobs.inputs import Digest, Input, describe, digests, renamed
 from core.jobs.kernels import Bank, KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
-from core.jobs.run import Drained, Run
+from core.jobs.run import Run
+from core.jobs.subjects import Subject, document, plan_each
 from core.kernels import Normalization
 from core.media import (
     NPY,
@@ -36,10 +36,6 @@ from core.media import (
     to_range,
     write,
 )
-from core.store.artifacts import Artifact
-
-# Held exactly by float32, which takes half the time and memory of float64.
-_SINGLE = ("int8", "uint8", "int16", "uint16", "float16", "float32")
 
 
 class ConvolveSpec(Spec):
@@ -97,30 +93,6 @@ class ConvolveSpec(Spec):
     )
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What a plan depends on; inputs that agree in it share one.
-
-    Attributes
-    ----------
-    media_type : str
-        Pictures and sound are computed in floating point, arrays by NumPy's promotion.
-    shape : tuple of int
-        Without the opacity of a picture.
-    dtype : str
-        As stored.
-    """
-
-    media_type: str
-    shape: tuple[int, ...]
-    dtype: str
-
-    @property
-    def is_array(self) -> bool:
-        """Whether it is neither a picture nor a sound."""
-        return self.media_type not in PICTURES and self.media_type != WAV
-
-
 def references(spec: ConvolveSpec) -> tuple[str, ...]:
     """Return the digests of the inputs and of the kernel, each once."""
     found = digests(spec.inputs)
@@ -149,49 +121,24 @@ def plan(spec: ConvolveSpec, planning: Planning) -> dict[str, Any]:
         When no input at all can be processed.
     """
     loaded = kernels.load(spec.kernel, planning.artifacts)
-    alike: Counter[tuple[str, Subject | None]] = Counter(
-        (_description(artifact), _subject_of_record(artifact))
-        for artifact in map(planning.inputs.__getitem__, digests(spec.inputs))
-    )
-    groups: list[dict[str, Any]] = []
-    errors: list[ConvqError] = []
-    for (description, subject), count in alike.items():
-        group: dict[str, Any] = {"inputs": count, "input": description}
-        try:
-            if subject is None:
-                raise UnsupportedMedia(
-                    "this is no picture, array or sound that convq reads",
-                    field="inputs",
-                    given=description,
-                    accepted="a picture, an npy, an npz of one array, or a WAV",
-                )
-            work = _Work(spec, loaded, subject, planning.device, planning.memory_cap)
-            group |= work.plan.to_dict()
-        except ConvqError as error:
-            errors.append(error)
-            group["error"] = error.to_dict()
-        groups.append(group)
-    if len(errors) == len(groups):
-        raise errors[0]
-    return _document(planning.device, groups)
+
+    def plan_one(subject: Subject) -> dict[str, Any]:
+        return _Work(spec, loaded, subject, planning.device, planning.memory_cap).plan.to_dict()
+
+    return plan_each(spec.inputs, planning, plan_one)
 
 
 def run(spec: ConvolveSpec, run: Run) -> None:
     """Convolve one input after another; one that cannot be processed fails alone."""
     loaded = kernels.load(spec.kernel, run.artifacts)
     works: dict[Subject, _Work] = {}
-    for name, digest in zip(names(spec.inputs), digests(spec.inputs), strict=True):
-        try:
-            _convolve(spec, run, loaded, works, name, digest)
-        except (Cancelled, Drained, LeaseLost):
-            raise
-        except ConvqError as error:
-            run.fail_item(name, source=digest, error=error)
-            run.advance(failed=True)
-        else:
-            run.advance()
+
+    def work(name: str, digest: str) -> None:
+        _convolve(spec, run, loaded, works, name, digest)
+
+    each(spec.inputs, run, work)
     if works:
-        run.plan = _document(run.device, [work.measured() for work in works.values()])
+        run.plan = document(run.device, [work.measured() for work in works.values()])
 
 
 def _convolve(
@@ -392,33 +339,8 @@ def _taps_dtype(subject: Subject, bank: Bank, has_dtype: bool) -> np.dtype[Any]:
             return taps
         # The taps of presets, and of values in a job, have no precision of their own.
         return np.finfo(np.result_type(subject.dtype, 0.0)).dtype
-    precision = np.dtype(np.float32 if subject.dtype in _SINGLE else np.float64)
+    precision = subject.precision
     return np.result_type(precision, np.complex64) if taps.kind == "c" else precision
-
-
-def _description(artifact: Artifact) -> str:
-    if artifact.shape is None or artifact.dtype is None:
-        return artifact.media_type
-    return describe(artifact.shape, artifact.dtype)
-
-
-def _subject_of_record(artifact: Artifact) -> Subject | None:
-    shape = artifact.shape
-    if shape is None or artifact.dtype is None:
-        return None
-    if artifact.media_type in PICTURES and len(shape) == 3 and shape[2] in (2, 4):
-        shape = shape[:2] if shape[2] == 2 else (*shape[:2], 3)
-    return Subject(artifact.media_type, shape, artifact.dtype)
-
-
-def _document(device: Device, groups: list[dict[str, Any]]) -> dict[str, Any]:
-    planned = [group for group in groups if "error" not in group]
-    return {
-        "device": {"kind": device.kind, "name": device.name},
-        "seconds": sum(group["seconds"] * group["inputs"] for group in planned),
-        "bytes": max(group["bytes"] for group in planned),
-        "groups": groups,
-    }
 
 
 KIND = Kind(

@@ -34,7 +34,9 @@ def test_every_command_explains_itself(convq: Callable[..., Any], command: list[
 
 
 def test_the_commands() -> None:
-    names = "submit plan train sweep predict embed search jobs show watch results cancel retry"
+    names = (
+        "submit plan train sweep predict embed search spectrum jobs show watch results cancel retry"
+    )
     assert GROUP.list_commands(None) == [
         *names.split(),
         "delete",
@@ -59,6 +61,7 @@ def test_every_reading_command_has_json(convq: Callable[..., Any]) -> None:
         "predict",
         "embed",
         "search",
+        "spectrum",
         "jobs",
         "show",
         "watch",

@@ -1,8 +1,9 @@
-"""A small data set, and jobs that train on it in the test's own process."""
+"""Jobs in the test's own process: of any kind, and those that train on a small data set."""
 
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from core.conv.device import cpu
 from core.jobs import train
 from core.jobs.kind import Planning
+from core.jobs.registry import by_name
 from core.jobs.run import Run
 from core.jobs.train import TrainSpec
+from core.media import NPY, decode, encode, inspect
 from core.store.artifacts import ArtifactStore
 
 LAYERS = [
@@ -85,3 +88,61 @@ class Trainings:
 @pytest.fixture
 def trainings(artifacts: ArtifactStore, tmp_path: Path) -> Trainings:
     return Trainings(artifacts, tmp_path)
+
+
+class Works:
+    """Uploads inputs, plans and runs jobs of any kind in the test's own process."""
+
+    def __init__(self, artifacts: ArtifactStore, scratch: Path) -> None:
+        self.artifacts = artifacts
+        self.scratch = scratch
+
+    def upload(self, array: Any, media_type: str = NPY, **extra: Any) -> str:
+        data = encode(np.asarray(array), media_type, extra=extra)  # type: ignore[arg-type]
+        info = inspect(data)
+        return self.artifacts.put(data, info.media_type, info.shape, info.dtype).digest
+
+    def spec(self, kind: str, *inputs: Any, **fields: Any) -> Any:
+        return by_name(kind).spec.model_validate({"kind": kind, "inputs": list(inputs)} | fields)
+
+    def plan(self, kind: str, *inputs: Any, memory_cap: int = 1 << 32, **fields: Any) -> Any:
+        spec = self.spec(kind, *inputs, **fields)
+        records = {digest: self.artifacts.get(digest) for digest in by_name(kind).references(spec)}
+        return by_name(kind).plan(spec, Planning(self.artifacts, records, cpu(), memory_cap))
+
+    def make_run(self, kind: str, spec: Any) -> Run:
+        return Run(
+            artifacts=self.artifacts,
+            device=cpu(),
+            memory_cap=1 << 32,
+            scratch=self.scratch,
+            total=by_name(kind).items(spec),
+        )
+
+    def run(self, kind: str, *inputs: Any, **fields: Any) -> Run:
+        spec = self.spec(kind, *inputs, **fields)
+        run = self.make_run(kind, spec)
+        by_name(kind).run(spec, run)
+        assert run.progress.done == run.progress.total
+        return run
+
+    def named(self, array: Any, name: str, media_type: str = NPY) -> dict[str, str]:
+        return {"artifact": self.upload(array, media_type), "name": name}
+
+    def names(self, run: Run) -> list[str]:
+        return [entry["name"] for entry in run.results]
+
+    def bytes(self, run: Run, name: str) -> bytes:
+        (digest,) = [entry["digest"] for entry in run.results if entry["name"] == name]
+        return self.artifacts.read(digest)
+
+    def array(self, run: Run, name: str) -> Any:
+        return decode(self.bytes(run, name)).array
+
+    def json(self, run: Run, name: str) -> Any:
+        return json.loads(self.bytes(run, name))
+
+
+@pytest.fixture
+def works(artifacts: ArtifactStore, tmp_path: Path) -> Works:
+    return Works(artifacts, tmp_path)

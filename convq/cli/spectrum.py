@@ -1,0 +1,65 @@
+"""``convq spectrum``: the frequencies of pictures, and the direction of their lines."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from convq.cli.options import AsJson, Files, Url
+from convq.cli.submitting import columns, submit_files
+from convq.cli.train import Detach, Label, Out
+
+
+def spectrum(
+    files: Files,
+    window: Annotated[
+        Literal["periodic", "hann", "none"] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What is done about jumps between opposite edges: periodic, hann or none. "
+            "\\[default: periodic]",
+        ),
+    ] = None,
+    rings: Annotated[
+        int | None, typer.Option(min=1, help="Rings of frequencies. \\[default: 64]")
+    ] = None,
+    directions: Annotated[
+        int | None, typer.Option(min=1, help="Sectors of half a turn. \\[default: 180]")
+    ] = None,
+    deskew: Annotated[
+        bool, typer.Option("--deskew", help="Also turn the pictures so that lines are level.")
+    ] = False,
+    coefficients: Annotated[
+        bool, typer.Option("--coefficients", help="Also deliver the coefficients as .npy.")
+    ] = False,
+    out: Out = None,
+    label: Label = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Draw the Fourier transform of pictures, and tell where their lines point.
+
+    [bold]convq spectrum scan.png --deskew --out level/[/bold]
+    """
+    fields = {
+        "window": window,
+        "rings": rings,
+        "directions": directions,
+        "deskew": deskew or None,
+        "coefficients": coefficients or None,
+    }
+    submit_files(
+        "spectrum",
+        files,
+        fields,
+        show=columns(
+            "-spectrum.json", degrees="orientation.degrees", confidence="orientation.confidence"
+        ),
+        out=out,
+        label=label,
+        detach=detach,
+        as_json=as_json,
+        url=url,
+    )

@@ -1,0 +1,26 @@
+"""Draw all pictures of the documentation: ``python -m convq.gallery docs/images``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from convq.gallery.spectrum import spectrum
+from core.media import PNG, encode
+
+PICTURES: Final[tuple[Callable[[], Any], ...]] = (spectrum,)
+
+
+def main(folder: Path) -> None:
+    """Write each picture to a PNG called after the function that draws it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for picture in PICTURES:
+        path = folder / f"{picture.__name__.replace('_', '-')}.png"
+        path.write_bytes(encode(picture(), PNG))
+        sys.stdout.write(f"{path}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

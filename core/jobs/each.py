@@ -1,0 +1,178 @@
+"""The inputs of a job one after another: read as numbers, computed, delivered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import Cancelled, ConvqError, InvalidInput, LeaseLost
+from core.jobs.inputs import Digest, Input, digests, names, renamed
+from core.jobs.run import Drained, Run
+from core.jobs.subjects import Subject
+from core.media import (
+    JSON,
+    NPY,
+    PICTURES,
+    PNG,
+    MediaInfo,
+    RangePolicy,
+    decode,
+    merge_alpha,
+    split_alpha,
+    to_range,
+    write,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """An input that was read.
+
+    Attributes
+    ----------
+    name, digest : str
+        What results are called after, and of which artifact they are.
+    values : ndarray
+        Without the opacity of a picture, as stored.
+    alpha : ndarray or None
+        That opacity.
+    info : MediaInfo
+        Of the file.
+    """
+
+    name: str
+    digest: str
+    values: NDArray[Any]
+    alpha: NDArray[Any] | None
+    info: MediaInfo
+
+    @property
+    def subject(self) -> Subject:
+        """What its plan depends on."""
+        return Subject(self.info.media_type, self.values.shape, str(self.values.dtype))
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it came as a picture."""
+        return self.info.media_type in PICTURES
+
+
+def each(inputs: list[Digest | Input], run: Run, work: Callable[[str, str], None]) -> None:
+    """Call ``work(name, digest)`` for each input; one that cannot be processed fails alone."""
+    for name, digest in zip(names(inputs), digests(inputs), strict=True):
+        try:
+            work(name, digest)
+        except (Cancelled, Drained, LeaseLost):
+            raise
+        except ConvqError as error:
+            run.fail_item(name, source=digest, error=error)
+            run.advance(failed=True)
+        else:
+            run.advance()
+
+
+def read(run: Run, name: str, digest: str) -> Item:
+    """Fetch and decode an input."""
+    decoded = decode(run.fetch(digest), max_pixels=run.max_pixels)
+    values, alpha = split_alpha(decoded.array, decoded.info)
+    return Item(name, digest, values, alpha, decoded.info)
+
+
+def real(item: Item) -> NDArray[Any]:
+    """Return the values in floating point.
+
+    Raises
+    ------
+    InvalidInput
+        They are complex, or some are not finite: a transform would spread one over all others.
+    """
+    if item.values.dtype.kind == "c":
+        raise InvalidInput(
+            "complex values have no meaning here",
+            field="inputs",
+            given=str(item.values.dtype),
+            accepted="real numbers",
+        )
+    values = item.values.astype(item.subject.precision)
+    wrong = values.size - int(np.isfinite(values).sum())
+    if wrong:
+        raise InvalidInput(
+            "NaN and infinity have no place here, because every result depends on every value",
+            field="inputs",
+            given=f"{wrong} of {values.size} values",
+            accepted="finite numbers",
+        )
+    return values
+
+
+def deliver_like(
+    run: Run,
+    item: Item,
+    y: NDArray[Any],
+    suffix: str = "",
+    *,
+    npy: bool = False,
+    policy: RangePolicy = "clip",
+) -> None:
+    """Deliver a result in the format of the input, or as npy in full precision.
+
+    Opacity is put back where the result has the size of the picture.
+    """
+    media_type = NPY if npy else item.info.media_type
+    if not npy and not item.subject.is_array:
+        assert item.info.dtype is not None
+        y = to_range(y, item.info.dtype, policy)
+        alpha = item.alpha
+        if alpha is not None and alpha.shape == y.shape[:2] and alpha.dtype == y.dtype:
+            y = merge_alpha(y, alpha)
+    deliver_array(run, item, renamed(item.name, media_type, suffix), y, media_type)
+
+
+def deliver_array(run: Run, item: Item, name: str, y: NDArray[Any], media_type: str) -> None:
+    """Deliver an array as a file of the stated format."""
+
+    def write_file(path: Path) -> None:
+        with path.open("wb") as file:
+            write(y, file, media_type, extra=item.info.extra)
+
+    run.deliver(
+        name,
+        source=item.digest,
+        media_type=media_type,
+        write=write_file,
+        shape=y.shape,
+        dtype=str(y.dtype),
+    )
+
+
+def deliver_picture(run: Run, item: Item, suffix: str, levels: NDArray[np.uint8]) -> None:
+    """Deliver a picture of levels or colours as PNG."""
+    deliver_array(run, item, renamed(item.name, PNG, suffix), levels, PNG)
+
+
+def deliver_json(run: Run, name: str, found: Any, source: str | None = None) -> None:
+    """Deliver a document; numbers in it have to be finite."""
+    text = json.dumps(found, allow_nan=False, indent=1)
+    run.deliver(
+        name, source=source, media_type=JSON, write=lambda path: _write(path, text.encode())
+    )
+
+
+def deliver_bytes(run: Run, item: Item, suffix: str, data: bytes, media_type: str) -> None:
+    """Deliver bytes of a format that no array is."""
+    run.deliver(
+        renamed(item.name, media_type, suffix),
+        source=item.digest,
+        media_type=media_type,
+        write=lambda path: _write(path, data),
+    )
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)

@@ -1,0 +1,45 @@
+"""The other kinds of jobs, through HTTP, a real Redis and a real Celery worker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import convq
+from convq.cli.app import app
+from core.media import PNG, encode
+
+pytestmark = pytest.mark.stack
+
+ROWS, COLUMNS = np.mgrid[:96, :96]
+LINES = np.rint(
+    127.5 + 100 * np.sin(0.9 * (COLUMNS * np.sin(np.radians(12)) + ROWS * np.cos(np.radians(12))))
+).astype(np.uint8)
+
+
+@pytest.fixture
+def command(client: convq.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Run a command in a folder with a picture of lines, and return what it says."""
+    monkeypatch.setenv("CONVQ_URL", client.url)
+    monkeypatch.chdir(tmp_path)
+    Path("lines.png").write_bytes(encode(LINES, PNG))
+
+    def run(*arguments: str) -> Any:
+        result = CliRunner().invoke(app, [*arguments, "--json"])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    return run
+
+
+def test_a_spectrum_tells_the_direction_of_lines(command: Any) -> None:
+    said = command("spectrum", "lines.png", "--deskew", "--out", "out")
+    assert said["job"]["state"] == "succeeded"
+    found = json.loads(Path("out/lines-spectrum.json").read_text())
+    assert abs(found["orientation"]["degrees"] - 12) < 0.5
+    assert Path("out/lines-deskewed.png").is_file()
