@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,15 +11,16 @@ import numpy as np
 from core.arrays import Array
 from core.conv.blocks import Check, never
 from core.errors import InvalidInput
-from core.nets.blas import one_thread
+from core.nets.arguments import check_images, check_weights
 from core.nets.execute import Moment, backward, forward
 from core.nets.graph import Node, build
-from core.nets.heap import keep_freed_memory
+from core.nets.inference import Prepared, prepare
 from core.nets.initial import initial
 from core.nets.layer import Parameter, Shape, Weights
 from core.nets.losses import loss_of
 from core.nets.losses.loss import LossSpec
 from core.nets.memory import memory
+from core.nets.passing import passing
 from core.nets.segments import Segment, cut
 from core.nets.spec import NetSpec
 from core.nets.summary import summary
@@ -155,16 +155,49 @@ class Network:
         InvalidInput
             If a shape or a name is not that of the net.
         """
-        self._check(weights, x)
+        check_weights(weights, self.parameters | self.state)
+        check_images(x, self.input_shape, words=self._words)
         segments = self._segments(output, training=False)
         moment = self._moment(weights, check=check)
         last = segments[-1].nodes[-1]
         found = np.empty((len(x), *last.shape), moment.dtype)
-        with _passing():
+        with passing():
             for first in range(0, len(x), batch):
                 y, _ = forward(segments, x[first : first + batch], moment)
                 found[first : first + batch] = np.moveaxis(y, -1, 0)
         return found
+
+    def prepared(self, weights: Weights, *, output: str | None = None) -> Prepared:
+        """Return the net made ready to predict one image after the other, as fast as possible.
+
+        Parameters
+        ----------
+        weights : mapping
+            Parameters and state by name, as from `init`; they are copied.
+        output : str, optional
+            The name of a layer; by default the last.
+
+        Returns
+        -------
+        Prepared
+            Its ``run(x)`` returns what `run` does, but for rounding.
+
+        Raises
+        ------
+        InvalidInput
+            If a shape or a name is not that of the net.
+
+        Examples
+        --------
+        >>> layers = [{"layer": "conv", "filters": 2, "kernel": 3}, {"layer": "relu"}]
+        >>> network = Network(NetSpec.model_validate({"input": [1, 8, 8], "layers": layers}))
+        >>> network.prepared(network.init(seed=0)).run(np.zeros((1, 1, 8, 8), np.float32)).shape
+        (1, 2, 6, 6)
+        """
+        check_weights(weights, self.parameters | self.state)
+        number = self._number(output)
+        dtype = self._moment(weights).dtype
+        return prepare(self.nodes, weights, number, self.input_shape, dtype)
 
     def step(
         self, weights: Weights, x: Array, y: Array, loss: LossSpec, *, seed: tuple[int, ...]
@@ -194,10 +227,11 @@ class Network:
         InvalidInput
             If a shape or a name is not that of the net, or targets do not suit the loss.
         """
-        self._check(weights, x)
+        check_weights(weights, self.parameters | self.state)
+        check_images(x, self.input_shape, words=self._words)
         segments = self._segments(None, training=True)
         moment = self._moment(weights, training=True, seed=seed)
-        with _passing():
+        with passing():
             outputs, trace = forward(segments, x, moment)
             value, dy = loss_of(loss).value(loss, outputs, y)
             gradients = backward(segments, dy, trace)
@@ -269,30 +303,6 @@ class Network:
             check=check,
         )
 
-    def _check(self, weights: Weights, x: Array) -> None:
-        if x.ndim == 0 or len(x) == 0 or x.shape[1:] != self.input_shape:
-            raise InvalidInput(
-                "these are no images for this net",
-                field="x",
-                given=x.shape,
-                accepted=f"one or more of shape {self.input_shape}, the batch first",
-            )
-        if self._words and x.dtype.kind not in "iu":
-            raise InvalidInput(
-                "words are given by their numbers",
-                field="x",
-                given=str(x.dtype),
-                accepted="integers",
-            )
-        for name, parameter in (self.parameters | self.state).items():
-            if name not in weights or weights[name].shape != parameter.shape:
-                raise InvalidInput(
-                    "a weight is missing" if name not in weights else "a weight has another shape",
-                    field=f"weights.{name}",
-                    given=weights[name].shape if name in weights else None,
-                    accepted=f"an array of shape {parameter.shape}",
-                )
-
 
 def _named(arrays: Iterable[tuple[Node, Mapping[str, Parameter]]]) -> dict[str, Parameter]:
     return {f"{node.name}.{name}": p for node, found in arrays for name, p in found.items()}
@@ -300,12 +310,3 @@ def _named(arrays: Iterable[tuple[Node, Mapping[str, Parameter]]]) -> dict[str, 
 
 def _of(node: Node, names: Iterable[str], weights: Weights) -> dict[str, Array]:
     return {name: weights[f"{node.name}.{name}"] for name in names}
-
-
-@contextmanager
-def _passing() -> Iterator[None]:
-    """Keep what a pass frees, the BLAS off the engine's cores, and NumPy quiet."""
-    keep_freed_memory()
-    # An overflow is a result: the loss says so.
-    with one_thread(), np.errstate(all="ignore"):
-        yield

@@ -43,7 +43,7 @@ def compute(
     """Return the means of ``x (channels, *spatial, images)``, axis by axis."""
     xp = array_module(x)
     window = pooling_window(x.shape[:-1], spec.kernel, spec.stride, spec.padding)
-    share = xp.asarray(_shares(window, x.shape[1:-1], x.dtype.name, spec.count_include_pad))
+    share = xp.asarray(shares(window, x.shape[1:-1], x.dtype.name, spec.count_include_pad))
     steps = [
         (axis + 1, *of_axis)
         for axis, of_axis in enumerate(
@@ -64,8 +64,8 @@ def compute(
 
 
 @lru_cache(maxsize=256)
-def _shares(window: Window, spatial: Shape, dtype: str, include: bool) -> Array:
-    # What a value counts in each window, of the shape (*positions, 1).
+def shares(window: Window, spatial: Shape, dtype: str, include: bool) -> Array:
+    """Return what a value counts in each window, of a shape that fits ``(*positions, 1)``."""
     if include:
         return np.full((1,) * (len(spatial) + 1), 1 / math.prod(window.kernel), dtype)
     counts = np.ones(1)

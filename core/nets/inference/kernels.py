@@ -1,0 +1,20 @@
+"""Which layers have kernels for one image; the others compute with their own ``forward``."""
+
+from __future__ import annotations
+
+from core.nets.inference import pools, rows, sums
+from core.nets.inference.family import Family
+
+FAMILIES: dict[str, Family] = {
+    "conv": sums.CONV,
+    "dense": sums.DENSE,
+    "batch_norm": sums.BATCH_NORM,
+    "max_pool": pools.MAX,
+    "average_pool": pools.MEAN,
+    "global_max_pool": pools.GLOBAL_MAX,
+    "global_average_pool": pools.GLOBAL_MEAN,
+    "relu": rows.ROWS,
+    "leaky_relu": rows.ROWS,
+    "add": rows.ROWS,
+    "concatenate": rows.CONCATENATE,
+}

@@ -1,0 +1,81 @@
+"""The memory of a prepared net: one arena for all values, and what kernels are told about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.nets.inference.layout import Layout
+
+LINE_BYTES = 64
+
+
+class Place(NamedTuple):
+    """Where a value lies.
+
+    Attributes
+    ----------
+    layout : Layout
+        How.
+    buffer : ndarray
+        In what memory, one-dimensional.
+    """
+
+    layout: Layout
+    buffer: NDArray[Any]
+
+    @property
+    def address(self) -> int:
+        """Of the memory's first byte."""
+        return int(self.buffer.ctypes.data)
+
+    @property
+    def view(self) -> NDArray[Any]:
+        """The array ``(channels, *spatial, 1)``."""
+        return self.layout.view(self.buffer)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Arrays whose addresses kernels are told, and which therefore live as long as their calls.
+
+    Attributes
+    ----------
+    dtype : str
+        Of the numbers that are computed with.
+    arrays : list of ndarray
+        What is kept.
+    """
+
+    dtype: str
+    arrays: list[NDArray[Any]]
+
+    def numbers(self, array: NDArray[Any]) -> int:
+        """Keep numbers of `dtype`, on a cache line; return their address."""
+        kept = aligned(array.size, self.dtype)
+        kept[:] = array.ravel()
+        self.arrays.append(kept)
+        return int(kept.ctypes.data)
+
+    def table(self, array: NDArray[np.int64]) -> int:
+        """Keep a table of integers; return its address."""
+        kept = np.array(array, np.int64, order="C")
+        self.arrays.append(kept)
+        return int(kept.ctypes.data)
+
+
+def aligned(size: int, dtype: str) -> NDArray[Any]:
+    """Return zeros that begin on a cache line.
+
+    Examples
+    --------
+    >>> aligned(3, "float32").ctypes.data % LINE_BYTES
+    0
+    """
+    itemsize = np.dtype(dtype).itemsize
+    memory = np.zeros(size * itemsize + LINE_BYTES, np.uint8)
+    start = -memory.ctypes.data % LINE_BYTES
+    return memory[start : start + size * itemsize].view(dtype)

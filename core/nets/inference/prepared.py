@@ -1,0 +1,234 @@
+"""A net that is ready for one image: nothing is decided, packed or allocated any more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from core.arrays import Array
+from core.conv import codegen
+from core.conv.blocks import Check, never
+from core.nets.arguments import check_images
+from core.nets.graph import INPUT, Node
+from core.nets.inference.fusion import Operation, Operations, operations, own_weights
+from core.nets.inference.memory import LINE_BYTES, Kept, Place, aligned
+from core.nets.inference.planning import Plan, plan
+from core.nets.layer import Context, Shape, Weights
+from core.nets.passing import passing
+
+Values: TypeAlias = dict[int, Array]
+"""Arrays ``(*shape, 1)`` by the number of the layer that made them."""
+
+Step: TypeAlias = Callable[[Values], None]
+
+_DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What goes in and what comes out, of one image.
+
+    Attributes
+    ----------
+    input, output : tuple of int
+        Shapes.
+    number : int
+        Of the value that is returned.
+    words : bool
+        Whether the input are words.
+    dtype : dtype
+        Of what is computed.
+    """
+
+    input: Shape
+    output: Shape
+    number: int
+    words: bool
+    dtype: np.dtype[Any]
+
+
+class Prepared:
+    """A net for predictions of one image at a time; made by `core.nets.network.Network.prepared`.
+
+    It holds its weights a second time, in the order in which kernels read them. Several threads may
+    use it; they wait for each other.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        steps: Sequence[Step],
+        result: Place | None,
+        kept: Kept,
+        *,
+        quiet: bool,
+    ) -> None:
+        self._wanted = wanted
+        self._steps = steps
+        self._kept = kept
+        # NumPy's layers may warn, and multiply matrices on other threads.
+        self._surroundings = nullcontext if quiet else passing
+        self._result = None if result is None else result.view
+        self._turn = threading.Lock()
+
+    def run(self, x: Array, *, check: Check = never) -> Array:
+        """Return the outputs of the net, image by image.
+
+        Parameters
+        ----------
+        x : array, shape (N, *input_shape)
+            Images.
+        check : callable
+            Called before each image; what it raises ends the run.
+
+        Returns
+        -------
+        ndarray, shape (N, *output_shape)
+            In the dtype of the weights; what `core.nets.network.Network.run` returns, but for
+            rounding.
+
+        Raises
+        ------
+        InvalidInput
+            If the shape is not that of the net.
+        """
+        wanted = self._wanted
+        check_images(x, wanted.input, words=wanted.words)
+        if not wanted.words and x.dtype != wanted.dtype:
+            with np.errstate(over="ignore"):
+                x = x.astype(wanted.dtype)
+        found = np.empty((len(x), *wanted.output), wanted.dtype)
+        with self._turn, self._surroundings():
+            for image, y in zip(x, found, strict=True):
+                check()
+                values = {INPUT: image[..., np.newaxis]}
+                for step in self._steps:
+                    step(values)
+                y[...] = self._output(values)
+        return found
+
+    def _output(self, values: Values) -> Array:
+        found = values[self._wanted.number] if self._result is None else self._result
+        return found.reshape(self._wanted.output)
+
+
+def prepare(
+    nodes: Sequence[Node], weights: Weights, output: int, shape: Shape, dtype: np.dtype[Any]
+) -> Prepared:
+    """Return a net that computes the layer numbered ``output`` for images of ``shape``.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        The net.
+    weights : mapping
+        Parameters and state by name, in NumPy's arrays; they are copied.
+    output : int
+        The number of a layer.
+    shape : tuple of int
+        Of an image.
+    dtype : dtype
+        Of what is computed.
+    """
+    todo = operations(nodes, weights, output)
+    words = any(node.layer.words for node in nodes)
+    wanted = Wanted(shape, nodes[output].shape, todo.output, words, dtype)
+    kept = Kept(dtype.name, [])
+    if not codegen.available() or dtype.name not in _DTYPES:
+        own = [_forward(step, weights, {}) for step in todo.steps]
+        return Prepared(wanted, own, None, kept, quiet=False)
+    # Only here, because they import llvmlite.
+    from core.conv.codegen.target import host
+    from core.nets.inference.kernels import FAMILIES
+
+    planned = plan(todo.steps, todo.output, shape, FAMILIES, host().lanes(dtype.itemsize))
+    places = _places(planned, kept)
+    steps = _steps(todo, weights, planned, places, kept)
+    quiet = all(step.result in planned.families for step in todo.steps)
+    made = todo.output in planned.families
+    return Prepared(wanted, steps, places[todo.output] if made else None, kept, quiet=quiet)
+
+
+def _places(planned: Plan, kept: Kept) -> dict[int, Place]:
+    """Return where values lie in one arena, each slot on a cache line."""
+    sizes = {slot: planned.layouts[value].size for value, slot in planned.slots.items()}
+    line = LINE_BYTES // np.dtype(kept.dtype).itemsize
+    starts, total = {}, 0
+    for slot, size in sizes.items():
+        starts[slot] = total
+        total += size + -size % line
+    arena = aligned(total, kept.dtype)
+    kept.arrays.append(arena)
+    return {
+        value: Place(planned.layouts[value], arena[starts[slot] : starts[slot] + sizes[slot]])
+        for value, slot in planned.slots.items()
+    }
+
+
+def _steps(
+    todo: Operations, weights: Weights, planned: Plan, places: dict[int, Place], kept: Kept
+) -> list[Step]:
+    made = {value: places[value].view for value in planned.families}
+    steps: list[Step] = [_enter(INPUT, places[INPUT])] if INPUT in places else []
+    for by_kernels, group in groupby(todo.steps, lambda step: step.result in planned.families):
+        if by_kernels:
+            steps.append(_make(list(group), planned, places, kept))
+            continue
+        for step in group:
+            steps.append(_forward(step, weights, made))
+            if step.result in places:
+                steps.append(_enter(step.result, places[step.result]))
+    return steps
+
+
+def _make(
+    operations: Sequence[Operation], planned: Plan, places: dict[int, Place], kept: Kept
+) -> Step:
+    """Return a step that computes operations by one call."""
+    from core.conv.codegen.calls import run_alone, table
+
+    calls = table(
+        call
+        for one in operations
+        for call in planned.families[one.result].calls(
+            one, [places[source] for source in one.sources], places[one.result], kept
+        )
+    )
+    return lambda values: run_alone(calls)
+
+
+def _enter(value: int, place: Place) -> Step:
+    """Return a step that brings an array to where kernels read it."""
+    view = place.view
+
+    def enter(values: Values) -> None:
+        view[...] = values[value].reshape(view.shape)
+
+    return enter
+
+
+def _forward(step: Operation, weights: Weights, made: Mapping[int, Array]) -> Step:
+    """Return a step that computes an operation by the layers' own ``forward``.
+
+    Values that kernels have made are read where they lie, ``made``.
+    """
+    own = [own_weights(node, weights) for node in step.nodes]
+    first = step.nodes[0]
+
+    def forward(values: Values) -> None:
+        found = [
+            (made[source] if source in made else values[source]).reshape(*shape, 1)
+            for source, shape in zip(step.sources, first.incoming, strict=True)
+        ]
+        for node, arrays in zip(step.nodes, own, strict=True):
+            y, _ = node.layer.forward(node.spec, found, arrays, Context(state=arrays))
+            found = [y]
+        values[step.result] = found[0]
+
+    return forward
