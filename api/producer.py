@@ -33,20 +33,22 @@ class Producer:
         # A worker waits long for a message by design; here nobody waits for one.
         self._celery.conf.broker_transport_options |= {"socket_timeout": settings.redis_timeout}
 
-    async def send(self, job_id: str) -> None:
-        """Send the wake-up for a job whose record is written, in a second at most.
+    async def send(self, count: int) -> None:
+        """Send wake-ups for jobs whose records are written, in a second at most.
 
-        A failure is logged and no more: the job is safe, and the workers' reconciler sends again
-        what has no message.
+        A failure is logged and no more: the jobs are safe, and the workers' reconciler sends what
+        is missing.
         """
-        with anyio.move_on_after(_SECONDS):
-            await anyio.to_thread.run_sync(self._send, job_id, abandon_on_cancel=True)
+        if count:
+            with anyio.move_on_after(_SECONDS):
+                await anyio.to_thread.run_sync(self._send, count, abandon_on_cancel=True)
 
-    def _send(self, job_id: str) -> None:
+    def _send(self, count: int) -> None:
         try:
-            self._celery.send_task(TASK, args=[job_id], queue=QUEUE)
+            for _ in range(count):
+                self._celery.send_task(TASK, queue=QUEUE)
         except (OperationalError, RedisError) as error:
-            log.warning("job %s: no message sent, the reconciler will: %s", job_id, error)
+            log.warning("no message sent, the reconciler will: %s", error)
 
     def close(self) -> None:
         """Close the connections to the broker."""

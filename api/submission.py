@@ -11,7 +11,7 @@ from api.errors import ArtifactNotFound
 from api.services import Services
 from core.conv import Device
 from core.conv.device import cpu
-from core.errors import InvalidInput, NotFound
+from core.errors import ConvqError, InvalidInput, NotFound
 from core.jobs import submission
 from core.jobs.kind import Spec
 from core.jobs.registry import KINDS
@@ -29,10 +29,11 @@ KindName: Any = Literal[tuple(kind.name for kind in KINDS)]
 
 @dataclass(frozen=True)
 class Submitted:
-    """A recorded job, and whether it was recorded by this request."""
+    """A recorded job, whether it was recorded by this request, and how many wake-ups it needs."""
 
     job: Job
     is_new: bool
+    missing: int
 
 
 def plan(services: Services, spec: Spec) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def _plan(services: Services, spec: Spec) -> dict[str, Any]:
 
 
 def submit(services: Services, spec: Spec, idempotency_key: str | None) -> Submitted:
-    """Plan the job and record it; what is new needs a message.
+    """Plan the job and record it.
 
     Parameters
     ----------
@@ -84,17 +85,19 @@ def submit(services: Services, spec: Spec, idempotency_key: str | None) -> Submi
     pinned = _pin(services, spec)
     planned = _plan(services, pinned)
     try:
-        job, is_new = submission.submit(
+        new = submission.new_job(
             pinned,
             planned,
             body=spec,
-            jobs=services.jobs,
             artifacts=services.artifacts,
             idempotency_key=idempotency_key or "",
         )
+        (answer,), missing = services.jobs.submit_many([new])
+        if isinstance(answer, ConvqError):
+            raise answer
     except NotFound as error:  # an input expired between the plan and the record
         raise _missing(pinned, error) from error
-    return Submitted(job, is_new)
+    return Submitted(*answer, missing)
 
 
 def _pin(services: Services, spec: Spec) -> Spec:

@@ -1,6 +1,6 @@
 """What the API and the workers must agree on to meet in Celery, without importing it.
 
-A message holds nothing but a job's id: it wakes a worker up, the record says what to do.
+A message holds nothing: it wakes a worker up, which takes the best job that the records have.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
-            "global_keyprefix": _key_prefix(settings),
+            "global_keyprefix": _key_prefix(settings.redis_prefix),
             "visibility_timeout": _VISIBILITY_TIMEOUT,
             "socket_connect_timeout": settings.redis_timeout,
             "socket_keepalive": True,
@@ -53,8 +53,19 @@ def celery_config(settings: Settings) -> dict[str, Any]:
 
 def depth(client: Any, settings: Settings) -> int:
     """Return the number of messages that wait in the broker."""
-    return int(client.llen(f"{_key_prefix(settings)}{QUEUE}"))
+    return int(client.llen(messages_key(settings.redis_prefix)))
 
 
-def _key_prefix(settings: Settings) -> str:
-    return f"{settings.redis_prefix}:celery:"
+def messages_key(prefix: str) -> str:
+    """Return the key of the broker's list of messages, given the first part of every key.
+
+    Examples
+    --------
+    >>> messages_key("convq")
+    'convq:celery:convq'
+    """
+    return f"{_key_prefix(prefix)}{QUEUE}"
+
+
+def _key_prefix(prefix: str) -> str:
+    return f"{prefix}:celery:"

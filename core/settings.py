@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     resend_after: float = Field(
         default=5, gt=0, description="A queued job without a message is sent again after this."
     )
+    patience: float = Field(
+        default=60,
+        gt=0,
+        description="A job that waits this long takes turns with those of a higher priority.",
+    )
     cancel_grace: float = Field(
         default=1,
         gt=0,

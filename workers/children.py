@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from core.conv.device import Device
+from core.errors import ConvqError
 from core.jobs import submission
 from core.jobs.kind import Spec
 from core.store.artifacts import ArtifactStore
@@ -25,7 +26,7 @@ class Children:
     memory_cap : int
         Most bytes that a job may take.
     send : callable
-        ``send(job_id)`` puts a message for the job into the queue.
+        Puts a message into the queue, which wakes a worker up.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Children:
         *,
         device: Device,
         memory_cap: int,
-        send: Callable[[str], None],
+        send: Callable[[], None],
     ) -> None:
         self._jobs = jobs
         self._artifacts = artifacts
@@ -65,16 +66,18 @@ class Children:
         planned = submission.plan(
             spec, artifacts=self._artifacts, device=self._device, memory_cap=self._memory_cap
         )
-        job, is_new = submission.submit(
+        new = submission.new_job(
             spec,
             planned,
-            jobs=self._jobs,
             artifacts=self._artifacts,
             begun_by=Place(self._parent, self._attempt, name),
         )
-        if is_new:
-            self._send(job.id)
-        return job
+        (answer,), missing = self._jobs.submit_many([new])
+        if isinstance(answer, ConvqError):
+            raise answer
+        for _ in range(missing):
+            self._send()
+        return answer[0]
 
     def get(self, job_id: str) -> Job:
         """Return the job's record as it is now."""

@@ -89,20 +89,22 @@ class Parent:
         except RedisError as error:
             log.warning("could not sign off: %s", error)
 
-    def _on_failure(self, exception: BaseException, args: Any, **_: Any) -> None:
+    def _on_failure(self, exception: BaseException, **_: Any) -> None:
         # Sent here only for a child that died; what a kind raises is handled in the child.
         if not isinstance(exception, WorkerLostError):
             return
-        (job_id,) = args
-        state = self._jobs.abandon(
-            job_id,
-            worker=self._name,
-            reason="its process died",
-            max_attempts=self._settings.max_attempts,
-        )
-        log.warning("job %s: its process died; it is %s now", job_id, state or "elsewhere")
-        if state == "queued":
-            send(job_id)
+        for job in self._jobs.running_on(self._name):
+            if _is_alive(job.pid):  # the process that has taken the place of the dead one
+                continue
+            state = self._jobs.abandon(
+                job.id,
+                job.attempt,
+                reason="its process died",
+                max_attempts=self._settings.max_attempts,
+            )
+            log.warning("job %s: its process died; it is %s now", job.id, state or "elsewhere")
+        for _message in range(self._jobs.missing_messages(age=0)):
+            send()
 
     def _beat(self) -> None:
         self._workers.beat(self._name, self._about)
@@ -120,6 +122,16 @@ class Parent:
                     return
 
         threading.Thread(target=loop, name=action.__qualname__, daemon=True).start()
+
+
+def _is_alive(pid: int | None) -> bool:
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _about() -> dict[str, Any]:

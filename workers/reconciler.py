@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import redis
 
-from core import queue
 from core.settings import Settings
 from core.store.artifacts import ArtifactStore
 from core.store.jobs import JobStore
@@ -32,12 +31,10 @@ class Reconciler:
     settings : Settings
         Intervals, limits and retention.
     send : callable
-        ``send(job_id)`` puts a message for the job into the queue.
+        Puts a message into the queue, which wakes a worker up.
     """
 
-    def __init__(
-        self, client: redis.Redis, settings: Settings, send: Callable[[str], None]
-    ) -> None:
+    def __init__(self, client: redis.Redis, settings: Settings, send: Callable[[], None]) -> None:
         self._redis = client
         self._settings = settings
         self._send = send
@@ -49,15 +46,14 @@ class Reconciler:
 
     def reconcile(self) -> None:
         """Take jobs from silent workers and send again what has no message."""
-        for job_id, state in self._expire().items():
+        moved = self._expire()
+        for job_id, state in moved.items():
             log.warning("job %s: its worker fell silent; it is %s now", job_id, state)
-            if state == "queued":
-                self._send(job_id)
-        for job_id in self._jobs.due(
-            age=self._settings.resend_after, messages=queue.depth(self._redis, self._settings)
-        ):
-            log.warning("job %s: it waited without a message; sent again", job_id)
-            self._send(job_id)
+        missing = self._jobs.missing_messages(age=0 if moved else self._settings.resend_after)
+        if missing:
+            log.warning("%d messages are missing for jobs that are queued; sent", missing)
+        for _ in range(missing):
+            self._send()
 
     def sweep(self) -> None:
         """Delete what has outlived its retention."""

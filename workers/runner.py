@@ -1,4 +1,4 @@
-"""Runs one job from claim to commit."""
+"""Runs jobs from claim to commit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from core.conv.device import cpu
-from core.errors import Cancelled, ConvqError, LeaseLost, NotFound
+from core.errors import Cancelled, ConvqError, LeaseLost
 from core.jobs import registry
 from core.jobs.run import Continued, Drained, Run, Waiting
 from core.settings import Settings
@@ -31,6 +31,10 @@ REDIS_AWAY = (RedisConnectionError, RedisTimeoutError)
 
 # Finished work waits this long for a Redis that is away before it is given up.
 _PATIENCE_SECONDS = 600.0
+
+# For so long a worker that was woken takes one job after another. Then Celery has its turn, so that
+# a worker that is told to stop does not begin another job.
+_TURN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,11 @@ class Runner:
     pid : int
         The process that does the work (the parent kills it when a cancel is not answered).
     send : callable
-        ``send(job_id)`` puts a message for the job into the queue.
+        Puts a message into the queue, which wakes a worker up.
     """
 
     def __init__(
-        self, settings: Settings, *, worker: str, pid: int, send: Callable[[str], None]
+        self, settings: Settings, *, worker: str, pid: int, send: Callable[[], None]
     ) -> None:
         client = connect(settings)
         self._settings = settings
@@ -70,13 +74,30 @@ class Runner:
         self._artifacts = ArtifactStore(settings.store_url, client, settings.redis_prefix)
         self._device = cpu()
 
-    def run(self, job_id: str) -> None:
-        """Run the job if it can be claimed."""
-        seconds = self._settings.lease
-        attempt = self._jobs.claim(job_id, worker=self._worker, pid=self._pid, lease=seconds)
-        if attempt is None:
+    def run(self) -> None:
+        """Run queued jobs, the best first, until there is none or the turn is over."""
+        over = time.monotonic() + _TURN_SECONDS
+        while self.step():
+            if time.monotonic() >= over:
+                break
+        else:
             return
-        job = self._jobs.get(job_id)
+        self._wake()
+
+    def step(self) -> bool:
+        """Run the best job of the queue; return whether there is a reason to look for more."""
+        claimed = self._jobs.claim(
+            worker=self._worker,
+            pid=self._pid,
+            lease=self._settings.lease,
+            patience=self._settings.patience,
+        )
+        for job in claimed:
+            self._run(job)
+        return bool(claimed)
+
+    def _run(self, job: Job) -> None:
+        job_id, attempt = job.id, job.attempt
         artifacts = self._artifacts.of(job.tenant)
         with tempfile.TemporaryDirectory(prefix="convq-") as scratch:
             run = Run(
@@ -99,12 +120,9 @@ class Runner:
                     send=self._send,
                 ),
             )
-            with Lease(self._jobs, job_id, attempt, run, seconds=seconds) as lease:
+            with Lease(self._jobs, job_id, attempt, run, seconds=self._settings.lease) as lease:
                 ending = self._work(job, run)
                 _persist(lambda: self._end(job_id, attempt, run, ending, lease))
-        self._wake(job_id)
-        if job.parent is not None:
-            self._wake(job.parent)
 
     def _keep(self, job_id: str, attempt: int, digest: str) -> bool:
         answer = self._jobs.checkpoint(job_id, attempt, digest)
@@ -123,14 +141,13 @@ class Runner:
         else:
             self._commit(job_id, attempt, run, ending)
 
-    def _wake(self, job_id: str) -> None:
-        """Send a message for a job that is in the queue after this attempt."""
+    def _wake(self) -> None:
+        """Leave what is queued to others, or to this worker's next turn."""
         try:
-            if self._jobs.get(job_id).state == "queued":
-                self._send(job_id)
-        except (NotFound, *REDIS_AWAY) as error:
-            # Deleted meanwhile; or the reconciler finds it without a message.
-            log.info("job %s: no message sent: %s", job_id, error)
+            for _ in range(self._jobs.missing_messages(age=0)):
+                self._send()
+        except REDIS_AWAY as error:
+            log.info("no message sent, the reconciler will: %s", error)
 
     def _work(self, job: Job, run: Run) -> Ending:
         try:

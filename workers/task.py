@@ -1,10 +1,11 @@
-"""The one Celery task: wake up and look whether the job is there to be claimed."""
+"""The one Celery task: wake up and look whether there is a job to be claimed."""
 
 from __future__ import annotations
 
 import logging
 import os
 from functools import cache
+from typing import Any
 
 from celery import current_task
 from kombu.exceptions import OperationalError
@@ -19,17 +20,17 @@ log = logging.getLogger(__name__)
 
 
 @app.task(name=TASK)  # type: ignore[untyped-decorator]
-def run_job(job_id: str) -> None:
-    """Run the job if it is still queued; the message itself grants nothing."""
-    _runner(current_task.request.hostname.partition("@")[0]).run(job_id)
+def wake_up(*_: Any) -> None:
+    """Run what is queued. Whatever the message says, it grants nothing and chooses nothing."""
+    _runner(current_task.request.hostname.partition("@")[0]).run()
 
 
-def send(job_id: str) -> None:
-    """Put a message for the job into the queue; if that fails, the reconciler will."""
+def send() -> None:
+    """Put a message into the queue; if that fails, the reconciler will."""
     try:
-        run_job.apply_async((job_id,))
+        wake_up.apply_async()
     except (OperationalError, RedisError) as error:
-        log.warning("job %s: no message sent: %s", job_id, error)
+        log.warning("no message sent, the reconciler will: %s", error)
 
 
 @cache

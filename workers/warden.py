@@ -41,10 +41,16 @@ class Warden:
 
     def watch(self) -> None:
         """Kill the process of a job whose cancel has gone unanswered for too long."""
-        job = self._jobs.running_on(self._worker)
-        if job is None or job.cancel_requested is None or job.pid is None:
+        cancelled = [
+            job
+            for job in self._jobs.running_on(self._worker)
+            if job.cancel_requested is not None and job.pid is not None
+        ]
+        if not cancelled:
             self._overdue = None
             return
+        job = min(cancelled, key=lambda job: job.cancel_requested or 0)
+        assert job.pid is not None
         if self._overdue is None or self._overdue[0] != job.id:
             self._overdue = (job.id, time.monotonic())
         elif time.monotonic() - self._overdue[1] > self._grace:

@@ -95,9 +95,8 @@ async def submit_job(
         submission.submit, services, spec, idempotency_key, limiter=services.plans
     )
     job = submitted.job
-    if submitted.is_new:
-        await services.producer.send(job.id)
-    else:
+    await services.producer.send(submitted.missing)
+    if not submitted.is_new:
         response.headers["Idempotent-Replayed"] = "true"
     wait = _WAIT.search(prefer or "")
     if wait and services.watching.has_room():
@@ -203,7 +202,7 @@ def cancel_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
 async def retry_job(job_id: JobId, response: Response, services: Using) -> wire.Job:
     """Queue a failed or cancelled job again."""
     await run_sync(services.jobs.retry, job_id)
-    await services.producer.send(job_id)
+    await services.producer.send(await run_sync(services.jobs.missing_messages, 0))
     response.headers["Location"] = shown.job_path(job_id)
     return await run_sync(shown.job, services, await run_sync(services.jobs.get, job_id))
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.conv.device import Device
 from core.jobs.run import Run
 from core.store.artifacts import Artifact, ArtifactStore
+from core.store.jobs import Priority
 
 
 class Spec(BaseModel):
@@ -24,6 +25,11 @@ class Spec(BaseModel):
         default=None,
         max_length=200,
         description="Free text to find the job by; GET /v1/jobs filters on it.",
+    )
+    priority: Priority = Field(
+        default="normal",
+        description="interactive goes before normal, and normal before batch; a job that has "
+        "waited for long (CONVQ_PATIENCE) takes turns with those of a higher priority.",
     )
 
 

@@ -1,4 +1,4 @@
-"""From a Spec to a queued job: references, plan, record."""
+"""From a Spec to a job that can be recorded: references, plan, documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.jobs.kind import Planning, Spec
 from core.jobs.registry import by_name
 from core.store import documents
 from core.store.artifacts import ArtifactStore
-from core.store.jobs import Job, JobStore, Place
+from core.store.jobs import NewJob, Place
 from core.store.models import ModelStore
 
 
@@ -52,35 +52,27 @@ def plan(
     return kind.plan(spec, planning)
 
 
-def submit(
+def new_job(
     spec: Spec,
     plan: dict[str, Any],
     *,
-    jobs: JobStore,
     artifacts: ArtifactStore,
     idempotency_key: str = "",
     body: Spec | None = None,
     begun_by: Place | None = None,
-) -> tuple[Job, bool]:
-    """Record a planned job; return it and whether it is new and so needs a message.
+) -> NewJob:
+    """Return a planned job, ready to be recorded.
 
     Parameters
     ----------
     spec, plan
         What is to be done, and how.
-    jobs, artifacts
-        The stores.
+    artifacts : ArtifactStore
+        Takes large documents.
     idempotency_key, begun_by
-        As in `JobStore.submit`.
+        As in `core.store.jobs.NewJob`.
     body : Spec, optional
         What the key stands for, if it is not ``spec``: as the client gave it, before `pin`.
-
-    Raises
-    ------
-    NotFound
-        An artifact has expired since the plan was made; ``given`` is its digest.
-    InvalidInput
-        The idempotency key was used for another job.
     """
     kind = by_name(spec.kind)
     texts = {
@@ -88,11 +80,12 @@ def submit(
         "plan": documents.write(artifacts, plan),
     }
     kept = [text for text in texts.values() if documents.is_artifact(text)]
-    return jobs.submit(
+    return NewJob(
         kind=spec.kind,
         label=spec.label,
+        priority=spec.priority,
         total=kind.items(spec),
-        artifacts=[*kind.references(spec), *kept],
+        artifacts=(*kind.references(spec), *kept),
         idempotency_key=idempotency_key,
         fingerprint=_fingerprint(body or spec),
         begun_by=begun_by,

@@ -66,14 +66,14 @@ class Scripts:
             name: client.register_script(source) for name, source in _sources().items()
         }
 
-    def run(self, name: str, *args: Any) -> Any:
-        """Run the script; one script is one transaction."""
-        return self._scripts[name](args=[self._prefix, *args])
+    def run(self, name: str, *args: Any, client: Any = None) -> Any:
+        """Run the script, in a pipeline if ``client`` is one; one script is one transaction."""
+        return self._scripts[name](args=[self._prefix, *args], client=client)
 
 
 @cache
 def _sources() -> dict[str, str]:
-    common = (_LUA / "_common.lua").read_text()
+    common = "".join((_LUA / name).read_text() for name in ("_common.lua", "_queue.lua"))
     return {
         entry.name.removesuffix(".lua"): common + entry.read_text()
         for entry in _LUA.iterdir()

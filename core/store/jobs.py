@@ -1,8 +1,8 @@
 """The job records: the truth about every job.
 
-A Celery message is only a wake-up. Whoever wants to run a job claims it here, renews the claim
-while it works, and commits only if the claim still holds. Every transition is one Lua script, so it
-happens wholly or not at all, with the server's clock.
+A Celery message is only a wake-up. Whoever is awake claims the best queued job here, renews the
+claim while it works, and commits only if the claim still holds. Every transition is one Lua script,
+so it happens wholly or not at all, with the server's clock.
 
 States::
 
@@ -19,22 +19,28 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 import redis
 
-from core.errors import Conflict, InvalidInput, LeaseLost, NotFound
+from core import queue
+from core.errors import Conflict, ConvqError, InvalidInput, LeaseLost, NotFound
 from core.store.connection import Scripts, server_ms
 from core.store.ids import new_id
 from core.store.tenants import DEFAULT, space
 
 State = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
 STATES: tuple[State, ...] = get_args(State)
+Priority = Literal["interactive", "normal", "batch"]
 TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 
 _IDEMPOTENCY_MS = 24 * 3600 * 1000
 _PAGE_SCAN = 500
+# Jobs that one script records: a few milliseconds, in which Redis serves nobody else.
+_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Job:
     ----------
     tenant : str
         Whose it is (see `core.store.tenants`).
+    priority : {"interactive", "normal", "batch"}
+        Which jobs it goes before (see `docs/queue.md`).
     spec, plan, results : str
         Documents (see `core.store.documents`).
     parent : str or None
@@ -88,6 +96,7 @@ class Job:
     id: str
     tenant: str
     kind: str
+    priority: Priority
     state: State
     label: str | None
     spec: str
@@ -141,6 +150,54 @@ class Place(NamedTuple):
     name: str
 
 
+@dataclass(frozen=True)
+class NewJob:
+    """A job to be recorded.
+
+    Attributes
+    ----------
+    kind, spec, plan, label, priority
+        As in `Job`.
+    total : int
+        Items that the job has.
+    artifacts : tuple of str
+        Digests that the job refers to; they are kept as long as the job is.
+    idempotency_key, fingerprint : str
+        The same key with the same fingerprint gives the job that it gave before.
+    begun_by : Place, optional
+        The attempt that begins this job; the same place in the same job gives the same job.
+    alike : str, optional
+        Jobs in which this is equal can be run together.
+    """
+
+    kind: str
+    spec: str
+    plan: str | None = None
+    label: str | None = None
+    priority: Priority = "normal"
+    total: int = 0
+    artifacts: tuple[str, ...] = ()
+    idempotency_key: str = ""
+    fingerprint: str = ""
+    begun_by: Place | None = None
+    alike: str | None = None
+
+
+class Recorded(NamedTuple):
+    """What came of some new jobs.
+
+    Attributes
+    ----------
+    answers : list
+        For each its record and whether it is new, or why it was not recorded.
+    missing : int
+        How many wake-ups must be sent.
+    """
+
+    answers: list[tuple[Job, bool] | ConvqError]
+    missing: int
+
+
 class JobStore:
     """Reads and changes job records.
 
@@ -172,32 +229,14 @@ class JobStore:
     # -- submitting and reading -------------------------------------------------------------
 
     def submit(
-        self,
-        *,
-        kind: str,
-        spec: str,
-        plan: str | None = None,
-        label: str | None = None,
-        total: int = 0,
-        artifacts: list[str],
-        idempotency_key: str = "",
-        fingerprint: str = "",
-        begun_by: Place | None = None,
+        self, *, kind: str, spec: str, artifacts: Sequence[str] = (), **others: Any
     ) -> tuple[Job, bool]:
         """Record a new queued job; return it and whether it is new.
 
         Parameters
         ----------
-        kind, spec, plan, label
-            As in `Job`.
-        total : int
-            Items that the job has.
-        artifacts : list of str
-            Digests that the job refers to; they are kept as long as the job is.
-        idempotency_key, fingerprint : str
-            The same key with the same fingerprint gives the job that it gave before.
-        begun_by : Place, optional
-            The attempt that begins this job; the same place in the same job gives the same job.
+        kind, spec, artifacts, **others
+            The fields of a `NewJob`.
 
         Raises
         ------
@@ -208,34 +247,82 @@ class JobStore:
         InvalidInput
             The idempotency key was used for another request.
         """
-        record = {"kind": kind, "spec": spec, "progress": json.dumps({"total": total})}
-        if plan is not None:
-            record["plan"] = plan
-        if label:
-            record["label"] = label
-        outcome, value = self._scripts.run(
-            "submit",
-            new_id(),
-            idempotency_key,
-            fingerprint,
-            _IDEMPOTENCY_MS,
-            json.dumps(record),
-            *(begun_by or ("", 0, "")),
-            self._tenant or "",
-            *artifacts,
-        )
+        new = NewJob(kind=kind, spec=spec, artifacts=tuple(artifacts), **others)
+        (answer,), _ = self.submit_many([new])
+        if isinstance(answer, ConvqError):
+            raise answer
+        return answer
+
+    def submit_many(self, new: Sequence[NewJob]) -> Recorded:
+        """Record new queued jobs, each wholly or not at all, in one round trip.
+
+        The answers hold the errors that `submit` raises.
+        """
+        records = [self._record(job) for job in new]
+        requests = [
+            json.dumps(self._request(job, record), separators=(",", ":"))
+            for job, record in zip(new, records, strict=True)
+        ]
+        pipeline = self._redis.pipeline(transaction=False)
+        messages = queue.messages_key(self._prefix)
+        for first in range(0, len(new), _AT_ONCE):
+            some = requests[first : first + _AT_ONCE]
+            self._scripts.run("submit", _IDEMPOTENCY_MS, messages, *some, client=pipeline)
+        answers: list[tuple[Job, bool] | ConvqError] = []
+        missing = 0
+        for now, count, *found in pipeline.execute():
+            missing = count
+            for outcome, value in zip(found[::2], found[1::2], strict=True):
+                at = len(answers)
+                answers.append(self._answer(new[at], records[at], outcome, value, now))
+        return Recorded(answers, missing)
+
+    def _record(self, new: NewJob) -> dict[str, str]:
+        fields = {
+            "id": new_id(),
+            "kind": new.kind,
+            "priority": new.priority,
+            "spec": new.spec,
+            "plan": new.plan,
+            "label": new.label,
+            "alike": new.alike,
+            "progress": json.dumps({"total": new.total}),
+        }
+        return {name: value for name, value in fields.items() if value}
+
+    def _request(self, new: NewJob, record: dict[str, str]) -> dict[str, Any]:
+        parent, attempt, place = new.begun_by or ("", 0, "")
+        return {
+            "id": record["id"],
+            "idem": new.idempotency_key,
+            "fingerprint": new.fingerprint,
+            "record": record,
+            "parent": parent,
+            "attempt": str(attempt),
+            "place": place,
+            "tenant": self._tenant or "",
+            "artifacts": new.artifacts,
+        }
+
+    def _answer(
+        self, new: NewJob, record: dict[str, str], outcome: str, value: str, now: int
+    ) -> tuple[Job, bool] | ConvqError:
         if outcome == "lost":
-            raise LeaseLost("another attempt owns the job", given=value)
+            return LeaseLost("another attempt owns the job", given=value)
         if outcome == "missing":
-            raise NotFound("there is no such artifact; upload it first", given=value)
+            return NotFound("there is no such artifact; upload it first", given=value)
         if outcome == "conflict":
-            raise InvalidInput(
+            return InvalidInput(
                 "this key was used for another request",
                 field="Idempotency-Key",
-                given=idempotency_key,
+                given=new.idempotency_key,
                 accepted="a new key, or the same request again",
             )
-        return self.get(value), outcome == "created"
+        if outcome != "created" or new.begun_by is not None:
+            return self.get(value), outcome != "exists"
+        # As the script has just written it.
+        written = {"tenant": self._tenant or DEFAULT, "state": "queued", "attempt": "0"}
+        return _from_record(record | written | {"created": str(now), "queued": str(now)}), True
 
     def get(self, job_id: str) -> Job:
         """Return the record of ``job_id``, or raise `NotFound`."""
@@ -335,10 +422,31 @@ class JobStore:
 
     # -- running ----------------------------------------------------------------------------
 
-    def claim(self, job_id: str, *, worker: str, pid: int, lease: float) -> int | None:
-        """Claim a queued job for ``lease`` seconds; return the attempt's number, or None."""
-        attempt, *_ = self._scripts.run("claim", job_id, worker, pid, _ms(lease))
-        return attempt or None
+    def claim(
+        self, *, worker: str, pid: int, lease: float, patience: float = math.inf, most: int = 1
+    ) -> list[Job]:
+        """Claim the best queued job, and others that can be run together with it.
+
+        Parameters
+        ----------
+        worker, pid : str, int
+            Who will run them.
+        lease : float
+            How long the claim holds in seconds.
+        patience : float
+            Seconds after which a job takes turns with those of a higher priority.
+        most : int
+            How many jobs to claim together.
+
+        Returns
+        -------
+        list of Job
+            The best one first; empty when none is queued.
+        """
+        records = self._scripts.run(
+            "claim", worker, pid, _ms(lease), "inf" if patience == math.inf else _ms(patience), most
+        )
+        return [_from_record(dict(zip(flat[::2], flat[1::2], strict=True))) for flat in records]
 
     def renew(
         self, job_id: str, attempt: int, *, lease: float, progress: Progress | None = None
@@ -414,9 +522,11 @@ class JobStore:
         """Let a claimed job wait until ``others`` have ended; False if the claim was lost."""
         return bool(self._scripts.run("wait", job_id, attempt, reason, *others))
 
-    def abandon(self, job_id: str, *, worker: str, reason: str, max_attempts: int) -> State | None:
-        """Take a job from ``worker``, whose process died; return the new state, if it had it."""
-        state: State | None = self._scripts.run("abandon", job_id, worker, reason, max_attempts)
+    def abandon(
+        self, job_id: str, attempt: int, *, reason: str, max_attempts: int
+    ) -> State | None:
+        """End an attempt whose process died; return the job's new state, or None if it lost it."""
+        state: State | None = self._scripts.run("abandon", job_id, attempt, reason, max_attempts)
         return state
 
     def expire(self, *, max_attempts: int, limit: int = 100) -> dict[str, State]:
@@ -424,20 +534,16 @@ class JobStore:
         moved = self._scripts.run("expire", max_attempts, limit)
         return dict(zip(moved[::2], moved[1::2], strict=True))
 
-    def due(self, *, age: float, messages: int, limit: int = 1000) -> list[str]:
-        """Return jobs that wait for ``age`` seconds without a message, to be sent again."""
-        ids: list[str] = self._scripts.run("due", _ms(age), messages, limit)
-        return ids
+    def missing_messages(self, age: float) -> int:
+        """Return how many wake-ups jobs lack that have been queued for ``age`` seconds."""
+        return int(self._scripts.run("due", round(age * 1000), queue.messages_key(self._prefix)))
 
-    def running_on(self, worker: str) -> Job | None:
-        """Return the job that ``worker`` runs now."""
-        job_id = self._redis.hget(f"{self._prefix}:running", worker)
-        if job_id is None:
-            return None
-        try:
-            return self.get(str(job_id))
-        except NotFound:
-            return None
+    def running_on(self, worker: str) -> list[Job]:
+        """Return the jobs that ``worker`` runs now."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in self._redis.smembers(f"{self._prefix}:running:{worker}"):
+            pipeline.hgetall(self._key(job_id))
+        return [_from_record(record) for record in pipeline.execute() if record]
 
     # -- what users ask for -----------------------------------------------------------------
 
@@ -544,6 +650,7 @@ def _from_record(record: dict[str, str]) -> Job:
         id=record["id"],
         tenant=record.get("tenant", DEFAULT),
         kind=record["kind"],
+        priority=record.get("priority", "normal"),  # type: ignore[arg-type]
         state=record["state"],  # type: ignore[arg-type]
         label=record.get("label"),
         spec=record["spec"],

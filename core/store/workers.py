@@ -29,7 +29,7 @@ class Worker:
     state : {"up", "busy", "draining", "unknown", "down"}
         ``unknown`` and ``down`` are worked out from the age of the last sign of life.
     running : str or None
-        Id of the job that it runs.
+        Id of the job that it runs; the oldest where it runs several together.
     last_seen : float
         Seconds since the epoch.
     about : dict
@@ -91,28 +91,29 @@ class WorkerStore:
         last_seen = dict(seen)
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.mget([f"{self._prefix}:worker:{name}" for name in names])
-        pipeline.hmget(f"{self._prefix}:running", names)
         pipeline.smembers(f"{self._prefix}:draining")
-        abouts, running, draining = pipeline.execute()
+        for name in names:
+            pipeline.smembers(f"{self._prefix}:running:{name}")
+        abouts, draining, *running = pipeline.execute()
         return [
             Worker(
                 name=name,
-                state=self._state(now - last_seen[name], job, name in draining),
-                running=job,
+                state=self._state(now - last_seen[name], bool(jobs), name in draining),
+                running=min(jobs, default=None),
                 last_seen=last_seen[name],
                 about=json.loads(about or "{}"),
             )
-            for name, about, job in zip(names, abouts, running, strict=True)
+            for name, about, jobs in zip(names, abouts, running, strict=True)
         ]
 
-    def _state(self, silence: float, running: str | None, draining: bool) -> WorkerState:
+    def _state(self, silence: float, busy: bool, draining: bool) -> WorkerState:
         if silence > _DOWN_AFTER * self._interval:
             return "down"
         if silence > _UNKNOWN_AFTER * self._interval:
             return "unknown"
         if draining:
             return "draining"
-        return "busy" if running else "up"
+        return "busy" if busy else "up"
 
     def _now(self) -> float:
         return server_ms(self._redis) / 1000

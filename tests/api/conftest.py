@@ -146,8 +146,10 @@ def finish(jobs: JobStore, artifacts: ArtifactStore) -> Callable[..., None]:
         failures: list[dict[str, Any]] | None = None,
         error: dict[str, Any] | None = None,
     ) -> None:
-        attempt = jobs.claim(job_id, worker="worker-1", pid=1, lease=30)
-        assert attempt is not None
+        attempt = None
+        while attempt is None:
+            (claimed,) = jobs.claim(worker="worker-1", pid=1, lease=30)
+            attempt = claimed.attempt if claimed.id == job_id else None
         entries = []
         for name, data in (results or {}).items():
             array = np.load(io.BytesIO(data))

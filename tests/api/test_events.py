@@ -56,8 +56,8 @@ def test_events_come_as_they_happen(http: httpx.Client, submit: Submit, jobs: Jo
     with http.stream("GET", f"/v1/jobs/{job_id}/events") as response:
         events = parse(response.iter_lines())
         assert next(events)["data"]["state"] == "queued"
-        attempt = jobs.claim(job_id, worker="w", pid=1, lease=30)
-        assert attempt
+        (claimed,) = jobs.claim(worker="w", pid=1, lease=30)
+        attempt = claimed.attempt
         assert next(events)["data"]["state"] == "running"
         progress = Progress(done=3, total=9, stage="convolve")
         jobs.renew(job_id, attempt, lease=30, progress=progress)

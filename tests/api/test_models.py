@@ -58,8 +58,8 @@ def test_the_model_of_a_job_becomes_a_version(
     body = {"job": job_id}
     early = http.post("/v1/models/pets", json=body)
     assert (early.status_code, early.json()["field"]) == (409, "job")
-    attempt = jobs.claim(job_id, worker="w", pid=1, lease=30)
-    assert attempt is not None
+    (claimed,) = jobs.claim(worker="w", pid=1, lease=30)
+    attempt = claimed.attempt
     made = artifacts.put(model_file(), "application/x-safetensors")
     entry = {"name": "model.safetensors", "input": None} | made.to_dict()
     jobs.finish(

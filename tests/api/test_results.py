@@ -70,7 +70,7 @@ def test_an_unknown_result(http: httpx.Client, submit: Submit, finish: Finish) -
 def test_before_the_end(http: httpx.Client, submit: Submit, jobs: JobStore, state: str) -> None:
     job_id = submit()["id"]
     if state == "running":
-        jobs.claim(job_id, worker="w", pid=1, lease=30)
+        jobs.claim(worker="w", pid=1, lease=30)
     for path in (f"/v1/jobs/{job_id}/results", f"/v1/jobs/{job_id}/results/a.npy"):
         response = http.get(path)
         assert (response.status_code, response.json()["code"]) == (409, "not_ready")

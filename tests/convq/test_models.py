@@ -46,8 +46,8 @@ def files(tmp_path: Path) -> list[Path]:
 def job_id(jobs: JobStore, artifacts: ArtifactStore) -> str:
     """Return the id of a job that made a model."""
     job, _ = jobs.submit(kind="train", spec="{}", artifacts=[])
-    attempt = jobs.claim(job.id, worker="w", pid=1, lease=30)
-    assert attempt is not None
+    (claimed,) = jobs.claim(worker="w", pid=1, lease=30)
+    attempt = claimed.attempt
     made = artifacts.put(model_file(), "application/x-safetensors")
     entry = {"name": "model.safetensors", "input": None} | made.to_dict()
     jobs.finish(

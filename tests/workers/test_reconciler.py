@@ -13,16 +13,13 @@ from core.store.artifacts import ArtifactStore
 from core.store.jobs import Job, JobStore
 from workers.reconciler import Reconciler
 
-
-@pytest.fixture
-def sent() -> list[str]:
-    return []
+LIST = "convq:celery:convq"
 
 
 @pytest.fixture
-def reconciler(client: redis.Redis, settings: Settings, sent: list[str]) -> Reconciler:
+def reconciler(client: redis.Redis, settings: Settings) -> Reconciler:
     quick = settings.model_copy(update={"lease": 0.2, "resend_after": 0.1, "retention": 0.1})
-    return Reconciler(client, quick, sent.append)
+    return Reconciler(client, quick, lambda: client.rpush(LIST, "wake up") and None)
 
 
 def submit(jobs: JobStore) -> Job:
@@ -30,27 +27,27 @@ def submit(jobs: JobStore) -> Job:
 
 
 def lose(jobs: JobStore, job: Job) -> None:
-    jobs.claim(job.id, worker="w1", pid=1, lease=0.001)
+    jobs.claim(worker="w1", pid=1, lease=0.001)
     time.sleep(0.01)
 
 
 def test_a_silent_workers_job_is_queued_and_sent_again(
-    reconciler: Reconciler, jobs: JobStore, sent: list[str]
+    reconciler: Reconciler, jobs: JobStore, client: Any
 ) -> None:
     job = submit(jobs)
     lose(jobs, job)
     reconciler.reconcile()
     time.sleep(0.1)
     reconciler.reconcile()
-    assert sent == []  # it has not watched for a whole lease yet
+    assert client.llen(LIST) == 0  # it has not watched for a whole lease yet
     time.sleep(0.15)
     reconciler.reconcile()
-    assert sent == [job.id]
+    assert client.llen(LIST) == 1
     assert jobs.get(job.id).state == "queued"
 
 
 def test_after_redis_was_away_leases_are_not_judged_at_once(
-    reconciler: Reconciler, jobs: JobStore, sent: list[str]
+    reconciler: Reconciler, jobs: JobStore, client: Any
 ) -> None:
     reconciler.reconcile()
     time.sleep(0.15)
@@ -63,7 +60,7 @@ def test_after_redis_was_away_leases_are_not_judged_at_once(
 
 
 def test_a_poison_job_is_failed_and_not_sent(
-    reconciler: Reconciler, jobs: JobStore, sent: list[str]
+    reconciler: Reconciler, jobs: JobStore, client: Any
 ) -> None:
     job = submit(jobs)
     reconciler.reconcile()
@@ -73,33 +70,30 @@ def test_a_poison_job_is_failed_and_not_sent(
             time.sleep(0.12)
             reconciler.reconcile()
     assert jobs.get(job.id).state == "failed"
-    assert job.id in sent
-    sent.clear()
+    client.delete(LIST)
     time.sleep(0.12)
     reconciler.reconcile()
-    assert sent == []
+    assert client.llen(LIST) == 0
 
 
-def test_a_lost_message_is_sent_again(
-    reconciler: Reconciler, jobs: JobStore, sent: list[str]
-) -> None:
-    job = submit(jobs)
+def test_a_lost_message_is_sent_again(reconciler: Reconciler, jobs: JobStore, client: Any) -> None:
+    submit(jobs)
     reconciler.reconcile()
-    assert sent == []
+    assert client.llen(LIST) == 0
     time.sleep(0.12)
     reconciler.reconcile()
     reconciler.reconcile()
-    assert sent == [job.id]
+    assert client.llen(LIST) == 1
 
 
 def test_a_message_that_is_there_is_not_repeated(
-    reconciler: Reconciler, jobs: JobStore, sent: list[str], client: Any
+    reconciler: Reconciler, jobs: JobStore, client: Any
 ) -> None:
     submit(jobs)
-    client.rpush("convq:celery:convq", "a message")
+    client.rpush(LIST, "a message")
     time.sleep(0.12)
     reconciler.reconcile()
-    assert sent == []
+    assert client.llen(LIST) == 1
 
 
 def test_what_outlived_its_retention_is_swept(

@@ -32,7 +32,7 @@ def test_a_deaf_process_is_killed_after_the_grace(
     warden: Warden, jobs: JobStore, process: subprocess.Popen[bytes]
 ) -> None:
     job, _ = jobs.submit(kind="convolve", spec="{}", artifacts=[])
-    jobs.claim(job.id, worker="w1", pid=process.pid, lease=60)
+    jobs.claim(worker="w1", pid=process.pid, lease=60)
     warden.watch()
     jobs.cancel(job.id)
     warden.watch()
@@ -45,8 +45,8 @@ def test_a_deaf_process_is_killed_after_the_grace(
 def test_a_process_whose_job_was_not_cancelled_lives(
     warden: Warden, jobs: JobStore, process: subprocess.Popen[bytes]
 ) -> None:
-    job, _ = jobs.submit(kind="convolve", spec="{}", artifacts=[])
-    jobs.claim(job.id, worker="w1", pid=process.pid, lease=60)
+    jobs.submit(kind="convolve", spec="{}", artifacts=[])
+    jobs.claim(worker="w1", pid=process.pid, lease=60)
     for _ in range(3):
         warden.watch()
         time.sleep(0.06)
@@ -57,11 +57,11 @@ def test_the_grace_starts_anew_for_each_job(
     warden: Warden, jobs: JobStore, process: subprocess.Popen[bytes]
 ) -> None:
     for _ in range(2):
-        job, _ = jobs.submit(kind="convolve", spec="{}", artifacts=[])
-        jobs.claim(job.id, worker="w1", pid=process.pid, lease=60)
-        jobs.cancel(job.id)
+        jobs.submit(kind="convolve", spec="{}", artifacts=[])
+        (claimed,) = jobs.claim(worker="w1", pid=process.pid, lease=60)
+        jobs.cancel(claimed.id)
         warden.watch()
-        jobs.abandon(job.id, worker="w1", reason="stopped", max_attempts=3)
+        jobs.abandon(claimed.id, claimed.attempt, reason="stopped", max_attempts=3)
         time.sleep(0.12)
     warden.watch()
     assert process.poll() is None
@@ -73,7 +73,7 @@ def test_a_process_that_is_gone_already_is_no_trouble(
     process.kill()
     process.wait()
     job, _ = jobs.submit(kind="convolve", spec="{}", artifacts=[])
-    jobs.claim(job.id, worker="w1", pid=process.pid, lease=60)
+    jobs.claim(worker="w1", pid=process.pid, lease=60)
     jobs.cancel(job.id)
     warden.watch()
     time.sleep(0.12)

@@ -57,18 +57,19 @@ local function has_ended(state)
   return state == 'succeeded' or state == 'failed' or state == 'cancelled'
 end
 
-local child_ended, conclude
+local child_ended, conclude, enqueue, dequeue
 
--- The one place where a state changes: record, indexes and event move together.
-local function enter(id, state, now, notice)
+-- The one place where a state changes: record, indexes and event move together. Who comes back to
+-- the queue has the place that it had (`since`, the time of its submission, unless given).
+local function enter(id, state, now, notice, since)
   local key = job_key(id)
-  local record = redis.call('HMGET', key, 'state', 'tenant')
+  local record = redis.call('HMGET', key, 'state', 'tenant', 'queued')
   local states = space(record[2] or 'default') .. ':jobs:state:'
   if record[1] then redis.call('ZREM', states .. record[1], id) end
   redis.call('ZADD', states .. state, 0, id)
   redis.call('HSET', key, 'state', state)
-  if state == 'queued' then redis.call('ZADD', P .. ':queued', now, id)
-  else redis.call('ZREM', P .. ':queued', id) end
+  if state == 'queued' then enqueue(id, since or record[3])
+  elseif record[1] == 'queued' then dequeue(id) end
   if has_ended(state) then
     redis.call('HSET', key, 'finished', now)
     redis.call('ZADD', P .. ':ended', now, id)
@@ -102,9 +103,7 @@ end
 local function end_attempt(id, now, outcome, reason)
   local key = job_key(id)
   local worker = redis.call('HGET', key, 'worker')
-  if worker and redis.call('HGET', P .. ':running', worker) == id then
-    redis.call('HDEL', P .. ':running', worker)
-  end
+  if worker then redis.call('SREM', P .. ':running:' .. worker, id) end
   redis.call('ZREM', P .. ':leases', id)
   local last = redis.call('LINDEX', key .. ':attempts', -1)
   if last then

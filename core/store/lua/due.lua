@@ -1,11 +1,9 @@
--- age in ms, length of the message queue, limit. Returns queued jobs to send again, and counts them
--- as sent now. There are as many messages as waiting jobs unless some were lost; which ones cannot
--- be known cheaply, so the oldest are sent again: a superfluous message finds nothing to claim.
-local age, messages, limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local now = now_ms()
-local missing = redis.call('ZCARD', P .. ':queued') - messages
-if missing <= 0 then return {} end
-local ids = redis.call('ZRANGEBYSCORE', P .. ':queued', '-inf', now - age,
-  'LIMIT', 0, math.min(missing, limit))
-for _, id in ipairs(ids) do redis.call('ZADD', P .. ':queued', now, id) end
-return ids
+-- age in ms, the broker's list. Returns how many wake-ups are missing for jobs that have been queued
+-- for that long. Any message serves any job, so counting tells all there is to know.
+local age, list = tonumber(ARGV[2]), ARGV[3]
+local before = now_ms() - age
+local due = 0
+for _, priority in ipairs(PRIORITIES) do
+  due = due + redis.call('ZCOUNT', waiting_key(priority), '-inf', before)
+end
+return missing_messages(due, list)

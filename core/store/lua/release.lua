@@ -3,5 +3,6 @@ local id, attempt, outcome, reason = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 if not owns(id, attempt) then return 0 end
 local now = now_ms()
 end_attempt(id, now, outcome, reason)
-enter(id, 'queued', now, { reason = reason })
+-- Who has had a piece of its work done waits for its next turn behind those who have not.
+enter(id, 'queued', now, { reason = reason }, outcome == 'continued' and now or nil)
 return 1

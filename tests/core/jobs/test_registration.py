@@ -41,8 +41,8 @@ def model() -> Model:
 def ended(jobs: JobStore, artifacts: ArtifactStore, state: Any, **files: bytes) -> Job:
     """Return a job that ended with these results."""
     job, _ = jobs.submit(kind="train", spec="{}", artifacts=[])
-    attempt = jobs.claim(job.id, worker="w", pid=1, lease=60)
-    assert attempt is not None
+    (claimed,) = jobs.claim(worker="w", pid=1, lease=60)
+    attempt = claimed.attempt
     made = [
         {"name": name.replace("_", "."), "digest": artifacts.put(data, "application/x").digest}
         for name, data in files.items()
@@ -114,8 +114,8 @@ def test_only_jobs_with_a_model_can_be_registered(
 ) -> None:
     with pytest.raises(NotFound, match="no such job"):
         register_job(models, jobs, artifacts, "pets", "nothing")
-    queued, _ = jobs.submit(kind="train", spec="{}", artifacts=[])
     failed = ended(jobs, artifacts, "failed", model_safetensors=dump(model))
+    queued, _ = jobs.submit(kind="train", spec="{}", artifacts=[], priority="batch")
     for job in (queued, failed):
         with pytest.raises(Conflict, match="succeeded"):
             register_job(models, jobs, artifacts, "pets", job.id)

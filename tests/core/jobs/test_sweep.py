@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.conv.device import cpu
-from core.errors import InvalidInput
+from core.errors import ConvqError, InvalidInput
 from core.jobs import submission, sweep
 from core.jobs.kind import Planning
 from core.jobs.sweep import SweepSpec
@@ -31,25 +31,25 @@ class Service:
     def __init__(self, settings: Settings, jobs: JobStore, artifacts: ArtifactStore) -> None:
         self.jobs = jobs
         self.artifacts = artifacts
-        self.sent: list[str] = []
         self.runners = [
-            Runner(settings, worker=name, pid=1, send=self.sent.append) for name in ("w1", "w2")
+            Runner(settings, worker=name, pid=1, send=lambda: None) for name in ("w1", "w2")
         ]
 
     def submit(self, spec: SweepSpec) -> Job:
         plan = submission.plan(spec, artifacts=self.artifacts, device=cpu(), memory_cap=1 << 32)
-        job, _ = submission.submit(spec, plan, jobs=self.jobs, artifacts=self.artifacts)
-        self.sent.append(job.id)
-        return job
+        new = submission.new_job(spec, plan, artifacts=self.artifacts)
+        (answer,), _ = self.jobs.submit_many([new])
+        assert not isinstance(answer, ConvqError)
+        return answer[0]
 
-    def step(self) -> None:
-        """Let a worker take the first message."""
+    def step(self) -> bool:
+        """Let a worker take the best job."""
         self.runners.append(runner := self.runners.pop(0))
-        runner.run(self.sent.pop(0))
+        return runner.step()
 
     def work(self) -> None:
-        while self.sent:
-            self.step()
+        while self.step():
+            pass
 
     def results(self, job: Job) -> dict[str, bytes]:
         done = self.jobs.get(job.id)
@@ -87,7 +87,7 @@ def test_every_candidate_is_a_job_and_they_are_compared(service: Service, traini
     job = service.submit(spec_of(trainings))
     service.step()
     assert service.jobs.get(job.id).state == "waiting"
-    assert len(service.sent) == 4
+    assert len(service.children(job)) == 4
     service.work()
     rows = service.table(job)
     losses = [row["validation_loss"] for row in rows]
@@ -137,24 +137,23 @@ def test_halving_trains_the_worst_no_further(service: Service, trainings: Any) -
 
 def test_a_sweep_that_dies_halfway_begins_nothing_twice(service: Service, trainings: Any) -> None:
     job = service.submit(spec_of(trainings))
-    begin, begun = service.jobs.submit, []
+    begin, begun = service.jobs.submit_many, []
 
     class Killed(BaseException):
         pass
 
-    def dying(**fields: Any) -> Any:
-        begun.append(begin(**fields))
+    def dying(new: Any) -> Any:
+        begun.append(begin(new))
         if len(begun) == 2:
             raise Killed
         return begun[-1]
 
     runner = service.runners[0]
-    runner._jobs.submit = dying
+    runner._jobs.submit_many = dying
     with pytest.raises(Killed):
-        runner.run(service.sent.pop(0))
-    runner._jobs.submit = begin
-    assert service.jobs.abandon(job.id, worker="w1", reason="died", max_attempts=3) == "queued"
-    service.sent += [job.id, *[child.id for child in service.children(job)]]
+        runner.step()
+    runner._jobs.submit_many = begin
+    assert service.jobs.abandon(job.id, 1, reason="died", max_attempts=3) == "queued"
     service.work()
     assert len(service.children(job)) == 4
     assert {child.attempt for child in service.children(job)} == {1}
@@ -198,7 +197,6 @@ def test_cancelling_a_sweep_cancels_its_candidates_and_a_retry_tries_them_again(
     assert sorted(states) == ["cancelled"] * 3 + ["succeeded"]
     assert service.jobs.get(job.id).state == "cancelled"
     service.jobs.retry(job.id)
-    service.sent[:] = [job.id, *service.jobs.due(age=0, messages=0)]
     service.work()
     assert {row["state"] for row in service.table(job)} == {"succeeded"}
 

@@ -180,15 +180,13 @@ def test_the_sweep_never_deletes_what_a_job_refers_to(
             except NotFound:
                 pass
         elif action == 2 and referred:
-            job_id = min(referred)
-            attempt = jobs.claim(job_id, worker="w", pid=1, lease=60)
-            if attempt:
+            for job in jobs.claim(worker="w", pid=1, lease=60):
                 artifacts.put(data, BYTES)
                 jobs.finish(
-                    job_id, attempt, "succeeded", progress=Progress(), timings={},
+                    job.id, job.attempt, "succeeded", progress=Progress(), timings={},
                     artifacts=(digest,),
                 )  # fmt: skip
-                referred[job_id].add(digest)
+                referred[job.id].add(digest)
         elif action == 3 and referred:
             job_id = max(referred)
             if jobs.get(job_id).state == "queued":

@@ -19,9 +19,9 @@ def job(jobs: JobStore) -> Job:
 
 
 def claim(jobs: JobStore, job: Job, lease: float = 60) -> int:
-    attempt = jobs.claim(job.id, worker="w1", pid=1, lease=lease)
-    assert attempt is not None
-    return attempt
+    (claimed,) = jobs.claim(worker="w1", pid=1, lease=lease)
+    assert claimed.id == job.id
+    return claimed.attempt
 
 
 def put(artifacts: ArtifactStore, text: str) -> str:
@@ -143,7 +143,7 @@ def test_progress_between_losses_makes_no_poison(
     for number in range(6):
         attempt = claim(jobs, job, lease=60)
         assert jobs.checkpoint(job.id, attempt, put(artifacts, str(number))) == "kept"
-        assert jobs.abandon(job.id, worker="w1", reason="died", max_attempts=2) == "queued"
+        assert jobs.abandon(job.id, attempt, reason="died", max_attempts=2) == "queued"
 
 
 def test_losses_without_progress_do(jobs: JobStore, artifacts: ArtifactStore, job: Job) -> None:
@@ -151,7 +151,7 @@ def test_losses_without_progress_do(jobs: JobStore, artifacts: ArtifactStore, jo
     for expected in ("queued", "failed"):
         attempt = claim(jobs, job)
         jobs.checkpoint(job.id, attempt, digest)
-        assert jobs.abandon(job.id, worker="w1", reason="died", max_attempts=2) == expected
+        assert jobs.abandon(job.id, attempt, reason="died", max_attempts=2) == expected
 
 
 def test_continuing_is_no_loss_and_stands_in_the_history(jobs: JobStore, job: Job) -> None:

@@ -16,13 +16,12 @@ class Family:
     def __init__(self, jobs: JobStore) -> None:
         self.jobs = jobs
         self.parent = jobs.submit(kind="parent", spec="{}", artifacts=[], total=3)[0].id
-        self.attempt = 0
         self.claim()
 
     def claim(self) -> None:
-        attempt = self.jobs.claim(self.parent, worker="w1", pid=1, lease=60)
-        assert attempt is not None
-        self.attempt = attempt
+        (claimed,) = self.jobs.claim(worker="w1", pid=1, lease=60)
+        assert claimed.id == self.parent
+        self.attempt = claimed.attempt
 
     def begin(self, name: str) -> Job:
         place = Place(self.parent, self.attempt, name)
@@ -34,9 +33,9 @@ class Family:
 
     def end(self, job: Job | str, state: Any = "succeeded") -> None:
         job_id = job if isinstance(job, str) else job.id
-        attempt = self.jobs.claim(job_id, worker="w2", pid=2, lease=60)
-        assert attempt is not None
-        self.finish(job_id, attempt, state)
+        (claimed,) = self.jobs.claim(worker="w2", pid=2, lease=60)
+        assert claimed.id == job_id
+        self.finish(job_id, claimed.attempt, state)
 
     def finish(self, job_id: str, attempt: int, state: Any) -> None:
         assert self.jobs.finish(job_id, attempt, state, progress=Progress(), timings={})
@@ -56,7 +55,7 @@ def test_a_job_waits_without_a_worker_until_the_last_of_its_children_has_ended(
     children = [family.begin(str(n)) for n in range(3)]
     assert {jobs.get(child.id).parent for child in children} == {family.parent}
     family.wait(*children)
-    assert (family.state(), jobs.running_on("w1")) == ("waiting", None)
+    assert (family.state(), jobs.running_on("w1")) == ("waiting", [])
     for count, (child, state) in enumerate(
         zip(children, ("succeeded", "failed", "cancelled"), strict=True)
     ):
@@ -79,14 +78,14 @@ def test_who_waits_for_what_has_ended_goes_on_at_once(family: Family) -> None:
 
 def test_a_place_is_taken_once_whatever_dies(family: Family, jobs: JobStore) -> None:
     first = family.begin("0")
-    jobs.abandon(family.parent, worker="w1", reason="died", max_attempts=3)
+    jobs.abandon(family.parent, family.attempt, reason="died", max_attempts=3)
     family.claim()
     assert family.begin("0").id == first.id
     assert family.begin("1").id != first.id
 
 
 def test_an_attempt_that_lost_its_job_begins_nothing(family: Family, jobs: JobStore) -> None:
-    jobs.abandon(family.parent, worker="w1", reason="died", max_attempts=3)
+    jobs.abandon(family.parent, family.attempt, reason="died", max_attempts=3)
     with pytest.raises(LeaseLost):
         family.begin("0")
     assert not jobs.wait(family.parent, family.attempt, "it waits", [])
@@ -96,10 +95,11 @@ def test_an_attempt_that_lost_its_job_begins_nothing(family: Family, jobs: JobSt
 def test_cancelling_a_job_that_waits_cancels_its_children_first(
     family: Family, jobs: JobStore
 ) -> None:
-    queued, running = family.begin("0"), family.begin("1")
+    running, queued = family.begin("0"), family.begin("1")
     family.wait(queued, running)
-    attempt = jobs.claim(running.id, worker="w2", pid=2, lease=60)
-    assert attempt is not None
+    (claimed,) = jobs.claim(worker="w2", pid=2, lease=60)
+    assert claimed.id == running.id
+    attempt = claimed.attempt
     assert jobs.cancel(family.parent) == "waiting"
     assert family.state(queued) == "cancelled"
     assert jobs.renew(running.id, attempt, lease=60) == "cancel"
@@ -118,8 +118,9 @@ def test_cancelling_when_all_children_are_queued_is_immediate(
 
 def test_a_cancel_while_children_are_begun_waits_for_them(family: Family, jobs: JobStore) -> None:
     child = family.begin("0")
-    attempt = jobs.claim(child.id, worker="w2", pid=2, lease=60)
-    assert attempt is not None
+    (claimed,) = jobs.claim(worker="w2", pid=2, lease=60)
+    assert claimed.id == child.id
+    attempt = claimed.attempt
     jobs.cancel(family.parent)
     assert jobs.renew(family.parent, family.attempt, lease=60) == "cancel"
     family.finish(family.parent, family.attempt, "cancelled")
@@ -133,7 +134,7 @@ def test_a_cancel_that_comes_before_the_wait_is_heeded(
     family: Family, jobs: JobStore, running: bool
 ) -> None:
     child = family.begin("0")
-    attempt = jobs.claim(child.id, worker="w2", pid=2, lease=60) if running else None
+    attempt = jobs.claim(worker="w2", pid=2, lease=60)[0].attempt if running else None
     jobs.cancel(family.parent)
     family.wait(child)
     assert family.state() == ("waiting" if running else "cancelled")
@@ -173,8 +174,8 @@ def test_a_job_that_waits_is_neither_deleted_nor_claimed(family: Family, jobs: J
     family.wait(child)
     with pytest.raises(Conflict):
         jobs.delete(family.parent)
-    assert jobs.claim(family.parent, worker="w2", pid=2, lease=60) is None
-    assert jobs.due(age=0, messages=0) == [child.id]
+    assert [claimed.id for claimed in jobs.claim(worker="w2", pid=2, lease=60)] == [child.id]
+    assert jobs.claim(worker="w2", pid=2, lease=60) == []
 
 
 def test_children_outlive_the_record_of_their_parent(

@@ -52,8 +52,8 @@ def test_the_life_of_a_job_stays_in_the_lists_of_its_tenant(
 ) -> None:
     ours = jobs.of("ours")
     job, _ = submit(ours)
-    attempt = jobs.claim(job.id, worker="w", pid=1, lease=10)
-    assert attempt is not None
+    (claimed,) = jobs.claim(worker="w", pid=1, lease=10)
+    attempt = claimed.attempt
     assert ours.counts()["running"] == 1
     assert jobs.finish(job.id, attempt, "failed", progress=Progress(), timings={})
     assert [found.id for found in ours.page(state="failed").jobs] == [job.id]
@@ -65,8 +65,8 @@ def test_the_life_of_a_job_stays_in_the_lists_of_its_tenant(
 
 def test_a_job_that_another_begins_belongs_to_the_same_tenant(jobs: JobStore) -> None:
     parent, _ = submit(jobs.of("ours"))
-    attempt = jobs.claim(parent.id, worker="w", pid=1, lease=10)
-    assert attempt is not None
+    (claimed,) = jobs.claim(worker="w", pid=1, lease=10)
+    attempt = claimed.attempt
     child, _ = submit(jobs, begun_by=Place(parent.id, attempt, "child"))
     assert child.tenant == "ours"
     assert jobs.of("ours").get(child.id) == child
@@ -114,8 +114,8 @@ def test_a_result_belongs_to_the_tenant_of_the_job(
     artifacts: ArtifactStore, jobs: JobStore
 ) -> None:
     job, _ = submit(jobs.of("ours"))
-    attempt = jobs.claim(job.id, worker="w", pid=1, lease=10)
-    assert attempt is not None
+    (claimed,) = jobs.claim(worker="w", pid=1, lease=10)
+    attempt = claimed.attempt
     # Whoever stored the bytes: a job that has them as its result gives them to its tenant.
     digest = artifacts.of("theirs").put(b"result", "text/plain").digest
     assert jobs.finish(
