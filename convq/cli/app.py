@@ -9,6 +9,7 @@ import typer
 from convq import __version__
 from convq.cli import (
     datasets,
+    frequency_filter,
     jobs,
     kernels,
     local,
@@ -63,6 +64,9 @@ app.command("predict", cls=Command, rich_help_panel=JOBS)(predict.predict)
 app.command("embed", cls=Command, rich_help_panel=JOBS)(predict.embed)
 app.command("search", cls=Command, rich_help_panel=JOBS)(predict.search)
 app.command("spectrum", cls=Command, rich_help_panel=JOBS)(spectrum.spectrum)
+app.command("frequency-filter", cls=Command, rich_help_panel=JOBS)(
+    frequency_filter.frequency_filter
+)
 app.command("jobs", cls=Command, rich_help_panel=JOBS)(jobs.list_jobs)
 app.command("show", cls=Command, rich_help_panel=JOBS)(jobs.show)
 app.command("watch", cls=Command, rich_help_panel=JOBS)(jobs.watch)

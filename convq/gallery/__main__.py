@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from convq.gallery.frequency_filter import frequency_filter
 from convq.gallery.spectrum import spectrum
 from core.media import PNG, encode
 
-PICTURES: Final[tuple[Callable[[], Any], ...]] = (spectrum,)
+PICTURES: Final[tuple[Callable[[], Any], ...]] = (spectrum, frequency_filter)
 
 
 def main(folder: Path) -> None:

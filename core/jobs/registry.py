@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.errors import NotFound
-from core.jobs import convolve, embed, predict, search, spectrum, sweep, train
+from core.jobs import convolve, embed, frequency_filter, predict, search, spectrum, sweep, train
 from core.jobs.kind import Kind
 
 KINDS: tuple[Kind[Any], ...] = (
@@ -16,6 +16,7 @@ KINDS: tuple[Kind[Any], ...] = (
     embed.KIND,
     search.KIND,
     spectrum.KIND,
+    frequency_filter.KIND,
 )
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import convq
 from convq.cli.app import app
-from core.media import PNG, encode
+from core.media import PNG, decode, encode
 
 pytestmark = pytest.mark.stack
 
@@ -43,3 +43,12 @@ def test_a_spectrum_tells_the_direction_of_lines(command: Any) -> None:
     found = json.loads(Path("out/lines-spectrum.json").read_text())
     assert abs(found["orientation"]["degrees"] - 12) < 0.5
     assert Path("out/lines-deskewed.png").is_file()
+
+
+def test_a_sharp_cut_takes_the_lines_out(command: Any) -> None:
+    command(
+        "frequency-filter", "lines.png", "--band", "low-pass", "--cutoff", "0.05", "--out", "out"
+    )
+    found = json.loads(Path("out/lines-filter.json").read_text())
+    assert found["energy_kept"] < 0.9
+    assert decode(Path("out/lines.png")).array.std() < LINES.std() / 4

@@ -34,16 +34,11 @@ def test_every_command_explains_itself(convq: Callable[..., Any], command: list[
 
 
 def test_the_commands() -> None:
-    names = (
-        "submit plan train sweep predict embed search spectrum jobs show watch results cancel retry"
-    )
+    names = "submit plan train sweep predict embed search spectrum frequency-filter"
+    following = "jobs show watch results cancel retry delete queue workers kernels doctor"
     assert GROUP.list_commands(None) == [
         *names.split(),
-        "delete",
-        "queue",
-        "workers",
-        "kernels",
-        "doctor",
+        *following.split(),
         "calibrate",
         "serve",
         "api",
@@ -62,6 +57,7 @@ def test_every_reading_command_has_json(convq: Callable[..., Any]) -> None:
         "embed",
         "search",
         "spectrum",
+        "frequency-filter",
         "jobs",
         "show",
         "watch",

@@ -11,7 +11,7 @@ import pytest
 from core.jobs.registry import by_name
 
 DOCS = Path(__file__).parents[3] / "docs"
-KINDS = ["spectrum"]
+KINDS = ["spectrum", "frequency-filter"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
