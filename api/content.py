@@ -21,7 +21,7 @@ from api import conditional
 from api.errors import NotAcceptable
 from api.negotiation import choose
 from api.services import Services
-from core.errors import IntegrityError, TooLarge
+from core.errors import TooLarge
 from core.media import (
     BY_EXTENSION,
     DECODABLE,
@@ -44,9 +44,9 @@ CONVERSIONS = (PNG, NPY, JSON)
 # Decoded in memory, beside a copy in the new form.
 _MOST_BYTES = 512 << 20
 
-_FOREVER = "public, max-age=31536000, immutable"
+_FOREVER = "private, max-age=31536000, immutable"
 # How a preview looks may change with the next release.
-_A_DAY = "public, max-age=86400"
+_A_DAY = "private, max-age=86400"
 
 
 @dataclass(frozen=True)
@@ -191,14 +191,7 @@ async def _opened(
 ) -> AsyncIterator[bytes]:
     """Return the pieces of an artifact, the first one read, so that an error is still an answer."""
     pieces = store.stream(artifact, start, end)
-    try:
-        first = await anext(pieces, b"")
-    except FileNotFoundError:
-        raise IntegrityError(
-            "the stored bytes are missing; upload the file again",
-            field="digest",
-            given=artifact.digest,
-        ) from None
+    first = await anext(pieces, b"")
     return _chained(first, pieces)
 
 

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from core import queue
 from core.settings import Settings
+from core.store.artifacts import damaged
 from core.store.jobs import JobStore
 from core.store.workers import WorkerState, WorkerStore
 
@@ -103,6 +104,11 @@ class _Records(Collector):
         return [
             jobs,
             workers,
+            GaugeMetricFamily(
+                "convq_artifacts_damaged",
+                "Artifacts whose stored bytes are missing or damaged; an upload replaces them.",
+                value=damaged(self._redis, self._settings.redis_prefix),
+            ),
             GaugeMetricFamily(
                 "convq_queue_messages",
                 "Wake-ups that wait in the broker.",

@@ -13,6 +13,7 @@ from convq.stack.redis_server import RedisServer
 from core.settings import Settings
 from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
+from core.store.garbage import Garbage
 from core.store.jobs import JobStore
 
 # A shell starts its background commands with SIGINT ignored, and children inherit that; tests that
@@ -46,3 +47,8 @@ def jobs(client: redis.Redis) -> JobStore:
 @pytest.fixture
 def artifacts(client: redis.Redis, settings: Settings) -> ArtifactStore:
     return ArtifactStore(settings.store_url, client)
+
+
+@pytest.fixture
+def garbage(artifacts: ArtifactStore, client: redis.Redis) -> Garbage:
+    return Garbage(artifacts, client)

@@ -13,12 +13,13 @@ import redis
 
 from core.settings import Settings
 from core.store.artifacts import ArtifactStore
+from core.store.garbage import Garbage
 from core.store.jobs import JobStore
 
 log = logging.getLogger(__name__)
 
-# Files without a record are looked for this rarely: it lists the whole store.
-_STRAY_SWEEPS = 60
+# All records and files are compared this rarely: it lists the whole store.
+_COLLECTIONS = 60
 
 
 class Reconciler:
@@ -39,7 +40,8 @@ class Reconciler:
         self._settings = settings
         self._send = send
         self._jobs = JobStore(client, settings.redis_prefix)
-        self._artifacts = ArtifactStore(settings.store_url, client, settings.redis_prefix)
+        artifacts = ArtifactStore(settings.store_url, client, settings.redis_prefix)
+        self._garbage = Garbage(artifacts, client, settings.redis_prefix)
         self._watching_since: float | None = None
         self._last_look = 0.0
         self._sweeps = 0
@@ -59,17 +61,28 @@ class Reconciler:
         """Delete what has outlived its retention."""
         retention = self._settings.retention
         jobs = self._jobs.sweep(retention)
-        artifacts = self._artifacts.sweep(retention)
-        strays = self._artifacts.sweep_strays(retention) if self._sweeps % _STRAY_SWEEPS == 0 else 0
-        self._sweeps += 1
-        if jobs or artifacts or strays:
+        artifacts = self._garbage.sweep(retention)
+        if jobs or artifacts:
             log.info(
-                "swept %d jobs, %d artifacts and %d stray files that outlived %.0f s",
-                jobs,
-                artifacts,
-                strays,
-                retention,
+                "swept %d jobs and %d artifacts that outlived %.0f s", jobs, artifacts, retention
             )
+        if self._sweeps % _COLLECTIONS == 0:
+            self._collect(retention)
+        self._sweeps += 1
+
+    def _collect(self, retention: float) -> None:
+        found = self._garbage.collect(retention)
+        if found.artifacts or found.strays:
+            log.info(
+                "collected %d artifacts and %d files without a record, %d bytes",
+                found.artifacts,
+                found.strays,
+                found.freed,
+            )
+        for digest in found.missing:
+            log.error("artifact %s: its file is missing", digest)
+        for digest in found.miscounted:
+            log.error("artifact %s: its count of references is wrong; it is kept", digest)
 
     def _expire(self) -> dict[str, str]:
         # After Redis was away, or at the start of everything, all leases look run out although

@@ -2,8 +2,8 @@
 
 The bytes are in the object store (through obstore: local disk, S3, GCS, Azure); what is known of
 them (size, media type, shape, references) is a record in Redis, written after the bytes are safe.
-So a crash leaves at worst a file without a record, which the sweep removes, and never a record
-without its file.
+So a crash leaves at worst a file without a record, which `core.store.garbage` removes, and never a
+record without its file.
 """
 
 from __future__ import annotations
@@ -12,25 +12,24 @@ import copy
 import hashlib
 import io
 import json
-import os
+import logging
 import secrets
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self, cast
 
-import obstore
+import anyio
 import redis
-from obstore.store import LocalStore, ObjectStore, from_url
 
-from core.errors import IntegrityError, InvalidInput, NotFound
-from core.store.connection import Scripts, server_ms
+from core.errors import ConvqError, IntegrityError, InvalidInput, NotFound
+from core.store.connection import Scripts
+from core.store.files import Files
 from core.store.tenants import DEFAULT
 
-_CHUNK = 1 << 20
+log = logging.getLogger(__name__)
+
 _DIGEST_HEX = 64
 
 
@@ -72,7 +71,8 @@ class ArtifactStore:
     """Stores, finds and serves the artifacts of one tenant, the default one unless `of` is used.
 
     Equal bytes are stored once, but a tenant finds only what it stored itself or what a job of its
-    own made: knowing a digest gives nothing. The sweeps see the artifacts of all tenants.
+    own made: knowing a digest gives nothing. Bytes are verified before they are given away: what is
+    damaged is reported, noted, and replaced when somebody uploads it again.
 
     Parameters
     ----------
@@ -82,6 +82,11 @@ class ArtifactStore:
         For the records.
     prefix : str
         First part of every Redis key.
+
+    Attributes
+    ----------
+    files : Files
+        Where the bytes lie.
     """
 
     def __init__(self, url: str, client: redis.Redis, prefix: str = "convq") -> None:
@@ -90,14 +95,7 @@ class ArtifactStore:
         self._scripts = Scripts(client, prefix)
         self._prefix = prefix
         self._tenant = DEFAULT
-        self._root: Path | None = None
-        self._store: ObjectStore
-        if "://" in url:
-            self._store = from_url(url)
-        else:
-            self._root = Path(url).absolute()
-            (self._root / "incoming").mkdir(parents=True, exist_ok=True)
-            self._store = LocalStore(self._root)
+        self.files = Files(url)
 
     def of(self, tenant: str) -> Self:
         """Return a store, with the same connections, of another tenant's artifacts."""
@@ -130,15 +128,9 @@ class ArtifactStore:
             found.append(_from_record(digest, record))
         return found
 
-    @contextmanager
-    def incoming(self) -> Iterator[Path]:
+    def incoming(self) -> AbstractContextManager[Path]:
         """Give the path of a temporary file that `commit` can take over; it is removed after."""
-        folder = self._root / "incoming" if self._root else Path(tempfile.gettempdir())
-        path = folder / f"convq-{secrets.token_hex(12)}"
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
+        return self.files.incoming()
 
     def commit(
         self,
@@ -154,18 +146,18 @@ class ArtifactStore:
         other tenants had is new, too.
         """
         known = self._hold(digest)
-        if known:
+        if known in ("new", "held"):
             return self.get(digest), known == "new"
         size = path.stat().st_size
         hexadecimal = digest.removeprefix("sha256:")
         # The nonce lets a sweep delete a forgotten file while the same bytes are uploaded again.
         key = f"sha256/{hexadecimal[:2]}/{hexadecimal}.{secrets.token_hex(4)}"
         artifact = Artifact(digest, size, media_type, shape, dtype, key)
-        self._place(path, key)
-        if self._record(artifact):
-            return artifact, True
-        self._store.delete(key)  # somebody was quicker
-        return self.get(digest), False
+        self.files.place(path, key, hexadecimal)
+        superfluous = self._record(artifact)
+        if superfluous:
+            self.files.delete(superfluous)
+        return self.get(digest), superfluous != key
 
     def put(
         self,
@@ -176,7 +168,7 @@ class ArtifactStore:
     ) -> Artifact:
         """Store ``data`` and return its artifact."""
         digest = digest_of(data)
-        if self._hold(digest):
+        if self._hold(digest) in ("new", "held"):
             return self.get(digest)
         with self.incoming() as path:
             path.write_bytes(data)
@@ -185,9 +177,12 @@ class ArtifactStore:
     def read(self, digest: str) -> bytes:
         """Return the bytes, verified."""
         artifact = self.get(digest)
-        data = bytes(self._fetch(artifact))
+        try:
+            data = self.files.read(artifact.key)
+        except FileNotFoundError:
+            raise self._damaged(artifact) from None
         if digest_of(data) != digest:
-            raise _damaged(digest)
+            raise self._damaged(artifact)
         return data
 
     def fetch(self, digest: str, folder: Path) -> Path:
@@ -196,96 +191,80 @@ class ArtifactStore:
         A local store gives its own file; another is streamed into ``folder``.
         """
         artifact = self.get(digest)
-        if self._root:
-            path = self._root / artifact.key
-        else:
-            path = folder / digest.removeprefix("sha256:")
-            if not path.exists():
-                with path.open("wb") as file:
-                    for chunk in obstore.get(self._store, artifact.key).stream(_CHUNK):
-                        file.write(chunk)
         try:
+            if self.files.root:
+                path = self.files.root / artifact.key
+            else:
+                path = folder / digest.removeprefix("sha256:")
+                if not path.exists():
+                    self.files.copy(artifact.key, path)
             with path.open("rb") as file:
-                if digest_of_file(file) != digest:
-                    raise _damaged(digest)
+                found = digest_of_file(file)
         except FileNotFoundError:
-            raise _damaged(digest) from None
+            raise self._damaged(artifact) from None
+        if found != digest:
+            raise self._damaged(artifact)
         return path
 
     @contextmanager
     def open(self, digest: str) -> Iterator[BinaryIO]:
-        """Open the bytes for reading here and there, not verified.
+        """Open the bytes for a look here and there.
 
-        For a look at headers; from an object store only what is read is transferred.
+        A file of a local store is verified as a whole first. From an object store, which sees to
+        that itself, only what is read is transferred.
         """
         artifact = self.get(digest)
+        if self.files.root:
+            self._check(artifact)
         try:
-            if self._root:
-                with (self._root / artifact.key).open("rb") as local:
-                    yield local
-            else:
-                with io.BufferedReader(_Remote(self._store, artifact), _CHUNK) as remote:
-                    yield cast("BinaryIO", remote)
+            with self.files.open(artifact.key, artifact.size) as file:
+                yield file
         except FileNotFoundError:
-            raise _damaged(digest) from None
+            raise self._damaged(artifact) from None
 
     async def stream(self, artifact: Artifact, start: int, end: int) -> AsyncIterator[bytes]:
-        """Yield the bytes from ``start`` up to ``end`` in pieces of constant size."""
-        if start == end:
-            return
-        response = await obstore.get_async(
-            self._store, artifact.key, options={"range": (start, end)}
-        )
-        async for chunk in response.stream(_CHUNK):
-            yield bytes(chunk)
+        """Yield the bytes from ``start`` up to ``end`` in pieces of constant size.
 
-    def sweep(self, age: float, limit: int = 1000) -> int:
-        """Delete artifacts that no job refers to and nobody used for ``age`` seconds.
-
-        Returns how many were deleted.
+        Raises
+        ------
+        IntegrityError
+            The bytes of the artifact, not only those asked for, are damaged; before the first.
         """
-        candidates: list[str] = self._redis.zrange(
-            f"{self._prefix}:artifacts",
-            "-inf",
-            server_ms(self._redis) - round(age * 1000),
-            byscore=True,
-            offset=0,
-            num=limit,
-        )
-        deleted = 0
-        for digest in candidates:
-            key = self._scripts.run("drop_artifact", digest, int(age * 1000))
-            if key:
-                self._store.delete(key)
-                deleted += 1
-        return deleted
-
-    def sweep_strays(self, age: float) -> int:
-        """Delete files older than ``age`` seconds that no record names; return how many.
-
-        They are what a crash between the file and its record, or within an upload, leaves behind.
-        """
-        before = datetime.now(UTC) - timedelta(seconds=age)
-        deleted = 0
-        for batch in obstore.list(self._store):
-            for entry in batch:
-                if entry["last_modified"] < before and not self._is_recorded(entry["path"]):
-                    self._store.delete(entry["path"])
-                    deleted += 1
-        return deleted
+        await anyio.to_thread.run_sync(self._check, artifact)
+        async for piece in self.files.stream(artifact.key, start, end):
+            yield piece
 
     def check_writable(self) -> None:
         """Write and delete a small file, or raise the store's error."""
-        key = f"incoming/check-{secrets.token_hex(8)}"
-        self._store.put(key, b"convq")
-        self._store.delete(key)
+        self.files.check_writable()
 
-    def _hold(self, digest: str) -> Literal["new", "held"] | None:
+    def _check(self, artifact: Artifact) -> None:
+        hexadecimal = artifact.digest.removeprefix("sha256:")
+        if not self.files.is_intact(artifact.key, hexadecimal):
+            raise self._damaged(artifact)
+
+    def _damaged(self, artifact: Artifact) -> ConvqError:
+        """Note that the bytes are not there as they should be, and return the error to raise."""
+        if not self._scripts.run("note_damage", artifact.digest, artifact.key):
+            # Deleted, or replaced, since the record was read.
+            return NotFound(
+                "there is no such artifact any more; upload it again",
+                field="digest",
+                given=artifact.digest,
+            )
+        log.error("artifact %s is missing or damaged", artifact.digest)
+        return IntegrityError(
+            "the stored bytes are missing or damaged; upload the file again",
+            field="digest",
+            given=artifact.digest,
+        )
+
+    def _hold(self, digest: str) -> Literal["new", "held", "damaged"] | None:
         """Let the tenant, who has the bytes at hand, hold the artifact; None if it is not stored.
 
-        Counts it as used now, so that retention starts anew.
+        Counts it as used now, so that retention starts anew. One that is damaged needs the bytes.
         """
-        outcome: Literal["new", "held"] | None = self._scripts.run(
+        outcome: Literal["new", "held", "damaged"] | None = self._scripts.run(
             "hold_artifact", parse_digest(digest), self._tenant
         )
         return outcome
@@ -297,81 +276,25 @@ class ArtifactStore:
         legacy = bool(record) and not any(name.startswith("tenant:") for name in record)
         return legacy and self._tenant == DEFAULT
 
-    def _fetch(self, artifact: Artifact) -> Any:
-        try:
-            return obstore.get(self._store, artifact.key).bytes()
-        except FileNotFoundError:
-            raise _damaged(artifact.digest) from None
-
-    def _place(self, path: Path, key: str) -> None:
-        if not self._root:
-            obstore.put(self._store, key, path)
-            return
-        # obstore's local put copies and does not sync; a rename of a synced file does neither harm.
-        target = self._root / key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-        path.replace(target)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-    def _record(self, artifact: Artifact) -> bool:
+    def _record(self, artifact: Artifact) -> str | None:
+        """Write the record; return the key of the file that it does not name, if there is one."""
         fields = {"size": artifact.size, "media_type": artifact.media_type}
         if artifact.shape is not None:
             fields["shape"] = json.dumps(artifact.shape)
         if artifact.dtype is not None:
             fields["dtype"] = artifact.dtype
-        return bool(
-            self._scripts.run(
-                "add_artifact", artifact.digest, artifact.key, json.dumps(fields), self._tenant
-            )
+        superfluous: str | None = self._scripts.run(
+            "add_artifact", artifact.digest, artifact.key, json.dumps(fields), self._tenant
         )
-
-    def _is_recorded(self, key: str) -> bool:
-        hexadecimal = key.rsplit("/", 1)[-1].partition(".")[0]
-        record = f"{self._prefix}:artifact:sha256:{hexadecimal}"
-        return bool(self._redis.hget(record, "key") == key)
+        return superfluous
 
     def _record_key(self, digest: str) -> str:
         return f"{self._prefix}:artifact:{parse_digest(digest)}"
 
 
-class _Remote(io.RawIOBase):
-    """An object of an object store as a file, of which each read is a request."""
-
-    def __init__(self, store: ObjectStore, artifact: Artifact) -> None:
-        self._store = store
-        self._artifact = artifact
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._artifact.size}[whence]
-        if start + offset < 0:
-            raise OSError("a position before the start of the file")
-        self._at = start + offset
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        end = min(self._at + len(buffer), self._artifact.size)
-        if end <= self._at:
-            return 0
-        data = obstore.get_range(self._store, self._artifact.key, start=self._at, end=end)
-        buffer[: len(data)] = bytes(data)
-        self._at += len(data)
-        return len(data)
+def damaged(client: redis.Redis, prefix: str = "convq") -> int:
+    """Return how many artifacts were found damaged and were not uploaded again since."""
+    return int(cast("int", client.hlen(f"{prefix}:damaged")))
 
 
 def digest_of(data: bytes) -> str:
@@ -412,12 +335,4 @@ def _from_record(digest: str, record: dict[str, str]) -> Artifact:
         shape=None if shape is None else tuple(json.loads(shape)),
         dtype=record.get("dtype"),
         key=record["key"],
-    )
-
-
-def _damaged(digest: str) -> IntegrityError:
-    return IntegrityError(
-        "the stored bytes are missing or damaged; upload the file again",
-        field="digest",
-        given=digest,
     )

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import socket
 import time
 import zipfile
@@ -18,6 +19,20 @@ import pytest
 from PIL import Image
 
 from core.settings import Settings
+
+
+def stored_file(settings: Settings, digest: str) -> list[Path]:
+    return list(Path(settings.store_url).rglob(f"{digest.removeprefix('sha256:')}.*"))
+
+
+def flip(path: Path, place: int) -> None:
+    """Change one bit of a file on the disk, where nobody notices."""
+    with path.open("r+b") as file:
+        file.seek(place)
+        (value,) = file.read(1)
+        file.seek(place)
+        file.write(bytes([value ^ 1]))
+
 
 UNKNOWN = "sha256:" + "0" * 64
 
@@ -221,7 +236,7 @@ def test_a_client_that_leaves_leaves_nothing(
     http: httpx.Client, url: str, settings: Settings
 ) -> None:
     host, port = url.removeprefix("http://").split(":")
-    head = b"POST /v1/artifacts HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"
+    head = b"POST /v1/artifacts HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n"
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(head + bytes(3_000_000))
         deadline = time.monotonic() + 5
@@ -243,7 +258,7 @@ class TestReading:
         assert response.headers["Content-Length"] == str(len(data))
         assert response.headers["ETag"] == f'"{digest}"'
         assert "immutable" in response.headers["Cache-Control"]
-        assert response.headers["Vary"] == "Accept"
+        assert response.headers["Vary"] == "Accept, Authorization"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert (response.headers["Convq-Shape"], response.headers["Convq-Dtype"]) == (
             "4,6",
@@ -320,6 +335,42 @@ class TestReading:
         assert (malformed.status_code, malformed.json()["code"]) == (404, "not_found")
         assert (malformed.json()["field"], malformed.json()["given"]) == ("digest", "sha256:XYZ")
         assert malformed.json()["accepted"].startswith('text like "sha256:')
+
+    @pytest.mark.parametrize("place", [0, 700_000, 1_999_999])
+    @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=5-9"}, {"Range": "bytes=-3"}])
+    def test_a_flipped_bit_is_reported_and_never_served(
+        self,
+        http: httpx.Client,
+        upload: Callable[[bytes], str],
+        settings: Settings,
+        place: int,
+        headers: dict[str, str],
+    ) -> None:
+        data = os.urandom(2_000_000)
+        digest = upload(data)
+        good = http.get(f"/v1/artifacts/{digest}", headers=headers)
+        assert good.is_success
+        (path,) = stored_file(settings, digest)
+        flip(path, place)
+        for _ in range(2):
+            response = http.get(f"/v1/artifacts/{digest}", headers=headers)
+            assert (response.status_code, response.json()["code"]) == (500, "integrity_error")
+            assert response.headers["Content-Type"] == "application/problem+json"
+        assert "convq_artifacts_damaged 1.0" in http.get("/metrics").text
+        # Whoever has the bytes can mend it.
+        assert http.post("/v1/artifacts", content=data).status_code == 201
+        assert http.get(f"/v1/artifacts/{digest}", headers=headers).content == good.content
+        assert "convq_artifacts_damaged 0.0" in http.get("/metrics").text
+        assert len(stored_file(settings, digest)) == 1
+
+    def test_a_damaged_array_is_converted_into_nothing(
+        self, http: httpx.Client, upload: Callable[[bytes], str], settings: Settings
+    ) -> None:
+        digest = upload(png(np.arange(12, dtype=np.uint8).reshape(3, 4)))
+        flip(stored_file(settings, digest)[0], 40)
+        for accept in ("application/json", "application/x-npy"):
+            response = http.get(f"/v1/artifacts/{digest}", headers={"Accept": accept})
+            assert (response.status_code, response.json()["code"]) == (500, "integrity_error")
 
     def test_a_lost_file_is_an_answer(
         self, http: httpx.Client, upload: Callable[[bytes], str], settings: Settings

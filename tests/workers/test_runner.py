@@ -17,6 +17,7 @@ from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
+from core.store.garbage import Garbage
 from core.store.jobs import TERMINAL, JobStore
 from core.store.workers import WorkerStore
 from workers.runner import Runner
@@ -267,7 +268,7 @@ def test_an_attempt_that_was_taken_away_saves_nothing(
 
 
 def test_a_checkpoint_that_is_swept_at_once_is_written_again(
-    runner: Runner, scripted: Any, jobs: JobStore, artifacts: ArtifactStore
+    runner: Runner, scripted: Any, jobs: JobStore, artifacts: ArtifactStore, garbage: Garbage
 ) -> None:
     writes = []
 
@@ -279,7 +280,7 @@ def test_a_checkpoint_that_is_swept_at_once_is_written_again(
 
         def sweep_first(digest: str) -> bool:
             if len(writes) == 1:
-                artifacts.sweep(age=-1)
+                garbage.sweep(age=-1)
             return keep(digest)
 
         run._keep = sweep_first

@@ -1,13 +1,17 @@
--- digest, key of the file, fields as JSON, tenant. Returns 1 when new, 0 when these bytes are stored
--- already; the tenant holds them either way.
+-- digest, key of the file, fields as JSON, tenant, who holds it then. Returns the key of a file that no
+-- record names after that: the given one where these bytes are stored already, or the damaged one
+-- that it replaces; nil if there is none.
 local digest, file, fields, tenant = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local now = now_ms()
 redis.call('ZADD', P .. ':artifacts', now, digest)
 local key = artifact_key(digest)
 if redis.call('EXISTS', key) == 1 then
   grant(tenant, digest, now)
-  return 0
+  if redis.call('HDEL', P .. ':damaged', digest) == 0 then return file end
+  local damaged = redis.call('HGET', key, 'key')
+  redis.call('HSET', key, 'key', file)
+  return damaged
 end
 for field, value in pairs(cjson.decode(fields)) do redis.call('HSET', key, field, value) end
 redis.call('HSET', key, 'key', file, 'created', now, 'refs', 0, 'tenant:' .. tenant, now)
-return 1
+return false

@@ -17,6 +17,7 @@ from core.nets.network import Network
 from core.nets.spec import NetSpec
 from core.store import documents
 from core.store.artifacts import ArtifactStore
+from core.store.garbage import Garbage
 from core.store.jobs import Job, JobStore, Progress
 from core.store.models import ModelStore
 
@@ -78,23 +79,23 @@ def test_the_model_of_a_job_becomes_a_version(
 
 
 def test_the_model_outlives_its_job(
-    models: ModelStore, jobs: JobStore, artifacts: ArtifactStore, model: Model
+    models: ModelStore, jobs: JobStore, artifacts: ArtifactStore, garbage: Garbage, model: Model
 ) -> None:
     job = ended(jobs, artifacts, "succeeded", model_safetensors=dump(model))
     version, _ = register_job(models, jobs, artifacts, "pets", job.id)
     jobs.delete(job.id)
-    artifacts.sweep(age=-1)
+    garbage.sweep(age=-1)
     assert artifacts.read(version.digest) == dump(model)
 
 
 def test_large_documents_are_kept_with_the_version(
-    models: ModelStore, artifacts: ArtifactStore, model: Model
+    models: ModelStore, artifacts: ArtifactStore, garbage: Garbage, model: Model
 ) -> None:
     large = replace(model, about=model.about | {"lineage": {"spec": ["x" * 99] * 99}})
     digest = artifacts.put(dump(large), "application/x").digest
     version, _ = register_artifact(models, artifacts, "pets", digest)
     assert documents.is_artifact(version.document)
-    artifacts.sweep(age=-1)
+    garbage.sweep(age=-1)
     assert documents.read(artifacts, version.document)["lineage"] == large.about["lineage"]
     assert version.job is None
 

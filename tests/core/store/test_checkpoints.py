@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import NotFound
 from core.store.artifacts import ArtifactStore
+from core.store.garbage import Garbage
 from core.store.jobs import Job, JobStore, Progress
 
 
@@ -41,7 +42,7 @@ def finish(jobs: JobStore, job: Job, attempt: int, state: Any) -> None:
 
 
 def test_a_checkpoint_replaces_the_one_before_which_is_swept(
-    jobs: JobStore, artifacts: ArtifactStore, client: Any, job: Job
+    jobs: JobStore, artifacts: ArtifactStore, garbage: Garbage, client: Any, job: Job
 ) -> None:
     first, second = put(artifacts, "first"), put(artifacts, "second")
     attempt = claim(jobs, job)
@@ -52,25 +53,25 @@ def test_a_checkpoint_replaces_the_one_before_which_is_swept(
     saved = jobs.get(job.id)
     assert saved.checkpoint == second
     assert saved.checkpointed == pytest.approx(time.time(), abs=5)
-    assert artifacts.sweep(age=3600) == 1
+    assert garbage.sweep(age=3600) == 1
     assert artifacts.read(second) == b"second"
     with pytest.raises(NotFound):
         artifacts.get(first)
 
 
 def test_a_dropped_checkpoint_that_is_uploaded_again_stays(
-    jobs: JobStore, artifacts: ArtifactStore, job: Job
+    jobs: JobStore, artifacts: ArtifactStore, garbage: Garbage, job: Job
 ) -> None:
     first, second = put(artifacts, "first"), put(artifacts, "second")
     attempt = claim(jobs, job)
     jobs.checkpoint(job.id, attempt, first)
     jobs.checkpoint(job.id, attempt, second)
     put(artifacts, "first")
-    assert artifacts.sweep(age=3600) == 0
+    assert garbage.sweep(age=3600) == 0
 
 
 def test_bytes_that_the_job_needs_otherwise_outlive_their_time_as_checkpoint(
-    jobs: JobStore, artifacts: ArtifactStore, client: Any
+    jobs: JobStore, artifacts: ArtifactStore, garbage: Garbage, client: Any
 ) -> None:
     data, later = put(artifacts, "data"), put(artifacts, "later")
     job, _ = jobs.submit(kind="scripted", spec="{}", artifacts=[data])
@@ -78,7 +79,7 @@ def test_bytes_that_the_job_needs_otherwise_outlive_their_time_as_checkpoint(
     jobs.checkpoint(job.id, attempt, data)
     jobs.checkpoint(job.id, attempt, later)
     assert references(client, data) == 1
-    assert artifacts.sweep(age=3600) == 0
+    assert garbage.sweep(age=3600) == 0
 
 
 def test_only_the_owner_keeps_checkpoints_and_reports(
@@ -103,16 +104,16 @@ def test_a_checkpoint_that_is_not_stored_is_not_kept(jobs: JobStore, job: Job) -
     ("state", "keeps"), [("succeeded", False), ("failed", True), ("cancelled", True)]
 )
 def test_what_did_not_succeed_keeps_its_checkpoint_until_it_is_deleted(
-    jobs: JobStore, artifacts: ArtifactStore, job: Job, state: str, keeps: bool
+    jobs: JobStore, artifacts: ArtifactStore, garbage: Garbage, job: Job, state: str, keeps: bool
 ) -> None:
     digest = put(artifacts, "state")
     attempt = claim(jobs, job)
     jobs.checkpoint(job.id, attempt, digest)
     finish(jobs, job, attempt, state)
     assert (jobs.get(job.id).checkpoint == digest) is keeps
-    assert artifacts.sweep(age=3600) == int(not keeps)
+    assert garbage.sweep(age=3600) == int(not keeps)
     jobs.delete(job.id)
-    assert artifacts.sweep(age=3600) == int(keeps)
+    assert garbage.sweep(age=3600) == int(keeps)
 
 
 def test_a_retried_job_has_its_checkpoint_and_its_metrics(

@@ -9,6 +9,7 @@ import redis
 
 from core.errors import Conflict, InvalidInput, NotFound
 from core.store.artifacts import ArtifactStore
+from core.store.garbage import Garbage
 from core.store.models import ModelStore, Version
 from core.store.references import parse_reference
 
@@ -57,18 +58,20 @@ def test_many_at_once_get_numbers_of_their_own(
     assert sorted(found) == list(range(1, 33))
 
 
-def test_a_version_keeps_its_artifacts(models: ModelStore, artifacts: ArtifactStore) -> None:
+def test_a_version_keeps_its_artifacts(
+    models: ModelStore, artifacts: ArtifactStore, garbage: Garbage
+) -> None:
     document = artifacts.put(b"{}", "application/json").digest
     file = artifacts.put(b"one", "application/octet-stream").digest
     loose = artifacts.put(b"loose", "application/octet-stream").digest
     models.register("digits", digest=file, document=document, metrics={}, artifacts=[document])
-    assert artifacts.sweep(age=-1) == 1
+    assert garbage.sweep(age=-1) == 1
     assert artifacts.read(file) == b"one"
     assert artifacts.read(document) == b"{}"
     with pytest.raises(NotFound):
         artifacts.get(loose)
     models.delete("digits", 1)
-    assert artifacts.sweep(age=-1) == 2
+    assert garbage.sweep(age=-1) == 2
 
 
 def test_a_version_needs_its_artifacts(models: ModelStore) -> None:

@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from core.store.artifacts import ArtifactStore
+from core.store.garbage import Garbage
 
 pytestmark = pytest.mark.stack
 BYTES = "application/octet-stream"
@@ -90,7 +91,8 @@ def test_artifacts_live_in_s3(s3_url: str, client: redis.Redis, tmp_path: Path) 
 
     assert asyncio.run(part()) == data[5:4_000_000]
     time.sleep(0.01)
-    assert artifacts.sweep_strays(age=0) == 0
-    assert artifacts.sweep(age=0.001) == 1
+    garbage = Garbage(artifacts, client)
+    assert garbage.collect(age=0, dry_run=True).strays == 0
+    assert garbage.sweep(age=0.001) == 1
     with pytest.raises(LookupError):
         artifacts.get(stored.digest)

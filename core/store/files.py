@@ -1,0 +1,241 @@
+"""Where the bytes of artifacts lie: a folder, or an object store."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import secrets
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any, BinaryIO, Final, NamedTuple, cast
+
+import obstore
+from obstore.store import LocalStore, ObjectStore, from_url
+
+_CHUNK: Final = 1 << 20
+_INCOMING: Final = "incoming"
+# What was read and found right is not read again for so long, or for so many other files.
+_TRUSTED_SECONDS: Final = 3600.0
+_TRUSTED_FILES: Final = 65_536
+
+
+class StoredFile(NamedTuple):
+    """A file of the store, as it is listed."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+class Files:
+    """The files of a store by their keys; knows nothing of records.
+
+    Parameters
+    ----------
+    url : str
+        A folder, or an ``s3://``, ``gs://`` or ``az://`` URL.
+
+    Attributes
+    ----------
+    root : Path or None
+        The folder, if it is one.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.root: Path | None = None
+        self._store: ObjectStore
+        self._trusted = _Trusted()
+        if "://" in url:
+            self._store = from_url(url)
+        else:
+            self.root = Path(url).absolute()
+            (self.root / _INCOMING).mkdir(parents=True, exist_ok=True)
+            self._store = LocalStore(self.root)
+
+    @contextmanager
+    def incoming(self) -> Iterator[Path]:
+        """Give the path of a temporary file that `place` can take over; it is removed after."""
+        folder = self.root / _INCOMING if self.root else Path(tempfile.gettempdir())
+        path = folder / f"convq-{secrets.token_hex(12)}"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def place(self, path: Path, key: str, hexadecimal: str) -> None:
+        """Make the file at ``path``, whose SHA-256 is known, that of ``key``, safe on the disk."""
+        if self.root is None:
+            obstore.put(self._store, key, path)
+        else:
+            _move(path, self.root / key)
+        self._trusted.add(self._version(key), hexadecimal)
+
+    def delete(self, key: str) -> None:
+        """Delete a file; one that is not there is as good as deleted."""
+        try:
+            self._store.delete(key)
+        except FileNotFoundError:
+            return
+
+    def exists(self, key: str) -> bool:
+        """Tell whether there is a file of this key."""
+        try:
+            obstore.head(self._store, key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def listed(self) -> Iterator[StoredFile]:
+        """List all files, those that are being written too."""
+        for batch in obstore.list(self._store):
+            for entry in batch:
+                yield StoredFile(entry["path"], entry["size"], entry["last_modified"])
+
+    def check_writable(self) -> None:
+        """Write and delete a small file, or raise the store's error."""
+        key = f"{_INCOMING}/check-{secrets.token_hex(8)}"
+        self._store.put(key, b"convq")
+        self._store.delete(key)
+
+    def read(self, key: str) -> bytes:
+        """Return all bytes, or raise FileNotFoundError."""
+        return bytes(obstore.get(self._store, key).bytes())
+
+    def copy(self, key: str, path: Path) -> None:
+        """Write the bytes to ``path`` in constant memory, or raise FileNotFoundError."""
+        with path.open("wb") as file:
+            for chunk in obstore.get(self._store, key).stream(_CHUNK):
+                file.write(chunk)
+
+    @contextmanager
+    def open(self, key: str, size: int) -> Iterator[BinaryIO]:
+        """Open a file for reading here and there, or raise FileNotFoundError.
+
+        From an object store only what is read is transferred.
+        """
+        if self.root:
+            with (self.root / key).open("rb") as local:
+                yield local
+        else:
+            with io.BufferedReader(_Remote(self._store, key, size), _CHUNK) as remote:
+                yield cast("BinaryIO", remote)
+
+    def is_intact(self, key: str, hexadecimal: str) -> bool:
+        """Tell whether the SHA-256 of a file is this one; False if there is no file.
+
+        A file that was found right and has not changed since is not read again for an hour.
+        """
+        try:
+            version = self._version(key)
+            if self._trusted.knows(version, hexadecimal):
+                return True
+            sha256 = hashlib.sha256()
+            for chunk in obstore.get(self._store, key).stream(_CHUNK):
+                sha256.update(chunk)
+            unchanged = self._version(key) == version
+        except FileNotFoundError:
+            return False
+        if sha256.hexdigest() != hexadecimal or not unchanged:
+            return False
+        self._trusted.add(version, hexadecimal)
+        return True
+
+    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """Yield the bytes from ``start`` up to ``end``, or raise FileNotFoundError."""
+        if start == end:
+            return
+        response = await obstore.get_async(self._store, key, options={"range": (start, end)})
+        async for chunk in response.stream(_CHUNK):
+            yield bytes(chunk)
+
+    def _version(self, key: str) -> _Version:
+        """Return what changes whenever the file does."""
+        if self.root is None:
+            return _Version(key, str(obstore.head(self._store, key)["e_tag"]))
+        found = (self.root / key).stat()
+        # The time of the last change cannot be set back, as that of the content can.
+        marks = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return _Version(key, "-".join(map(str, marks)))
+
+
+class _Version(NamedTuple):
+    key: str
+    tag: str
+
+
+class _Trusted:
+    """The files that were read and found right lately."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._seen: OrderedDict[tuple[_Version, str], float] = OrderedDict()
+
+    def add(self, version: _Version, hexadecimal: str) -> None:
+        with self._lock:
+            self._seen[version, hexadecimal] = time.monotonic()
+            self._seen.move_to_end((version, hexadecimal))
+            while len(self._seen) > _TRUSTED_FILES:
+                self._seen.popitem(last=False)
+
+    def knows(self, version: _Version, hexadecimal: str) -> bool:
+        with self._lock:
+            seen = self._seen.get((version, hexadecimal))
+        return seen is not None and time.monotonic() - seen < _TRUSTED_SECONDS
+
+
+def _move(path: Path, target: Path) -> None:
+    # obstore's local put copies and does not sync; a rename of a synced file does neither harm.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    path.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    except OSError:
+        target.unlink(missing_ok=True)  # nobody knows of it yet
+        raise
+    finally:
+        os.close(folder)
+
+
+class _Remote(io.RawIOBase):
+    """An object of an object store as a file, of which each read is a request."""
+
+    def __init__(self, store: ObjectStore, key: str, size: int) -> None:
+        self._store = store
+        self._key = key
+        self._size = size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        if start + offset < 0:
+            raise OSError("a position before the start of the file")
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._at + len(buffer), self._size)
+        if end <= self._at:
+            return 0
+        data = obstore.get_range(self._store, self._key, start=self._at, end=end)
+        buffer[: len(data)] = bytes(data)
+        self._at += len(data)
+        return len(data)
