@@ -195,6 +195,25 @@ def conv_weight_gradient(
     return array_module(found).ascontiguousarray(found)
 
 
+def problem_of(
+    x_shape: Shape,
+    w_shape: Shape,
+    dtype: np.dtype[Any],
+    stride: Steps = 1,
+    padding: Steps = 0,
+    dilation: Steps = 1,
+    groups: int = 1,
+) -> ConvProblem:
+    """Return the problem of `conv` for arrays of these shapes, as the engine states it.
+
+    Examples
+    --------
+    >>> problem_of((3, 8, 8, 16), (4, 3, 3, 3), np.dtype("float32")).normal.batch
+    16
+    """
+    return _problem(x_shape, w_shape, dtype, _options(stride, padding, dilation, groups))
+
+
 def _options(stride: Steps, padding: Steps, dilation: Steps, groups: int) -> _Options:
     return _Options(_hashable(stride), _hashable(padding), _hashable(dilation), groups)
 

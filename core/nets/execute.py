@@ -18,6 +18,7 @@ from core.arrays import Array
 from core.conv.blocks import Check, cores, for_each, never
 from core.nets.graph import INPUT, Node
 from core.nets.layer import Backward, Context, Pieces, Weights
+from core.nets.program.programs import Programs
 from core.nets.segments import Segment, groups_of, shares_of
 
 Values: TypeAlias = dict[int, Pieces]
@@ -45,6 +46,8 @@ class Moment:
         Of the step; the numbers of the layer and of the group are added.
     check : callable
         Called between groups; what it raises ends the pass.
+    programs : Programs
+        Of the net, for those segments that have programs.
     """
 
     parameters: Sequence[Weights]
@@ -54,6 +57,7 @@ class Moment:
     training: bool = False
     seed: tuple[int, ...] = ()
     check: Check = never
+    programs: Programs = field(default_factory=Programs)
 
 
 @dataclass
@@ -73,12 +77,13 @@ def forward(segments: Sequence[Segment], x: Array, moment: Moment) -> tuple[Arra
     trace = Trace()
     values: Values = {INPUT: [x]}
     for segment in segments:
-        in_pieces = segment.whole and segment.nodes[0].layer.forward_pieces is not None
-        compute = _pieces_forward if in_pieces else _shares_forward
-        values |= compute(segment, values, groups, moment, trace)
+        values |= _way(segment)(segment, values, groups, moment, trace)
         for index in segment.drops:
             del values[index]
-    return _part(values[segments[-1].nodes[-1].index], [slice(0, len(x))], 0), trace
+    last = segments[-1]
+    found = _part(values[last.nodes[-1].index], [slice(0, len(x))], 0)
+    # A program writes there again.
+    return found.copy() if last.program else found, trace
 
 
 def backward(segments: Sequence[Segment], dy: Array, trace: Trace) -> dict[str, Array]:
@@ -91,6 +96,44 @@ def backward(segments: Sequence[Segment], dy: Array, trace: Trace) -> dict[str, 
     while trace.backs:
         gradients |= trace.backs.pop()(arriving)
     return gradients
+
+
+def _way(segment: Segment) -> Callable[..., Values]:
+    if segment.program:
+        return _program_forward
+    in_pieces = segment.whole and segment.nodes[0].layer.forward_pieces is not None
+    return _pieces_forward if in_pieces else _shares_forward
+
+
+def _program_forward(
+    segment: Segment, values: Values, groups: list[slice], moment: Moment, trace: Trace
+) -> Values:
+    """Run the tables of a program."""
+    program = moment.programs.of(segment, groups, moment.dtype.name)
+    numbers = range(len(groups))
+    entering = {
+        index: values[index]
+        if index == INPUT
+        else [_part(values[index], groups, number) for number in numbers]
+        for index in segment.enters
+    }
+    leaving = program.forward(entering, moment.parameters)
+    trace.updates.update(program.updates(moment.state))
+
+    def back(arriving: Arriving) -> dict[str, Array]:
+        above = {index: arriving.pop(index) for index in segment.leaves if index in arriving}
+        below, gradients = program.backward(
+            {
+                index: [_sum(several, groups, number) for number in numbers]
+                for index, several in above.items()
+            }
+        )
+        _arrive(arriving, below)
+        return gradients
+
+    if any(node.learns for node in segment.nodes):
+        trace.backs.append(back)
+    return leaving
 
 
 def _shares_forward(

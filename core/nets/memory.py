@@ -21,8 +21,9 @@ def memory(segments: Sequence[Segment], images: int, *, training: bool) -> int:
 
     When a net trains, most of what its layers return is kept until their gradients are known.
     Otherwise it is there from when it is computed until no layer reads it any more. In both cases
-    each core works on one group. With 16 images or more, what is
-    measured is between half and twice as much; fewer are padded to 16 inside some layers.
+    each core works on one group. Programs have copies of what enters them and of their weights.
+    With 16 images or more, what is measured is between half and twice as much; fewer are padded to
+    16 inside some layers.
 
     Examples
     --------
@@ -39,7 +40,9 @@ def memory(segments: Sequence[Segment], images: int, *, training: bool) -> int:
     work = max(_work(segment, groups) for segment in segments)
     if training:
         kept = int(_KEPT * images * sum(math.prod(node.shape) for node in nodes if node.learns))
-        return _FLOAT * (weights + work + kept + sum(_gradients(s, groups) for s in segments))
+        own = sum(_gradients(s, groups) for s in segments) + sum(map(_copies, segments))
+        copied = images * sum(map(_entering, segments))
+        return _FLOAT * (weights + work + kept + own + copied)
     return _FLOAT * (weights + work + images * _crossing(segments))
 
 
@@ -55,6 +58,23 @@ def _gradients(segment: Segment, groups: list[slice]) -> int:
     """Return how many numbers the gradients have, which each group has for itself."""
     own = sum(_count(node.parameters) for node in segment.nodes)
     return len(shares_of(segment, groups)) * own
+
+
+def _copies(segment: Segment) -> int:
+    """Return how many numbers a program's copy of its weights has, and the sum of gradients."""
+    return 2 * sum(_count(node.parameters) for node in segment.nodes) if segment.program else 0
+
+
+def _entering(segment: Segment) -> int:
+    """Return how many numbers enter a program for one image, and their gradients."""
+    if not segment.program:
+        return 0
+    sizes = {
+        source: math.prod(shape)
+        for node in segment.nodes
+        for source, shape in zip(node.sources, node.incoming, strict=True)
+    }
+    return sum(sizes[index] for index in (*segment.enters, *segment.wanted))
 
 
 def _crossing(segments: Sequence[Segment]) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.arrays import Array
+from core.conv import codegen
 from core.conv.blocks import Check, never
 from core.errors import InvalidInput
 from core.nets.arguments import check_images, check_weights
@@ -21,7 +23,8 @@ from core.nets.losses import loss_of
 from core.nets.losses.loss import LossSpec
 from core.nets.memory import memory
 from core.nets.passing import passing
-from core.nets.segments import Segment, cut
+from core.nets.program.programs import NotFinite, Programs, has_program, suit
+from core.nets.segments import Segment, cut, no_program
 from core.nets.spec import NetSpec
 from core.nets.summary import summary
 
@@ -105,7 +108,8 @@ class Network:
         self.parameter_count = sum(math.prod(p.shape) for p in self.parameters.values())
         self._words = any(node.layer.words for node in self.nodes)
         self._index = {node.name: node.index for node in self.nodes}
-        self._cuts: dict[tuple[int, bool], tuple[Segment, ...]] = {}
+        self._cuts: dict[tuple[int, bool, bool], tuple[Segment, ...]] = {}
+        self._programs = Programs()
 
     def init(self, seed: int) -> dict[str, Array]:
         """Return parameters and state as they are before training, float32.
@@ -229,12 +233,25 @@ class Network:
         """
         check_weights(weights, self.parameters | self.state)
         check_images(x, self.input_shape, words=self._words)
-        segments = self._segments(None, training=True)
         moment = self._moment(weights, training=True, seed=seed)
         with passing():
-            outputs, trace = forward(segments, x, moment)
-            value, dy = loss_of(loss).value(loss, outputs, y)
-            gradients = backward(segments, dy, trace)
+            if suit(x, moment.dtype):
+                segments = self._segments(None, training=True, programs=True)
+                with self._programs.lock, suppress(NotFinite):
+                    return self._step(segments, x, y, loss, moment)
+            return self._step(self._segments(None, training=True), x, y, loss, moment)
+
+    def _step(
+        self,
+        segments: tuple[Segment, ...],
+        x: Array,
+        y: Array,
+        loss: LossSpec,
+        moment: Moment,
+    ) -> StepResult:
+        outputs, trace = forward(segments, x, moment)
+        value, dy = loss_of(loss).value(loss, outputs, y)
+        gradients = backward(segments, dy, trace)
         return StepResult(value, np.moveaxis(outputs, -1, 0), gradients, trace.updates)
 
     def memory(self, batch: int, *, training: bool) -> int:
@@ -254,7 +271,9 @@ class Network:
         >>> [network.memory(1, training=training) // 10**6 for training in (False, True)]
         [4, 8]
         """
-        return memory(self._segments(None, training=training), batch, training=training)
+        programs = training and codegen.available()
+        segments = self._segments(None, training=training, programs=programs)
+        return memory(segments, batch, training=training)
 
     def summary(self) -> str:
         """Return a table of the layers: shapes, parameters, multiply-adds.
@@ -270,10 +289,13 @@ class Network:
         """
         return summary(self.input_shape, self.nodes)
 
-    def _segments(self, output: str | None, *, training: bool) -> tuple[Segment, ...]:
-        key = (self._number(output), training)
+    def _segments(
+        self, output: str | None, *, training: bool, programs: bool = False
+    ) -> tuple[Segment, ...]:
+        key = (self._number(output), training, programs)
         if key not in self._cuts:
-            self._cuts[key] = cut(self.nodes, key[0], training=training)
+            found = has_program if programs else no_program
+            self._cuts[key] = cut(self.nodes, key[0], training=training, has_program=found)
         return self._cuts[key]
 
     def _number(self, output: str | None) -> int:
@@ -301,6 +323,7 @@ class Network:
             training=training,
             seed=seed,
             check=check,
+            programs=self._programs,
         )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from core.nets.graph import Node, needed
 
@@ -34,6 +35,9 @@ class Segment:
         In the order of the net; a single one if it needs the whole batch.
     whole : bool
         Whether the group is the whole batch.
+    program : bool
+        Whether it is computed by a program (`core.nets.program`), which knows itself what needs the
+        whole batch.
     enters, leaves : tuple of int
         Outputs of earlier segments that this one reads; of this one that are read later, or
         that the net returns.
@@ -47,6 +51,7 @@ class Segment:
 
     nodes: tuple[Node, ...]
     whole: bool
+    program: bool
     enters: tuple[int, ...]
     leaves: tuple[int, ...]
     wanted: tuple[int, ...]
@@ -54,8 +59,30 @@ class Segment:
     drops: tuple[int, ...]
 
 
-def cut(nodes: Sequence[Node], output: int, *, training: bool) -> tuple[Segment, ...]:
+def no_program(node: Node) -> bool:
+    """Return that there is none."""
+    return False
+
+
+def cut(
+    nodes: Sequence[Node],
+    output: int,
+    *,
+    training: bool,
+    has_program: Callable[[Node], bool] = no_program,
+) -> tuple[Segment, ...]:
     """Return the segments that compute the layer numbered ``output``.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        The net.
+    output : int
+        The number of a layer.
+    training : bool
+        Whether there will be gradients.
+    has_program : callable
+        Of which layers to make programs, where they come with others that are worth it.
 
     Examples
     --------
@@ -72,9 +99,11 @@ def cut(nodes: Sequence[Node], output: int, *, training: bool) -> tuple[Segment,
     learning = {node.index for node in used if node.learns}
     segments: list[Segment] = []
     read_later = {output}
-    for run in reversed(_runs(used, training)):
-        is_whole = _is_whole(run[0], training)
-        segments.insert(0, _segment(run, is_whole, read_later, learning))
+    programs = _of_programs(used, has_program)
+    for run in reversed(_runs(used, training, programs)):
+        program = run[0].index in programs
+        is_whole = not program and _is_whole(run[0], training)
+        segments.insert(0, _segment(run, is_whole, program, read_later, learning))
         read_later = read_later | _reads(run)
     return tuple(segments)
 
@@ -104,16 +133,32 @@ def groups_of(segments: Sequence[Segment], images: int) -> list[slice]:
 def shares_of(segment: Segment, groups: list[slice]) -> list[slice]:
     """Return the groups that the segment is computed in: these, or one that has all images."""
     images = groups[-1].stop
+    if segment.program:
+        return groups
     if segment.whole or _numbers(segment) * images < _WORTH_GROUPS:
         return [slice(0, images)]
     return groups
 
 
-def _runs(nodes: Sequence[Node], training: bool) -> list[tuple[Node, ...]]:
+def _of_programs(nodes: Sequence[Node], has_program: Callable[[Node], bool]) -> set[int]:
+    # Layers in a row that all have programs; a few operations by themselves are not worth one.
+    found: set[int] = set()
+    for suitable, run in groupby(nodes, key=has_program):
+        own = list(run)
+        if suitable and any(node.multiply_adds for node in own):
+            found.update(node.index for node in own)
+    return found
+
+
+def _runs(nodes: Sequence[Node], training: bool, programs: set[int]) -> list[tuple[Node, ...]]:
+    def kind(node: Node) -> tuple[bool, bool]:
+        program = node.index in programs
+        return program, not program and _is_whole(node, training)
+
     runs: list[tuple[Node, ...]] = []
     for node in nodes:
-        whole = _is_whole(node, training)
-        if runs and not whole and not _is_whole(runs[-1][-1], training):
+        _, whole = kind(node)
+        if runs and not whole and kind(node) == kind(runs[-1][-1]):
             runs[-1] = (*runs[-1], node)
         else:
             runs.append((node,))
@@ -133,7 +178,11 @@ def _reads(nodes: Sequence[Node]) -> set[int]:
 
 
 def _segment(
-    nodes: tuple[Node, ...], whole: bool, read_later: set[int], learning: set[int]
+    nodes: tuple[Node, ...],
+    whole: bool,
+    program: bool,
+    read_later: set[int],
+    learning: set[int],
 ) -> Segment:
     own = {node.index for node in nodes}
     enters = _reads(nodes) - own
@@ -146,6 +195,7 @@ def _segment(
     return Segment(
         nodes=nodes,
         whole=whole,
+        program=program,
         enters=tuple(sorted(enters)),
         leaves=tuple(sorted(leaves)),
         wanted=tuple(sorted(enters & learning)),

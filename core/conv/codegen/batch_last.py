@@ -6,7 +6,7 @@ runs one kernel.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
@@ -70,12 +70,17 @@ def input_plan(problem: ConvProblem) -> Direct | Transformed:
     return batch_last_direct.plan(layer)
 
 
-def weights_plan(problem: ConvProblem) -> Products | TransformedProducts:
-    """Return the fastest kernel of the gradient with respect to the kernels, as `output_plan`."""
-    layer = batch_last_layer.forward(problem)
-    if _is_faster_transformed(problem, layer, "weight gradient", batch_last_weights_transformed):
-        return batch_last_weights_transformed.plan(layer, _vectors(problem, layer))
-    return batch_last_weights.plan(layer)
+def weights_plans(problems: Sequence[ConvProblem]) -> list[Products | TransformedProducts]:
+    """Return a kernel of the gradient with respect to the kernels for each, as `output_plan`.
+
+    The problems differ in the batch only. The kernel is that which is fastest for the first one,
+    so that results can be added before they are finished.
+    """
+    first, module = problems[0], batch_last_weights_transformed
+    layer = batch_last_layer.forward(first)
+    if _is_faster_transformed(first, layer, "weight gradient", module):
+        return [module.plan(layer, _vectors(problem, layer)) for problem in problems]
+    return [batch_last_weights.plan(layer)] * len(problems)
 
 
 def refuses_transforms(problem: ConvProblem, what: What) -> str | None:

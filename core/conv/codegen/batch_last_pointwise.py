@@ -151,7 +151,9 @@ def across(code: Emitter, vectors: list[Value]) -> Value:
 
 
 def _arrays(pointers: int, integers: int) -> tuple[Kind, ...]:
-    return (*("pointer",) * pointers, *("integer",) * integers)
+    pointer: tuple[Kind, ...] = ("pointer",)
+    integer: tuple[Kind, ...] = ("integer",)
+    return pointer * pointers + integer * integers
 
 
 PROGRAMS: dict[str, tuple[Callable[[Emitter, str, int], None], tuple[Kind, ...]]] = {

@@ -26,7 +26,7 @@ from core.conv.normal import Shape
 # Input, output gradient, output; planes, rows, columns, output rows and columns, images.
 PARAMETERS: tuple[Kind, ...] = ("pointer",) * 3 + ("integer",) * 6
 # Values of a window that are sure to find registers, on any processor.
-_MOST_TAPS = 12
+MOST_TAPS = 12
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def fits(x: Array, size: Shape) -> bool:
     """
     return (
         len(size) <= 2
-        and math.prod(size) <= _MOST_TAPS
+        and math.prod(size) <= MOST_TAPS
         and x.dtype.name in ("float32", "float64")
         and bool(x.dtype.isnative)
     )

@@ -121,9 +121,7 @@ def forward_pieces(
     mean, variance, ys = np.empty_like(bias), np.empty_like(bias), _like(flats)
     normalize = normalizing(flats, ys, weight, bias, spec.epsilon, mean, variance)
     _by_channels(normalize, len(mean), count)
-    for name, new in (("mean", mean), ("variance", variance * (count / (count - 1)))):
-        old = context.state[name]
-        context.updates[name] = old + spec.momentum * (new - old)
+    context.updates.update(moved(spec, context.state, mean, variance, count))
 
     def backward(dys: Pieces) -> tuple[tuple[Pieces | None, ...], dict[str, Array]]:
         slopes, dxs = [_flat(dy) for dy in dys], _like(flats) if context.wanted else None
@@ -134,6 +132,21 @@ def forward_pieces(
         return (found,), {"weight": along, "bias": total}
 
     return _shaped(ys, xs), backward
+
+
+def moved(
+    spec: BatchNormSpec, state: Weights, mean: Array, variance: Array, count: int
+) -> dict[str, Array]:
+    """Return the running mean and variance after a batch of ``count`` numbers per channel.
+
+    Examples
+    --------
+    >>> spec, state = BatchNormSpec(layer="batch_norm"), {"mean": 0.0, "variance": 1.0}
+    >>> moved(spec, state, 1.0, 0.5, 2)
+    {'mean': 0.1, 'variance': 1.0}
+    """
+    batch = {"mean": mean, "variance": variance * (count / (count - 1))}
+    return {name: state[name] + spec.momentum * (batch[name] - state[name]) for name in batch}
 
 
 def _affine(
