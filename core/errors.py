@@ -10,7 +10,11 @@
     ├── NotFound              no such job, artifact, result or kind
     ├── Conflict              the state of the thing does not allow this now
     ├── TooLarge              a stated limit would be exceeded
+    ├── Unauthenticated       the service wants an API key, and this is none that it knows
+    ├── Forbidden             the API key does not allow this
+    ├── RateLimited           too many requests with this API key; try again later
     ├── Unavailable           a service that convq needs did not answer; try again
+    ├── StorageFull           the disk takes no more, or may not be written
     ├── Diverged              a training's loss is no finite number any more
     ├── IntegrityError        stored bytes are not the bytes that were stored
     ├── Cancelled             the user asked for the work to stop
@@ -127,10 +131,48 @@ class TooLarge(ConvqError):
     code = "too_large"
 
 
+class Unauthenticated(ConvqError):
+    """The service wants an API key, and there was none, or none that it knows."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(ConvqError):
+    """The request is understood, and whoever asks may not have it done."""
+
+    code = "forbidden"
+
+
+class RateLimited(ConvqError):
+    """Too many requests with this API key; the same request succeeds later.
+
+    Parameters
+    ----------
+    message : str
+        One sentence for a person.
+    seconds : float
+        How long to wait.
+    **parts
+        ``field``, ``given`` and ``accepted``, as for `ConvqError`.
+    """
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, seconds: float = 1.0, **parts: Any) -> None:
+        super().__init__(message, **parts)
+        self.seconds = seconds
+
+
 class Unavailable(ConvqError):
     """A service that convq needs did not answer; the same request may succeed later."""
 
     code = "unavailable"
+
+
+class StorageFull(ConvqError):
+    """The disk takes no more bytes, or may not be written; once there is room the same succeeds."""
+
+    code = "storage_full"
 
 
 class Diverged(ConvqError, ArithmeticError):

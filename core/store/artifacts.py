@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Self, cast
+from typing import Any, BinaryIO, Literal, Self
 
 import anyio
 import redis
@@ -294,7 +294,7 @@ class ArtifactStore:
 
 def damaged(client: redis.Redis, prefix: str = "convq") -> int:
     """Return how many artifacts were found damaged and were not uploaded again since."""
-    return int(cast("int", client.hlen(f"{prefix}:damaged")))
+    return int(client.hlen(f"{prefix}:damaged"))
 
 
 def digest_of(data: bytes) -> str:

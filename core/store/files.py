@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -19,11 +20,15 @@ from typing import Any, BinaryIO, Final, NamedTuple, cast
 import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from core.errors import StorageFull
+
 _CHUNK: Final = 1 << 20
 _INCOMING: Final = "incoming"
 # What was read and found right is not read again for so long, or for so many other files.
 _TRUSTED_SECONDS: Final = 3600.0
 _TRUSTED_FILES: Final = 65_536
+# No room, over quota, larger than a file may be, read-only, defective.
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 class StoredFile(NamedTuple):
@@ -61,11 +66,21 @@ class Files:
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
-        """Give the path of a temporary file that `place` can take over; it is removed after."""
+        """Give the path of a temporary file that `place` can take over; it is removed after.
+
+        Raises
+        ------
+        StorageFull
+            What the operating system says of a disk that is full or may not be written.
+        """
         folder = self.root / _INCOMING if self.root else Path(tempfile.gettempdir())
         path = folder / f"convq-{secrets.token_hex(12)}"
         try:
             yield path
+        except OSError as error:
+            if full := as_full(error):
+                raise full from error
+            raise
         finally:
             path.unlink(missing_ok=True)
 
@@ -188,6 +203,24 @@ class _Trusted:
         with self._lock:
             seen = self._seen.get((version, hexadecimal))
         return seen is not None and time.monotonic() - seen < _TRUSTED_SECONDS
+
+
+def as_full(error: BaseException) -> StorageFull | None:
+    """Return what an error of the operating system means if it means that there is no room.
+
+    Examples
+    --------
+    >>> as_full(OSError(errno.ENOSPC, "No space left on device")).message
+    'the disk takes no more: No space left on device'
+    >>> as_full(OSError(errno.ENOENT, "No such file or directory")) is None
+    True
+    """
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return StorageFull(
+            f"the disk takes no more: {os.strerror(error.errno)}",
+            accepted="the same again, once there is room",
+        )
+    return None
 
 
 def _move(path: Path, target: Path) -> None:

@@ -108,10 +108,13 @@ def save(state: State, path: Path, about: dict[str, Any]) -> None:
     }
     document = {"format": _FORMAT, "about": about, "progress": asdict(state.progress)}
     partial = path.with_name(path.name + ".partial")
-    save_file(arrays, partial, {_KEY: json.dumps(document, allow_nan=False)})
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        save_file(arrays, partial, {_KEY: json.dumps(document, allow_nan=False)})
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def restore(path: Path, like: State, about: dict[str, Any]) -> State:

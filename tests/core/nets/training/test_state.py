@@ -127,6 +127,18 @@ def test_a_failed_write_leaves_the_checkpoint_before(
     assert path.read_bytes() == before
 
 
+def test_a_disk_that_fills_leaves_no_part_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        save(State({"w": np.zeros(2)}, {}), tmp_path / "checkpoint", {})
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "document",
     [
