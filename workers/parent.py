@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -27,7 +28,9 @@ from core.store.connection import connect
 from core.store.jobs import JobStore
 from core.store.workers import WorkerStore
 from workers.reconciler import Reconciler
+from workers.steering import Steering
 from workers.task import send
+from workers.waking import wake
 from workers.warden import Warden
 
 log = logging.getLogger(__name__)
@@ -62,25 +65,24 @@ class Parent:
         signals.worker_shutdown.connect(self._on_shutdown, weak=False)
         signals.task_failure.connect(self._on_failure, weak=False)
 
-    def _on_ready(self, **_: Any) -> None:
-        self._workers.forget(self._name)
+    def _on_ready(self, sender: Any, **_: Any) -> None:
+        threading.Thread(target=self._begin, args=(sender,), name="begin", daemon=True).start()
+
+    def _begin(self, consumer: Any) -> None:
+        self._insist(partial(self._workers.forget, self._name))
         reconciler = Reconciler(self._redis, self._settings, send)
-        warden = Warden(self._redis, self._settings, self._name)
+        warden = Warden(self._redis, self._settings, self._name, send)
+        steering = Steering(self._redis, self._settings, self._name, consumer)
         self._every(self._settings.heartbeat_interval, self._beat)
         self._every(self._settings.reconcile_interval, reconciler.reconcile)
         self._every(self._settings.sweep_interval, reconciler.sweep)
         self._every(_WATCH_INTERVAL, warden.watch)
+        self._every(_WATCH_INTERVAL, steering.steer)
 
     def _on_shutting_down(self, **_: Any) -> None:
-        # Called inside the signal handler: the waiting happens in a thread, and an idle worker
-        # does not stay for it.
-        timer = threading.Timer(self._settings.drain, self._drain)
-        timer.daemon = True
-        timer.start()
-
-    def _drain(self) -> None:
-        if not self._stop.is_set():
-            self._workers.drain(self._name)
+        # Called inside the signal handler, where nothing may wait for Redis.
+        drain = partial(self._workers.drain, self._name, after=self._settings.drain)
+        threading.Thread(target=self._insist, args=(drain,), name="drain", daemon=True).start()
 
     def _on_shutdown(self, **_: Any) -> None:
         self._stop.set()
@@ -90,24 +92,23 @@ class Parent:
             log.warning("could not sign off: %s", error)
 
     def _on_failure(self, exception: BaseException, **_: Any) -> None:
-        # Sent here only for a child that died; what a kind raises is handled in the child.
-        if not isinstance(exception, WorkerLostError):
-            return
-        for job in self._jobs.running_on(self._name):
-            if _is_alive(job.pid):  # the process that has taken the place of the dead one
-                continue
-            state = self._jobs.abandon(
-                job.id,
-                job.attempt,
-                reason="its process died",
-                max_attempts=self._settings.max_attempts,
-            )
-            log.warning("job %s: its process died; it is %s now", job.id, state or "elsewhere")
-        for _message in range(self._jobs.missing_messages(age=0)):
-            send()
+        # Sent here only for a child that died; what a kind raises is handled in the child. Jobs
+        # that it had claimed are the warden's; its message is used up.
+        if isinstance(exception, WorkerLostError):
+            wake(self._jobs, send)
 
     def _beat(self) -> None:
         self._workers.beat(self._name, self._about)
+
+    def _insist(self, action: Callable[[], None]) -> None:
+        """Act once, as soon as Redis answers."""
+        while not self._stop.is_set():
+            try:
+                action()
+                return
+            except RedisError as error:
+                log.warning("Redis did not answer: %s", error)
+                self._stop.wait(_WATCH_INTERVAL)
 
     def _every(self, seconds: float, action: Callable[[], None]) -> None:
         def loop() -> None:
@@ -122,16 +123,6 @@ class Parent:
                     return
 
         threading.Thread(target=loop, name=action.__qualname__, daemon=True).start()
-
-
-def _is_alive(pid: int | None) -> bool:
-    if pid is None:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _about() -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import socket
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -21,11 +23,15 @@ from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
+from core.store.ids import new_id
 from core.store.jobs import Job, JobStore
 from workers.children import Children
 from workers.lease import Lease
+from workers.waking import wake
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 REDIS_AWAY = (RedisConnectionError, RedisTimeoutError)
 
@@ -77,21 +83,25 @@ class Runner:
     def run(self) -> None:
         """Run queued jobs, the best first, until there is none or the turn is over."""
         over = time.monotonic() + _TURN_SECONDS
-        while self.step():
-            if time.monotonic() >= over:
-                break
-        else:
+        if not self.step():
             return
-        self._wake()
+        while time.monotonic() < over and self.step():
+            pass
+        # What is queued is left to others, or to this worker's next turn.
+        wake(self._jobs, self._send)
 
     def step(self) -> bool:
-        """Run the best job of the queue; return whether there is a reason to look for more."""
-        claimed = self._jobs.claim(
+        """Run the best job of the queue; return whether there was one."""
+        claim = partial(
+            self._jobs.claim,
             worker=self._worker,
             pid=self._pid,
+            host=socket.gethostname(),
             lease=self._settings.lease,
+            token=new_id(),
             patience=self._settings.patience,
         )
+        claimed = _persist(claim)
         for job in claimed:
             self._run(job)
         return bool(claimed)
@@ -140,14 +150,6 @@ class Runner:
             self._jobs.release(job_id, attempt, ending.reason, ending.state)
         else:
             self._commit(job_id, attempt, run, ending)
-
-    def _wake(self) -> None:
-        """Leave what is queued to others, or to this worker's next turn."""
-        try:
-            for _ in range(self._jobs.missing_messages(age=0)):
-                self._send()
-        except REDIS_AWAY as error:
-            log.info("no message sent, the reconciler will: %s", error)
 
     def _work(self, job: Job, run: Run) -> Ending:
         try:
@@ -212,13 +214,12 @@ def _all_failed(failures: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _persist(commit: Callable[[], None]) -> None:
-    """Call ``commit`` until Redis answers; its fence makes a repeat harmless."""
+def _persist(call: Callable[[], T]) -> T:
+    """Call until Redis answers; only for what may be repeated without harm."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            commit()
-            return
+            return call()
         except REDIS_AWAY:
             if time.monotonic() > deadline:
                 raise

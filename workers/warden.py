@@ -1,4 +1,4 @@
-"""Ends the process of a cancelled job that does not stop by itself."""
+"""Watches the process of the job that a worker runs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 
 import redis
 
 from core.settings import Settings
 from core.store.jobs import JobStore
+from workers.deaths import bury, has_died
 
 log = logging.getLogger(__name__)
 
 
 class Warden:
     """Watches the job of one worker from the worker's parent process.
+
+    A job whose process has died is queued again. So is one that the worker ran before it was
+    itself killed and started anew, which nobody else would notice before the end of the lease.
 
     Work asks often whether it should stop, but a long call into a library cannot. A job that goes
     on for longer than ``settings.cancel_grace`` after its cancel has its process killed; the parent
@@ -28,24 +33,31 @@ class Warden:
     client : redis.Redis
         A client that decodes responses.
     settings : Settings
-        For the grace.
+        For the grace and the most attempts.
     worker : str
         The worker's name.
+    send : callable
+        Puts a message into the queue, which wakes a worker up.
     """
 
-    def __init__(self, client: redis.Redis, settings: Settings, worker: str) -> None:
+    def __init__(
+        self, client: redis.Redis, settings: Settings, worker: str, send: Callable[[], None]
+    ) -> None:
         self._jobs = JobStore(client, settings.redis_prefix)
         self._grace = settings.cancel_grace
+        self._max_attempts = settings.max_attempts
+        self._send = send
         self._worker = worker
         self._overdue: tuple[str, float] | None = None
 
     def watch(self) -> None:
-        """Kill the process of a job whose cancel has gone unanswered for too long."""
-        cancelled = [
-            job
-            for job in self._jobs.running_on(self._worker)
-            if job.cancel_requested is not None and job.pid is not None
-        ]
+        """Bury processes that have died; kill one whose cancel has gone unanswered for too long."""
+        cancelled = []
+        for job in self._jobs.running_on(self._worker):
+            if job.state == "running" and has_died(job):
+                bury(self._jobs, job, self._send, max_attempts=self._max_attempts)
+            elif job.cancel_requested is not None and job.pid is not None:
+                cancelled.append(job)
         if not cancelled:
             self._overdue = None
             return

@@ -107,6 +107,7 @@ class Job:
     attempt: int
     worker: str | None
     pid: int | None
+    host: str | None
     created: float
     queued: float
     started: float | None
@@ -423,16 +424,30 @@ class JobStore:
     # -- running ----------------------------------------------------------------------------
 
     def claim(
-        self, *, worker: str, pid: int, lease: float, patience: float = math.inf, most: int = 1
+        self,
+        *,
+        worker: str,
+        pid: int,
+        lease: float,
+        host: str = "",
+        token: str | None = None,
+        patience: float = math.inf,
+        most: int = 1,
     ) -> list[Job]:
         """Claim the best queued job, and others that can be run together with it.
 
+        Nothing is claimed while the queue is paused, or by a worker that drains.
+
         Parameters
         ----------
-        worker, pid : str, int
+        worker : str
             Who will run them.
+        pid, host : int, str
+            The process that does the work, and its machine.
         lease : float
-            How long the claim holds in seconds.
+            Seconds that the claim lasts without being renewed.
+        token : str, optional
+            Names this claim: who asks again with the same token gets the same answer.
         patience : float
             Seconds after which a job takes turns with those of a higher priority.
         most : int
@@ -443,8 +458,9 @@ class JobStore:
         list of Job
             The best one first; empty when none is queued.
         """
+        bound = "inf" if patience == math.inf else _ms(patience)
         records = self._scripts.run(
-            "claim", worker, pid, _ms(lease), "inf" if patience == math.inf else _ms(patience), most
+            "claim", worker, pid, host, _ms(lease), token or new_id(), bound, most
         )
         return [_from_record(dict(zip(flat[::2], flat[1::2], strict=True))) for flat in records]
 
@@ -522,9 +538,7 @@ class JobStore:
         """Let a claimed job wait until ``others`` have ended; False if the claim was lost."""
         return bool(self._scripts.run("wait", job_id, attempt, reason, *others))
 
-    def abandon(
-        self, job_id: str, attempt: int, *, reason: str, max_attempts: int
-    ) -> State | None:
+    def abandon(self, job_id: str, attempt: int, *, reason: str, max_attempts: int) -> State | None:
         """End an attempt whose process died; return the job's new state, or None if it lost it."""
         state: State | None = self._scripts.run("abandon", job_id, attempt, reason, max_attempts)
         return state
@@ -537,6 +551,18 @@ class JobStore:
     def missing_messages(self, age: float) -> int:
         """Return how many wake-ups jobs lack that have been queued for ``age`` seconds."""
         return int(self._scripts.run("due", round(age * 1000), queue.messages_key(self._prefix)))
+
+    def pause(self) -> None:
+        """Let no worker claim a job until `resume`; those that run go on."""
+        self._redis.set(f"{self._prefix}:paused", 1)
+
+    def resume(self) -> None:
+        """Let jobs be claimed again."""
+        self._redis.delete(f"{self._prefix}:paused")
+
+    def paused(self) -> bool:
+        """Tell whether the queue is paused."""
+        return bool(self._redis.exists(f"{self._prefix}:paused"))
 
     def running_on(self, worker: str) -> list[Job]:
         """Return the jobs that ``worker`` runs now."""
@@ -661,6 +687,7 @@ def _from_record(record: dict[str, str]) -> Job:
         attempt=int(record["attempt"]),
         worker=record.get("worker"),
         pid=int(record["pid"]) if "pid" in record else None,
+        host=record.get("host"),
         created=int(record["created"]) / 1000,
         queued=int(record["queued"]) / 1000,
         started=seconds("started"),

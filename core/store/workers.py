@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import redis
@@ -43,6 +43,19 @@ class Worker:
     about: dict[str, Any]
 
 
+def idle(worker: Worker) -> Worker:
+    """Return a worker as it is seen by who may not know what it runs.
+
+    Examples
+    --------
+    >>> worker = Worker("worker-1", "busy", running="06bkmd5s8ymjr0q4v1f2", last_seen=0, about={})
+    >>> idle(worker).state, idle(worker).running
+    ('up', None)
+    """
+    state: WorkerState = "up" if worker.state == "busy" else worker.state
+    return replace(worker, running=None, state=state)
+
+
 class WorkerStore:
     """Writes and reads signs of life.
 
@@ -67,15 +80,24 @@ class WorkerStore:
         pipeline.set(f"{self._prefix}:worker:{name}", json.dumps(about), ex=_KEEP_SECONDS)
         pipeline.execute()
 
-    def drain(self, name: str) -> None:
-        """Ask the worker to give back what it runs, and show it as draining."""
-        self._redis.sadd(f"{self._prefix}:draining", name)
+    def drain(self, name: str, *, after: float = 0) -> None:
+        """Let the worker claim no more, and give back what it still runs ``after`` seconds."""
+        moment = server_ms(self._redis) + round(after * 1000)
+        self._redis.zadd(f"{self._prefix}:drains", {name: moment})
+
+    def resume(self, name: str) -> None:
+        """Let the worker claim jobs again."""
+        self._redis.zrem(f"{self._prefix}:drains", name)
+
+    def drains(self, name: str) -> bool:
+        """Tell whether the worker is asked to claim no more."""
+        return self._redis.zscore(f"{self._prefix}:drains", name) is not None
 
     def forget(self, name: str) -> None:
         """Remove a worker that has stopped in order (or starts anew under its name)."""
         pipeline = self._redis.pipeline()
         pipeline.zrem(f"{self._prefix}:workers", name)
-        pipeline.srem(f"{self._prefix}:draining", name)
+        pipeline.zrem(f"{self._prefix}:drains", name)
         pipeline.delete(f"{self._prefix}:worker:{name}")
         pipeline.execute()
 
@@ -91,7 +113,7 @@ class WorkerStore:
         last_seen = dict(seen)
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.mget([f"{self._prefix}:worker:{name}" for name in names])
-        pipeline.smembers(f"{self._prefix}:draining")
+        pipeline.zrange(f"{self._prefix}:drains", 0, -1)
         for name in names:
             pipeline.smembers(f"{self._prefix}:running:{name}")
         abouts, draining, *running = pipeline.execute()

@@ -230,6 +230,48 @@ def test_work_that_cannot_be_resumed_is_not_cut(
     assert jobs.get(job.id).state == "succeeded"
 
 
+def test_a_worker_that_drains_may_end_what_it_runs_but_begins_nothing(
+    runner: Runner, scripted: Any, jobs: JobStore, client: Any, settings: Settings
+) -> None:
+    workers = WorkerStore(client, settings)
+
+    def behave(run: Run) -> None:
+        workers.drain("w1", after=60)
+        time.sleep(0.3)  # it renews meanwhile
+        run.check()
+
+    scripted.behave = behave
+    first, second = scripted.submit(), scripted.submit()
+    runner.run()
+    assert jobs.get(first.id).state == "succeeded"
+    assert jobs.get(second.id).state == "queued"
+    workers.resume("w1")
+    runner.run()
+    assert jobs.get(second.id).state == "succeeded"
+
+
+def test_while_the_queue_is_paused_nothing_is_claimed(
+    runner: Runner, scripted: Any, jobs: JobStore
+) -> None:
+    job = scripted.submit()
+    jobs.pause()
+    runner.run()
+    assert (jobs.get(job.id).state, jobs.missing_messages(age=0)) == ("queued", 0)
+    jobs.resume()
+    assert jobs.missing_messages(age=0) == 1
+    runner.run()
+    assert jobs.get(job.id).state == "succeeded"
+
+
+def test_a_claim_whose_answer_was_lost_is_found_again(jobs: JobStore, scripted: Any) -> None:
+    scripted.submit()
+    other = scripted.submit()
+    (first,) = jobs.claim(worker="w1", pid=1, lease=60, token="one")
+    (again,) = jobs.claim(worker="w1", pid=1, lease=60, token="one")
+    assert (again.id, again.attempt) == (first.id, first.attempt)
+    assert [job.id for job in jobs.claim(worker="w1", pid=1, lease=60, token="two")] == [other.id]
+
+
 def test_a_drained_worker_saves_and_another_goes_on(
     runner: Runner,
     settings: Settings,
@@ -237,8 +279,11 @@ def test_a_drained_worker_saves_and_another_goes_on(
     jobs: JobStore,
     client: Any,
 ) -> None:
-    WorkerStore(client, settings).drain("w1")
-    scripted.behave = lambda run: counting(run, until=10_000)
+    def behave(run: Run) -> None:
+        WorkerStore(client, settings).drain("w1")
+        counting(run, until=10_000)
+
+    scripted.behave = behave
     job = scripted.submit()
     runner.step()
     saved = jobs.get(job.id).checkpoint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -24,8 +25,18 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture
-def warden(client: redis.Redis, settings: Settings) -> Warden:
-    return Warden(client, settings.model_copy(update={"cancel_grace": 0.1}), "w1")
+def sent() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def warden(client: redis.Redis, settings: Settings, sent: list[str]) -> Warden:
+    return Warden(
+        client,
+        settings.model_copy(update={"cancel_grace": 0.1}),
+        "w1",
+        lambda: sent.append("wake up"),
+    )
 
 
 def test_a_deaf_process_is_killed_after_the_grace(
@@ -67,14 +78,41 @@ def test_the_grace_starts_anew_for_each_job(
     assert process.poll() is None
 
 
-def test_a_process_that_is_gone_already_is_no_trouble(
-    warden: Warden, jobs: JobStore, process: subprocess.Popen[bytes]
+@pytest.mark.parametrize(
+    ("cancelled", "state", "messages"), [(False, "queued", 1), (True, "cancelled", 0)]
+)
+def test_a_job_whose_process_has_died_does_not_wait_for_its_lease(
+    warden: Warden,
+    jobs: JobStore,
+    process: subprocess.Popen[bytes],
+    sent: list[str],
+    cancelled: bool,
+    state: str,
+    messages: int,
+) -> None:
+    job, _ = jobs.submit(kind="convolve", spec="{}", artifacts=[])
+    jobs.claim(worker="w1", pid=process.pid, host=socket.gethostname(), lease=60)
+    warden.watch()
+    assert jobs.get(job.id).state == "running"
+    if cancelled:
+        jobs.cancel(job.id)
+    process.kill()
+    process.wait()
+    warden.watch()
+    assert jobs.get(job.id).state == state
+    assert jobs.attempts(job.id)[0].reason == "its process died"
+    assert sent == ["wake up"] * messages
+
+
+def test_the_process_of_another_machine_is_not_judged(
+    warden: Warden, jobs: JobStore, process: subprocess.Popen[bytes], sent: list[str]
 ) -> None:
     process.kill()
     process.wait()
     job, _ = jobs.submit(kind="convolve", spec="{}", artifacts=[])
-    jobs.claim(worker="w1", pid=process.pid, lease=60)
+    jobs.claim(worker="w1", pid=process.pid, host="elsewhere", lease=60)
     jobs.cancel(job.id)
     warden.watch()
     time.sleep(0.12)
     warden.watch()
+    assert jobs.get(job.id).state == "running"

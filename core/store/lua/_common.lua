@@ -42,6 +42,8 @@ local function grant(tenant, digest, now)
   return not held
 end
 
+local function is_paused() return redis.call('EXISTS', P .. ':paused') == 1 end
+
 local function emit(id, event, data)
   redis.call('XADD', job_key(id) .. ':events', 'MAXLEN', '~', 2000, '*',
     'event', event, 'data', cjson.encode(data))

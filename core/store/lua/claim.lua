@@ -1,24 +1,38 @@
--- worker, process id, lease in ms, patience in ms, most jobs. Gives the worker the best job of the
--- queue, and others that can be run together with it; returns their records, none if none is queued.
-local worker, pid, lease = ARGV[2], ARGV[3], tonumber(ARGV[4])
-local patience, most = tonumber(ARGV[5]), tonumber(ARGV[6])
-local now = now_ms()
+-- worker, process id, its host, lease in ms, token of the call, patience in ms, most jobs. Gives the
+-- worker the best job of the queue, and others that can be run together with it. Returns their
+-- records: none if none is queued, while the queue is paused, and for a worker that drains.
+local worker, pid, host, lease = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local token, patience, most = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 
-local function begin(id)
+local function begin(id, now)
   local key = job_key(id)
   local attempt = redis.call('HINCRBY', key, 'attempt', 1)
   redis.call('HSETNX', key, 'started', now)
-  redis.call('HSET', key, 'worker', worker, 'pid', pid)
+  redis.call('HSET', key, 'worker', worker, 'pid', pid, 'host', host, 'claim', token)
   redis.call('SADD', P .. ':running:' .. worker, id)
   redis.call('RPUSH', key .. ':attempts',
     cjson.encode({ number = attempt, worker = worker, started = now }))
   redis.call('ZADD', P .. ':leases', now + lease, id)
   enter(id, 'running', now, { attempt = attempt, worker = worker })
-  return redis.call('HGETALL', key)
 end
 
-local best = next_job(now, patience)
-if not best then return {} end
-local claimed = { begin(best) }
-for _, id in ipairs(jobs_like(best, most - 1)) do table.insert(claimed, begin(id)) end
-return claimed
+-- The same script comes a second time when its answer was lost with the connection.
+local claimed = {}
+for _, id in ipairs(redis.call('SMEMBERS', P .. ':running:' .. worker)) do
+  if redis.call('HGET', job_key(id), 'claim') == token then table.insert(claimed, id) end
+end
+if not claimed[1] and not is_paused() and not redis.call('ZSCORE', P .. ':drains', worker) then
+  local now = now_ms()
+  local best = next_job(now, patience)
+  if best then
+    begin(best, now)
+    claimed = { best }
+    for _, id in ipairs(jobs_like(best, most - 1)) do
+      begin(id, now)
+      table.insert(claimed, id)
+    end
+  end
+end
+local records = {}
+for _, id in ipairs(claimed) do table.insert(records, redis.call('HGETALL', job_key(id))) end
+return records

@@ -2,12 +2,14 @@
 local id, attempt, lease, progress = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 if not owns(id, attempt) then return 'lost' end
 local key = job_key(id)
-redis.call('ZADD', P .. ':leases', now_ms() + lease, id)
+local now = now_ms()
+redis.call('ZADD', P .. ':leases', now + lease, id)
 if progress ~= '' then
   redis.call('HSET', key, 'progress', progress)
   emit(id, 'progress', cjson.decode(progress))
 end
 local asked = redis.call('HMGET', key, 'cancel_requested', 'worker')
 if asked[1] then return 'cancel' end
-if redis.call('SISMEMBER', P .. ':draining', asked[2]) == 1 then return 'drain' end
+local drains_at = redis.call('ZSCORE', P .. ':drains', asked[2])
+if drains_at and tonumber(drains_at) <= now then return 'drain' end
 return 'ok'

@@ -1,0 +1,49 @@
+"""What becomes of a job whose process has died."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+
+from core.store.jobs import Job, JobStore
+from workers.waking import wake
+
+log = logging.getLogger(__name__)
+
+
+def has_died(job: Job) -> bool:
+    """Tell whether the process that runs the job is gone.
+
+    Only a process of this machine can be looked at; of others, and of a number that some other
+    process has now, the lease tells.
+    """
+    if job.pid is None or job.host != socket.gethostname():
+        return False
+    try:
+        os.kill(job.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def bury(jobs: JobStore, job: Job, send: Callable[[], None], *, max_attempts: int) -> None:
+    """End the attempt of a process that has died, so that the job need not wait for its lease.
+
+    Parameters
+    ----------
+    jobs : JobStore
+        Where the record is.
+    job : Job
+        As it was read when its process was found dead.
+    send : callable
+        Puts a message into the queue, which wakes a worker up.
+    max_attempts : int
+        A job that is lost this often is failed.
+    """
+    state = jobs.abandon(job.id, job.attempt, reason="its process died", max_attempts=max_attempts)
+    log.warning("job %s: its process died; it is %s now", job.id, state or "elsewhere")
+    wake(jobs, send)

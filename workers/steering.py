@@ -1,0 +1,54 @@
+"""Stops taking messages while the queue is paused or the worker drains."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import redis
+
+from core.settings import Settings
+from core.store.jobs import JobStore
+from core.store.workers import WorkerStore
+
+log = logging.getLogger(__name__)
+
+
+class Steering:
+    """Turns the flow of messages to one worker on and off.
+
+    No job is claimed while the queue is paused, whoever asks (``claim.lua``). A worker that took
+    messages all the same would throw them away, and resuming would have to wait until they are
+    sent again.
+
+    Parameters
+    ----------
+    client : redis.Redis
+        A client that decodes responses.
+    settings : Settings
+        For the key prefix and the interval of heartbeats.
+    worker : str
+        The worker's name.
+    consumer : celery.worker.consumer.Consumer
+        Takes the messages.
+    """
+
+    def __init__(self, client: redis.Redis, settings: Settings, worker: str, consumer: Any) -> None:
+        self._jobs = JobStore(client, settings.redis_prefix)
+        self._workers = WorkerStore(client, settings)
+        self._worker = worker
+        self._consumer = consumer
+        self._queues = list(consumer.app.amqp.queues.consume_from)
+        self._flows = True
+
+    def steer(self) -> None:
+        """Take messages if that is wanted now, else none."""
+        wanted = not (self._jobs.paused() or self._workers.drains(self._worker))
+        if wanted == self._flows:
+            return
+        act = self._consumer.add_task_queue if wanted else self._consumer.cancel_task_queue
+        for queue in self._queues:
+            # Celery's loop runs in another thread.
+            self._consumer.call_soon(act, queue)
+        self._flows = wanted
+        log.info("%s messages", "takes" if wanted else "takes no more")
