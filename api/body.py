@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from api.content_coding import refuse_coded
 from api.errors import MediaTypeMismatch
+from api.receiving import pieces
 from core import strict_json
 from core.errors import InvalidInput, TooLarge
 
@@ -48,7 +49,7 @@ class JobRoute(APIRoute):
 
 async def _read(request: Request, most_inputs: int) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
+    async for chunk in pieces(request):
         body += chunk
         if len(body) > MAX_BYTES:
             size = request.headers.get("content-length")

@@ -4,6 +4,7 @@
 
     HTTPError
     ├── MediaTypeMismatch   415  the body is not what its Content-Type says
+    ├── Stalled             408  nothing of the body came for too long
     ├── NotAcceptable       406  no representation of the thing matches Accept
     ├── RangeNotSatisfiable 416  the range lies outside the bytes
     └── NotReady            409  the job has not ended, so there are no results yet
@@ -43,6 +44,14 @@ class MediaTypeMismatch(HTTPError):
     code = "media_type_mismatch"
     status = 415
     title = "Unsupported media type"
+
+
+class Stalled(HTTPError):
+    """The client began a body and then fell silent."""
+
+    code = "stalled"
+    status = 408
+    title = "The request took too long"
 
 
 class NotAcceptable(HTTPError):

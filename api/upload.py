@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from api.content_coding import refuse_coded
 from api.errors import MediaTypeMismatch
+from api.receiving import pieces
 from api.services import Services
 from core.errors import InvalidInput, TooLarge, UnsupportedMedia
 from core.media import DECODABLE, JSON, NPZ, OCTET_STREAM, ZIP, inspect
@@ -61,6 +62,10 @@ async def receive(services: Services, request: Request) -> tuple[Artifact, bool]
         The body is empty, or is not what its digest header says.
     UnsupportedMedia
         The format is known but the file is damaged.
+    Stalled
+        The client fell silent.
+    StorageFull
+        The disk takes no more.
     MediaTypeMismatch
         The content contradicts the Content-Type, or the file is wrapped in a form or compressed.
     """
@@ -97,7 +102,7 @@ async def _save(request: Request, path: Path, most: int) -> str:
             file.wrapped.write(data)
 
         waiting = bytearray()
-        async for chunk in request.stream():
+        async for chunk in pieces(request):
             size += len(chunk)
             _check_size(size, most)
             waiting += chunk

@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     )
 
     max_upload: int = Field(default=4 << 30, gt=0, description="Largest artifact.")
+    stall: float = Field(
+        default=60, gt=0, description="An upload of which nothing comes for so long is given up."
+    )
     max_pixels: int = Field(
         default=400_000_000, gt=0, description="Largest picture, checked before it is decoded."
     )

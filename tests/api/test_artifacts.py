@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import gzip
 import hashlib
 import io
@@ -246,6 +247,37 @@ def test_a_client_that_leaves_leaves_nothing(
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert 'status="499"' in http.get("/metrics").text
+
+
+@pytest.mark.parametrize("path", ["/v1/artifacts", "/v1/jobs"])
+def test_a_client_that_falls_silent_is_given_up(
+    http_with: Callable[..., httpx.Client], settings: Settings, path: str
+) -> None:
+    served = http_with(stall=0.2).base_url
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((served.host, served.port or 80), timeout=20) as connection:
+        connection.sendall(f"{head}Content-Length: 900\r\n\r\n".encode() + b"x" * 800)
+        answer = b""
+        while piece := connection.recv(4096):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code": "stalled"' in answer
+    assert left_behind(settings) == []
+
+
+def test_a_full_disk(
+    http: httpx.Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.store.files._move", full)
+        response = http.post("/v1/artifacts", content=b"bytes")
+    assert (response.status_code, response.json()["code"]) == (507, "storage_full")
+    assert "No space left" in response.json()["detail"]
+    assert left_behind(settings) == []
+    assert http.post("/v1/artifacts", content=b"bytes").status_code == 201
 
 
 class TestReading:
