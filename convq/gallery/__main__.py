@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from convq.gallery.diffuse import diffuse
 from convq.gallery.frequency_filter import frequency_filter
 from convq.gallery.spectrum import spectrum
 from core.media import PNG, encode
 
-PICTURES: Final[tuple[Callable[[], Any], ...]] = (spectrum, frequency_filter)
+PICTURES: Final[tuple[Callable[[], Any], ...]] = (spectrum, frequency_filter, diffuse)
 
 
 def main(folder: Path) -> None:

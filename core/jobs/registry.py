@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from core.errors import NotFound
-from core.jobs import convolve, embed, frequency_filter, predict, search, spectrum, sweep, train
+from core.jobs import (
+    convolve,
+    diffuse,
+    embed,
+    frequency_filter,
+    predict,
+    search,
+    spectrum,
+    sweep,
+    train,
+)
 from core.jobs.kind import Kind
 
 KINDS: tuple[Kind[Any], ...] = (
@@ -17,6 +27,7 @@ KINDS: tuple[Kind[Any], ...] = (
     search.KIND,
     spectrum.KIND,
     frequency_filter.KIND,
+    diffuse.KIND,
 )
 
 

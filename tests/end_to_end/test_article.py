@@ -52,3 +52,11 @@ def test_a_sharp_cut_takes_the_lines_out(command: Any) -> None:
     found = json.loads(Path("out/lines-filter.json").read_text())
     assert found["energy_kept"] < 0.9
     assert decode(Path("out/lines.png")).array.std() < LINES.std() / 4
+
+
+def test_lines_diffuse_to_grey(command: Any) -> None:
+    command("diffuse", "lines.png", "--time", "50", "--frames", "3", "--out", "out")
+    found = json.loads(Path("out/lines-diffused.json").read_text())
+    assert found["conserved"]
+    assert decode(Path("out/lines.png")).array.std() < 2
+    assert Path("out/lines-film.webp").is_file()

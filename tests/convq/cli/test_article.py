@@ -23,10 +23,23 @@ CASES = {
     "frequency-filter a.bin --band notch --cutoff 0.02 --notch 0.1,0.2 --notch 0,0.25": {
         "band": "notch", "cutoff": 0.02, "notches": [[0.1, 0.2], [0.0, 0.25]],
     },
+    "diffuse a.bin --time 8 --boundary constant --cval 2 --frames 10 --output npy "
+    "--range rescale": {
+        "time": 8.0, "boundary": "constant", "cval": 2.0, "frames": 10, "output": "npy",
+        "range": "rescale",
+    },
+    "diffuse a.bin --method perona-malik --time 8 --edge 12 --conductivity rational --smooth 1": {
+        "method": "perona-malik", "time": 8.0, "edge": 12.0, "conductivity": "rational",
+        "smooth": 1.0,
+    },
+    "diffuse a.bin --method kernel --kernel box:size=5 --normalize softmax --steps 9": {
+        "method": "kernel", "kernel": {"preset": "box", "size": 5}, "normalize": "softmax",
+        "steps": 9,
+    },
 }  # fmt: skip
 
 # What a job cannot do without, for the commands that have such options.
-LEAST = {"frequency-filter": ["--keep", "0.1"]}
+LEAST = {"frequency-filter": ["--keep", "0.1"], "diffuse": ["--time", "2"]}
 
 
 def body(service: Any) -> Any:

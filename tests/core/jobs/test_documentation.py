@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from core.jobs.kind import Spec
 from core.jobs.registry import by_name
 
 DOCS = Path(__file__).parents[3] / "docs"
-KINDS = ["spectrum", "frequency-filter"]
+KINDS = ["spectrum", "frequency-filter", "diffuse"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -21,7 +22,7 @@ def test_the_table_of_fields_is_the_spec(kind: str) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (?:(.*?) )?\| (.*) \|$", table, re.MULTILINE)
     expected = []
     for name, field in by_name(kind).spec.model_fields.items():
-        if name in ("kind", "label", "inputs"):
+        if name in (*Spec.model_fields, "inputs"):
             continue
         default = "" if field.is_required() or field.default is None else field.default
         text = default if isinstance(default, str) else json.dumps(default)

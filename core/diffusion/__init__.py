@@ -1,0 +1,15 @@
+"""The diffusion equation: by its propagator, and by explicit steps that stop at edges."""
+
+from core.diffusion.film import film
+from core.diffusion.heat import heat_kernel, propagate
+from core.diffusion.perona_malik import CONDUCTIVITIES, Conductivity, perona_malik, steps_for
+
+__all__ = [
+    "CONDUCTIVITIES",
+    "Conductivity",
+    "film",
+    "heat_kernel",
+    "perona_malik",
+    "propagate",
+    "steps_for",
+]
