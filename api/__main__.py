@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 
 from api.server import serve
+from core.errors import ConvqError
 from core.settings import Settings
 
 
@@ -15,7 +17,10 @@ def main() -> None:
     parser.add_argument("--host", default=os.environ.get("CONVQ_API_HOST", "127.0.0.1"))
     parser.add_argument("--port", type=int, default=os.environ.get("CONVQ_API_PORT", "8000"))
     arguments = parser.parse_args()
-    serve(Settings(), arguments.host, arguments.port)
+    try:
+        serve(Settings(), arguments.host, arguments.port)
+    except ConvqError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import Depends, FastAPI
 
 from api import docs, problems, wire
+from api.access import describe_keys
 from api.metrics import Metrics
 from api.middleware import Surroundings
 from api.parameters import refuse_unknown
@@ -81,18 +82,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.register(app)
     docs.register(app)
     app.add_middleware(Surroundings, metrics=metrics)
-    _describe_problems(app)
+    _describe_more(app, keys=services.settings.keys)
     return app
 
 
-def _describe_problems(app: FastAPI) -> None:
-    """Add the model of problems to OpenAPI, which the responses of all routes refer to."""
+def _describe_more(app: FastAPI, *, keys: bool) -> None:
+    """Add to OpenAPI the model of problems, to which all routes refer, and how keys are given."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = generate()
         schemas = document["components"]["schemas"]
         schemas.setdefault("Problem", wire.Problem.model_json_schema())
+        if keys:
+            describe_keys(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.access import Guarded
 from api.content_coding import refuse_coded
 from api.errors import MediaTypeMismatch
 from api.receiving import pieces
@@ -22,7 +22,7 @@ _JSON = "application/json"
 _SHOWN = 1000
 
 
-class JobRoute(APIRoute):
+class JobRoute(Guarded):
     """A route whose body, if it has one, is a job: JSON that says so, with a bounded length."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

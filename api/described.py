@@ -13,6 +13,8 @@ DIGEST = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a0
 DIGEST_PATTERN = "^sha256:[0-9a-f]{64}$"
 
 _PROBLEMS = {
+    401: "The service wants an API key, and this is none that it knows.",
+    403: "The API key does not allow this; or keys are off and the request is not of this machine.",
     404: "There is no such thing.",
     406: "Nothing that can be made of the thing matches Accept.",
     409: "The present state does not allow this.",
@@ -20,9 +22,12 @@ _PROBLEMS = {
     415: "The body is not of an accepted media type, or not of the one that it claims.",
     416: "The range lies outside the bytes.",
     422: "The request is not acceptable; the problem names the field.",
+    429: "Too many requests with this API key; try again after Retry-After seconds.",
     500: "A defect, or damaged data.",
     503: "Redis or the artifact store does not answer; try again after Retry-After seconds.",
 }
+
+_ALWAYS = (401, 403, 422, 429, 500, 503)
 
 _RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
@@ -39,21 +44,23 @@ def answers(own: Mapping[Any, Mapping[str, object]], *problems: int) -> Response
     own : mapping
         What the route itself answers, by status.
     *problems : int
-        Statuses of the problems that it can answer with. 422 (every route refuses unknown
-        parameters), 500 and 503 can always happen and are added.
+        Statuses of the problems that it can answer with. 401, 403 and 429 (where keys are on),
+        422 (every route refuses unknown parameters), 500 and 503 can always happen and are added.
 
     Examples
     --------
     >>> sorted(answers({200: {"description": "The job."}}, 404))
-    [200, 404, 422, 500, 503]
+    [200, 401, 403, 404, 422, 429, 500, 503]
     """
     described: Responses = {status: dict(parts) for status, parts in own.items()}
-    for status in (*problems, 422, 500, 503):
+    for status in (*problems, *_ALWAYS):
         described[status] = {
             "description": _PROBLEMS[status],
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-    described[503]["headers"] = _RETRY_AFTER
+    for status in (429, 503):
+        described[status]["headers"] = _RETRY_AFTER
+    described[401]["headers"] = headers(WWW_Authenticate="Bearer (RFC 6750).")
     return described
 
 

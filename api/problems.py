@@ -24,12 +24,17 @@ from core.errors import (
     AlgorithmRefused,
     Conflict,
     ConvqError,
+    Forbidden,
     IntegrityError,
     InvalidInput,
     NotFound,
+    RateLimited,
+    StorageFull,
     TooLarge,
+    Unauthenticated,
     Unavailable,
 )
+from core.store.files import as_full
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -40,10 +45,14 @@ _LONGEST_GIVEN = 200
 _KINDS: dict[type[ConvqError], tuple[int, str]] = {
     InvalidInput: (422, "The request is not acceptable"),
     AlgorithmRefused: (422, "The algorithm cannot solve this problem"),
+    Unauthenticated: (401, "An API key is needed"),
+    Forbidden: (403, "Not allowed"),
     NotFound: (404, "Not found"),
     Conflict: (409, "The present state does not allow this"),
     TooLarge: (413, "Too large"),
+    RateLimited: (429, "Too many requests"),
     Unavailable: (503, "A part of the service does not answer"),
+    StorageFull: (507, "There is no room to store this"),
     IntegrityError: (500, "Stored data is damaged"),
 }
 
@@ -143,6 +152,7 @@ def register(app: FastAPI) -> None:
     for away in (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError):
         app.add_exception_handler(away, _on_redis_away)
     app.add_exception_handler(StoreError, _on_store_away)
+    app.add_exception_handler(OSError, _on_os_error)
 
 
 async def _on_convq_error(_: Request, error: Exception) -> Response:
@@ -157,6 +167,10 @@ async def _on_convq_error(_: Request, error: Exception) -> Response:
         )
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
+    if isinstance(error, RateLimited):
+        headers = {"Retry-After": str(math.ceil(error.seconds))}
+    if isinstance(error, Unauthenticated):
+        headers = {"WWW-Authenticate": 'Bearer realm="convq"'}
     return problem(
         status,
         code=error.code,
@@ -229,3 +243,10 @@ async def _on_store_away(request: Request, _: Exception) -> Response:
     return await _on_convq_error(
         request, Unavailable("the artifact store does not answer; try again in a moment")
     )
+
+
+async def _on_os_error(request: Request, error: Exception) -> Response:
+    full = as_full(error)
+    if full is None:
+        raise error
+    return await _on_convq_error(request, full)

@@ -10,7 +10,10 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.services import Services
+from core.addresses import check_address
 from core.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -53,8 +56,16 @@ def serve(settings: Settings, host: str, port: int) -> None:
         Of the service.
     host, port : str, int
         Where to listen.
+
+    Raises
+    ------
+    InvalidInput
+        Keys are off, and other machines could reach ``host``.
     """
+    check_address(settings, host)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    if not settings.keys:
+        log.warning("API keys are off: everybody on this machine may do everything")
     make_server(create_app(settings), host, port).run()

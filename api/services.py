@@ -18,6 +18,7 @@ from core.settings import Settings
 from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
 from core.store.jobs import JobStore
+from core.store.keys import KeyStore
 from core.store.models import ModelStore
 from core.store.workers import WorkerStore
 
@@ -41,7 +42,7 @@ class Services:
         Of this service.
     redis : redis.Redis
         The client that the stores share; safe to use from many threads.
-    jobs, artifacts, models, workers
+    jobs, artifacts, models, workers, keys
         The stores.
     producer : Producer
         Wakes workers up.
@@ -59,6 +60,7 @@ class Services:
     artifacts: ArtifactStore
     models: ModelStore
     workers: WorkerStore
+    keys: KeyStore
     producer: Producer
     watching: Watching
     conversions: anyio.CapacityLimiter
@@ -76,6 +78,7 @@ class Services:
             artifacts=ArtifactStore(settings.store_url, client, settings.redis_prefix),
             models=ModelStore(client, settings.redis_prefix),
             workers=WorkerStore(client, settings),
+            keys=KeyStore(client, settings.redis_prefix),
             producer=Producer(settings),
             watching=Watching(settings, jobs),
             conversions=anyio.CapacityLimiter(_CONVERSIONS),

@@ -301,7 +301,9 @@ class Queue(BaseModel):
     )
 
     depth: Depth
-    messages: int = Field(description="Wake-ups that wait in the broker.")
+    messages: int | None = Field(
+        description="Wake-ups that wait in the broker; null unless the key has the scope admin."
+    )
     oldest_seconds: float | None = Field(description="Age of the job that waits longest.")
     counts: dict[State, int] = Field(description="Jobs in each state.")
 
@@ -343,5 +345,5 @@ class Readiness(BaseModel):
 
     status: str = "ready"
     workers: dict[WorkerState, int] = Field(
-        description="Workers by state, for information: jobs wait for workers."
+        description="Workers by state, for information: jobs wait for workers. Busy ones are up."
     )

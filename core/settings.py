@@ -22,7 +22,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CONVQ_", extra="ignore", frozen=True)
 
     redis_url: str = Field(
-        default="redis://127.0.0.1:6379/0", description="Redis for records, events and messages."
+        default="redis://127.0.0.1:6379/0",
+        repr=False,  # It may hold a password.
+        description="Redis for records, events and messages: redis:// or, with TLS, rediss://.",
     )
     redis_timeout: float = Field(
         default=1.5, gt=0, description="How long one Redis call may take before it counts as away."
@@ -80,6 +82,15 @@ class Settings(BaseSettings):
     heartbeat_interval: float = Field(
         default=2, gt=0, description="Time between a worker's signs of life."
     )
+
+    keys: bool = Field(
+        default=False,
+        description="Every request needs an API key (see docs/keys.md).",
+    )
+    key_rate: float = Field(
+        default=100, ge=0, description="Requests per second of one API key; 0 for no limit."
+    )
+    key_burst: int = Field(default=1000, gt=0, description="Requests of one API key at once.")
 
     max_upload: int = Field(default=4 << 30, gt=0, description="Largest artifact.")
     stall: float = Field(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Path, Request, Response
 from pydantic import AfterValidator
 
 from api import shown, wire
+from api.access import Guarded
 from api.content import respond
 from api.described import ARTIFACT_LINKS, DIGEST, DIGEST_PATTERN, answers, headers
 from api.parameters import known_form
@@ -16,7 +17,7 @@ from api.services import Using
 from api.upload import receive
 from core.media import DECODABLE, EXTENSIONS, JSON, OCTET_STREAM
 
-router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
+router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"], route_class=Guarded)
 
 Digest = Annotated[
     str,

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
 from redis.exceptions import RedisError
 
+from api.access import Guarded
 from api.described import answers
 from api.routes.jobs import JobId
 from api.services import Using
@@ -22,7 +23,7 @@ from core.store.jobs import TERMINAL, Event
 
 log = logging.getLogger(__name__)
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=Guarded)
 
 # Nineteen digits always fit the 64 bits of a stream id's halves.
 _EVENT_ID = r"^\d{1,19}(-\d{1,19})?$"

@@ -8,6 +8,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Request, Response
 
 from api import wire
+from api.access import Guarded
 from api.content import respond
 from api.described import answers
 from api.errors import NotReady
@@ -18,7 +19,7 @@ from core.errors import NotFound
 from core.store import documents
 from core.store.jobs import TERMINAL
 
-router = APIRouter(prefix="/v1/jobs", tags=["results"])
+router = APIRouter(prefix="/v1/jobs", tags=["results"], route_class=Guarded)
 
 _RETRY_AFTER_SECONDS = "1"
 

@@ -9,13 +9,17 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client.exposition import choose_encoder
 
 from api import shown, wire
+from api.access import Guarded
+from api.auth import Calling
 from api.described import answers
-from api.services import Using
+from api.services import Services, Using
 from core import queue
+from core.errors import NotFound
 from core.jobs.registry import KINDS
 from core.kernels import PRESETS
+from core.store.workers import Worker, idle
 
-router = APIRouter(tags=["system"])
+router = APIRouter(tags=["system"], route_class=Guarded)
 
 
 @router.get(
@@ -45,13 +49,17 @@ async def list_kinds() -> wire.Kinds:
     response_model=wire.Queue,
     responses=answers({}),
 )
-def get_queue(services: Using) -> wire.Queue:
-    """Count the jobs in each state and the messages that wait for a worker."""
+def get_queue(services: Using, caller: Calling) -> wire.Queue:
+    """Count the jobs in each state and the messages that wait for a worker.
+
+    The jobs are those of the key's tenant. Messages tell of all tenants, so only the scope admin
+    sees their number.
+    """
     counts = services.jobs.counts()
     oldest = services.jobs.oldest_queued()
     return wire.Queue(
         depth=wire.Depth(queued=counts["queued"], running=counts["running"]),
-        messages=queue.depth(services.redis, services.settings),
+        messages=queue.depth(services.redis, services.settings) if caller.is_operator else None,
         oldest_seconds=None if oldest is None else max(0.0, round(time.time() - oldest, 3)),
         counts=counts,
     )
@@ -64,9 +72,25 @@ def get_queue(services: Using) -> wire.Queue:
     response_model=wire.Workers,
     responses=answers({}),
 )
-def list_workers(services: Using) -> wire.Workers:
-    """List the workers that were seen in the last hour, by name."""
-    return wire.Workers(workers=[shown.worker(worker) for worker in services.workers.all()])
+def list_workers(services: Using, caller: Calling) -> wire.Workers:
+    """List the workers that were seen in the last hour, by name.
+
+    A worker that runs another tenant's job is shown as if it ran none, except to the scope admin.
+    """
+    found = services.workers.all()
+    if not caller.is_operator:
+        found = [worker if _is_ours(services, worker) else idle(worker) for worker in found]
+    return wire.Workers(workers=[shown.worker(worker) for worker in found])
+
+
+def _is_ours(services: Services, worker: Worker) -> bool:
+    if worker.running is None:
+        return True
+    try:
+        services.jobs.get(worker.running)
+    except NotFound:
+        return False
+    return True
 
 
 @router.get(
@@ -90,7 +114,7 @@ async def get_health() -> wire.Health:
 )
 def get_readiness(services: Using) -> wire.Readiness:
     """Ask Redis, and write to the artifact store. Workers are told of, but not needed."""
-    states = Counter(worker.state for worker in services.workers.all())
+    states = Counter(idle(worker).state for worker in services.workers.all())
     services.artifacts.check_writable()
     return wire.Readiness(workers=dict(states))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -9,9 +10,11 @@ import typer
 from convq import __version__
 from convq.cli import (
     datasets,
+    diffuse,
     frequency_filter,
     jobs,
     kernels,
+    keys,
     local,
     models,
     plan,
@@ -49,11 +52,22 @@ def convq(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Say which version."),
     ] = False,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            show_default=False,
+            help="API key of the service; better in CONVQ_API_KEY, where no other user sees it.",
+        ),
+    ] = None,
 ) -> None:
     """Convolution as a service: submit jobs, follow them, fetch their results.
 
     Start a service here with [bold]convq serve[/bold].
     """
+    if api_key is not None:
+        # Where every command's client looks for it.
+        os.environ["CONVQ_API_KEY"] = api_key
 
 
 app.add_typer(submit.app, name="submit", rich_help_panel=JOBS)
@@ -67,6 +81,7 @@ app.command("spectrum", cls=Command, rich_help_panel=JOBS)(spectrum.spectrum)
 app.command("frequency-filter", cls=Command, rich_help_panel=JOBS)(
     frequency_filter.frequency_filter
 )
+app.command("diffuse", cls=Command, rich_help_panel=JOBS)(diffuse.diffuse)
 app.command("jobs", cls=Command, rich_help_panel=JOBS)(jobs.list_jobs)
 app.command("show", cls=Command, rich_help_panel=JOBS)(jobs.show)
 app.command("watch", cls=Command, rich_help_panel=JOBS)(jobs.watch)
@@ -75,6 +90,7 @@ app.command("cancel", cls=Command, rich_help_panel=JOBS)(jobs.cancel)
 app.command("retry", cls=Command, rich_help_panel=JOBS)(jobs.retry)
 app.command("delete", cls=Command, rich_help_panel=JOBS)(jobs.delete)
 app.add_typer(models.app, name="models", rich_help_panel=SERVICE)
+app.add_typer(keys.app, name="keys", rich_help_panel=SERVICE)
 app.command("queue", cls=Command, rich_help_panel=SERVICE)(service.queue)
 app.command("workers", cls=Command, rich_help_panel=SERVICE)(service.workers)
 app.command("kernels", cls=Command, rich_help_panel=HERE)(kernels.kernels)

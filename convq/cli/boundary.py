@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from convq.cli.command import Group
-from core.errors import ConvqError, InvalidInput, NotFound, Unavailable
+from core.errors import ConvqError, InvalidInput, NotFound, Unauthenticated, Unavailable
 
 FAILED, USAGE, AWAY, INTERRUPTED = 1, 2, 3, 130
 
@@ -82,6 +82,8 @@ def _advice(error: ConvqError) -> list[str]:
         return list(notes)
     if isinstance(error, Unavailable):
         return ["convq doctor"]
+    if isinstance(error, Unauthenticated):
+        return ["CONVQ_API_KEY=KEY convq ..., with a key of whoever runs the service"]
     if error.field in ("kernel.preset", "kernel"):
         return ["convq kernels"]
     if isinstance(error, NotFound) and error.field == "id":

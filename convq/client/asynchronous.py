@@ -62,6 +62,8 @@ class AsyncClient:
     ----------
     url : str, optional
         Address of the service; without it ``CONVQ_URL``, then ``http://127.0.0.1:8000``.
+    api_key : str, optional
+        Sent with every request; without it ``CONVQ_API_KEY``, if that is set.
     timeout : float, optional
         Longest silence of the service in seconds.
     transport : httpx.AsyncBaseTransport, optional
@@ -70,7 +72,7 @@ class AsyncClient:
     Raises
     ------
     InvalidInput
-        If ``url`` is no http or https address.
+        If ``url`` is no http or https address, or ``api_key`` cannot be one.
 
     Examples
     --------
@@ -86,12 +88,15 @@ class AsyncClient:
         self,
         url: str | None = None,
         *,
+        api_key: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.url = service_url(url)
         self._timeout = timeout
-        self._http = httpx.AsyncClient(transport=transport, **http_options(self.url, timeout))
+        self._http = httpx.AsyncClient(
+            transport=transport, **http_options(self.url, api_key, timeout)
+        )
 
     async def __aenter__(self) -> Self:
         return self

@@ -64,6 +64,8 @@ class Client:
     ----------
     url : str, optional
         Address of the service; without it ``CONVQ_URL``, then ``http://127.0.0.1:8000``.
+    api_key : str, optional
+        Sent with every request; without it ``CONVQ_API_KEY``, if that is set.
     timeout : float, optional
         Longest silence of the service in seconds.
     transport : httpx.BaseTransport, optional
@@ -72,7 +74,7 @@ class Client:
     Raises
     ------
     InvalidInput
-        If ``url`` is no http or https address.
+        If ``url`` is no http or https address, or ``api_key`` cannot be one.
 
     Examples
     --------
@@ -88,12 +90,13 @@ class Client:
         self,
         url: str | None = None,
         *,
+        api_key: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = service_url(url)
         self._timeout = timeout
-        self._http = httpx.Client(transport=transport, **http_options(self.url, timeout))
+        self._http = httpx.Client(transport=transport, **http_options(self.url, api_key, timeout))
 
     def __enter__(self) -> Self:
         return self

@@ -28,13 +28,24 @@ def service_url(url: str | None) -> str:
     return chosen
 
 
-def http_options(url: str, timeout: float) -> dict[str, Any]:
-    """Return the keyword arguments that both of HTTPX's clients get."""
-    return {
-        "base_url": url,
-        "timeout": timeout,
-        "headers": {"User-Agent": f"convq/{__version__}"},
-    }
+def http_options(url: str, api_key: str | None, timeout: float) -> dict[str, Any]:
+    """Return the keyword arguments that both of HTTPX's clients get.
+
+    The key is the given one, else that of ``CONVQ_API_KEY``, if any.
+
+    Raises
+    ------
+    InvalidInput
+        If the key has characters that no key has, such as a line's end.
+    """
+    headers = {"User-Agent": f"convq/{__version__}"}
+    chosen = api_key or os.environ.get("CONVQ_API_KEY")
+    if chosen:
+        # What is wrong with it is said without showing it.
+        if not (chosen.isascii() and chosen.isprintable() and " " not in chosen):
+            raise InvalidInput("this is no API key", field="api_key", accepted="convq_…")
+        headers["Authorization"] = f"Bearer {chosen}"
+    return {"base_url": url, "timeout": timeout, "headers": headers}
 
 
 def request_options(request: Request) -> dict[str, Any]:

@@ -250,11 +250,12 @@ class Queue(Model):
     """How much there is to do.
 
     ``depth`` counts the jobs that have not ended and ``counts`` those in each state; the job
-    that waits longest has waited for ``oldest_seconds``.
+    that waits longest has waited for ``oldest_seconds``. How many ``messages`` wait in the broker
+    tells of all tenants, so only a key with the scope admin sees it.
     """
 
     depth: dict[str, int] = Field(default_factory=dict)
-    messages: int = 0
+    messages: int | None = None
     oldest_seconds: float | None = None
     counts: dict[str, int] = Field(default_factory=dict)
 

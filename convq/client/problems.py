@@ -10,9 +10,12 @@ import httpx
 from core.errors import (
     Conflict,
     ConvqError,
+    Forbidden,
     InvalidInput,
     NotFound,
+    RateLimited,
     TooLarge,
+    Unauthenticated,
     Unavailable,
     UnsupportedMedia,
 )
@@ -30,11 +33,14 @@ def _by_code(base: type[ConvqError]) -> dict[str, type[ConvqError]]:
 _ERRORS = _by_code(ConvqError)
 # For the codes that only the API has, and for proxies, which have none.
 _BY_STATUS: dict[int, type[ConvqError]] = {
+    401: Unauthenticated,
+    403: Forbidden,
     404: NotFound,
     409: Conflict,
     413: TooLarge,
     415: UnsupportedMedia,
     422: InvalidInput,
+    429: RateLimited,
     502: Unavailable,
     503: Unavailable,
     504: Unavailable,

@@ -17,7 +17,7 @@ PAUSES = (0.25, 0.5, 1.0)
 # A service that asks for more patience than this is reported, not waited for.
 LONGEST_PAUSE = 30.0
 # What says "not now" rather than "no"; 502 and 504 come from proxies.
-AWAY = frozenset({502, 503, 504})
+AWAY = frozenset({429, 502, 503, 504})
 
 
 def exchange(request: Request) -> Flow[httpx.Response]:

@@ -14,6 +14,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any
 
 import httpx
+from redis.exceptions import RedisError
 
 from convq.given_redis import check_redis
 from convq.preflight import check_store_url
@@ -24,8 +25,11 @@ from convq.stack.ports import claim_port
 from convq.stack.process import Process, stop
 from convq.stack.redis_server import RedisServer
 from convq.stack.supervisor import Death, Supervisor
+from core.addresses import check_address
 from core.errors import Conflict, InvalidInput, Unavailable
 from core.settings import Settings
+from core.store.connection import connect
+from core.store.workers import WorkerStore
 
 # Seconds between the request to end and the kill. A worker lets its job go on for a while
 # (`Settings.drain`) and hands it back then; this is the time that it gets after that.
@@ -110,6 +114,11 @@ class LocalStack:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
+    def keys(self) -> bool:
+        """Whether every request needs an API key."""
+        return self._settings.keys
+
+    @property
     def redis_url(self) -> str:
         """URL of the Redis in use."""
         if self._outside_redis_url is not None:
@@ -138,11 +147,12 @@ class LocalStack:
             When another stack uses the folder, or another program the port.
         InvalidInput
             When the folder cannot be made or written to, or host, port or the store's URL is not
-            acceptable.
+            acceptable, or other machines could reach the host though API keys are off.
         Unavailable
             When the Redis from outside does not answer, or a process does not come up; with the
             end of its log. Nothing is left running.
         """
+        check_address(self._settings, self.host)
         check_store_url(self.store_url)
         if self._outside_redis_url is not None:
             check_redis(self._outside_redis_url)
@@ -295,15 +305,18 @@ class LocalStack:
         try:
             if client.get("/readyz").status_code != httpx.codes.OK:
                 return "api"
-            answer = client.get("/v1/workers").raise_for_status().json()
-        except httpx.HTTPError:
+            # Not asked through the API, which may want a key.
+            settings = self._settings.model_copy(update={"redis_url": self.redis_url})
+            with connect(settings) as records:
+                seen = WorkerStore(records, settings).all()
+        except (httpx.HTTPError, RedisError):
             return "api"
         # By process, because after a crash the last sign of life of the dead worker is still fresh.
         here = socket.gethostname()
         up = {
-            worker["pid"]
-            for worker in answer["workers"]
-            if worker["host"] == here and worker["state"] in ("up", "busy")
+            worker.about["pid"]
+            for worker in seen
+            if worker.about.get("host") == here and worker.state in ("up", "busy")
         }
         return next((worker.name for worker in self._workers if worker.pid not in up), None)
 

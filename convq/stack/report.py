@@ -24,6 +24,7 @@ def print_start(console: Console, stack: LocalStack) -> None:
     rows.add_row("redis", Text(_redis_words(stack)))
     if stack.store_url != str(stack.data / "artifacts"):
         rows.add_row("artifacts", Text(f"{stack.store_url} (CONVQ_STORE_URL)"))
+    rows.add_row("keys", Text(_keys_words(stack)))
     rows.add_row("workers", ", ".join(stack.workers))
     rows.add_row("try", Text(_example(stack)))
     rows.add_row("stop", "Ctrl-C")
@@ -52,6 +53,13 @@ def _redis_words(stack: LocalStack) -> str:
         return f"{address(stack.redis_url)} (CONVQ_REDIS_URL, not managed here)"
     program = stack.redis.program
     return f"{program.path.name} on port {stack.redis.port} ({program.origin})"
+
+
+def _keys_words(stack: LocalStack) -> str:
+    if not stack.keys:
+        return "off: everybody on this machine may do everything (CONVQ_KEYS=on)"
+    where = "" if stack.redis is None else f" --data {stack.data}"
+    return f"on; make one with: convq keys create --tenant NAME{where}"
 
 
 def _example(stack: LocalStack) -> str:

@@ -24,6 +24,7 @@ from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
 from core.store.jobs import JobStore, Progress
+from core.store.keys import SCOPES, KeyStore
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +75,31 @@ def http(url: str, client: redis.Redis) -> Iterator[httpx.Client]:
     assert client.dbsize() == 0
     with httpx.Client(base_url=url, timeout=30) as http:
         yield http
+
+
+@pytest.fixture(scope="session")
+def keyed_url(settings: Settings) -> Iterator[str]:
+    with served(create_app(settings.model_copy(update={"keys": True}))) as url:
+        yield url
+
+
+@pytest.fixture
+def keyed(keyed_url: str, client: redis.Redis) -> Iterator[httpx.Client]:
+    """Serve the application with keys on."""
+    assert client.dbsize() == 0
+    with httpx.Client(base_url=keyed_url, timeout=30) as http:
+        yield http
+
+
+@pytest.fixture
+def key(client: redis.Redis) -> Callable[..., dict[str, str]]:
+    """Return a function that makes a key and gives the headers that carry it."""
+
+    def make(*scopes: str, tenant: str = "lab", **more: Any) -> dict[str, str]:
+        _, text = KeyStore(client).create(tenant=tenant, scopes=scopes or SCOPES, **more)
+        return {"Authorization": f"Bearer {text}"}
+
+    return make
 
 
 @pytest.fixture
