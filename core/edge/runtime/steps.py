@@ -1,0 +1,309 @@
+"""The steps of a plan with NumPy: what machine code is held to, and what runs where it cannot.
+
+Everything that a step needs is prepared once; a step allocates nothing. ``compute[name]`` takes
+what a step of the plan says and the room that there is, and returns a function without arguments.
+"""
+
+from typing import Any, Callable
+
+import numpy as np
+
+from core.edge.runtime.views import FLOAT, view, windows
+
+# Numbers of a matrix that a convolution gathers its windows in: they should stay in a cache.
+SCRATCH = 1 << 18
+
+
+class Room:
+    """Memory that the steps share.
+
+    Parameters
+    ----------
+    arena : ndarray
+        For the tensors.
+    scratch : ndarray
+        For what one step needs meanwhile.
+    weights : list of ndarray
+        By number, as in the manifest.
+    """
+
+    def __init__(
+        self,
+        arena: "np.ndarray[Any, Any]",
+        scratch: "np.ndarray[Any, Any]",
+        weights: "list[np.ndarray[Any, Any]]",
+    ) -> None:
+        self.arena = arena
+        self.scratch = scratch
+        self.weights = weights
+
+
+def rows_at_a_time(step: "dict[str, Any]") -> int:
+    """Return for how many rows of outputs a convolution gathers its windows at a time."""
+    outputs, rows, columns = step["y"]["shape"]
+    inputs = step["x"]["shape"][0] * step["kernel"][0] * step["kernel"][1]
+    return int(max(1, min(rows, SCRATCH // (columns * (inputs + 2 * outputs)))))
+
+
+def scratch_of(step: "dict[str, Any]") -> int:
+    """Return how many numbers a step needs meanwhile."""
+    shape = step["y"]["shape"]
+    if step["op"] == "conv":
+        inputs = step["x"]["shape"][0] * step["kernel"][0] * step["kernel"][1]
+        return int(rows_at_a_time(step) * shape[2] * (inputs + 2 * shape[0]))
+    return int(2 * shape[0] * shape[1] * shape[2])
+
+
+def _conv(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    weight, bias = room.weights[step["weight"]], room.weights[step["bias"]]
+    y = view(room.arena, step["y"])
+    inputs, outputs = weight.shape
+    _, rows, columns = y.shape
+    seen = windows(
+        room.arena, step["x"], step["kernel"], step["stride"], step["dilation"], (rows, columns)
+    )
+    most = rows_at_a_time(step)
+    parts = []
+    for first in range(0, rows, most):
+        part = seen[first : first + most]
+        count = len(part) * columns
+        gathered, sums, spare = _cut(room.scratch, count * inputs, count * outputs, count * outputs)
+        parts.append(
+            (
+                gathered.reshape(part.shape),
+                part,
+                gathered.reshape(count, inputs),
+                sums.reshape(count, outputs),
+                _activated(step["act"], sums, spare),
+                np.moveaxis(y[:, first : first + most], 0, -1),
+                sums.reshape(len(part), columns, outputs),
+            )
+        )
+
+    def run() -> None:
+        for into, part, matrix, sums, activate, y, found in parts:
+            np.copyto(into, part)
+            np.dot(matrix, weight, out=sums)
+            np.add(sums, bias, out=sums)
+            activate()
+            np.copyto(y, found)
+
+    return run
+
+
+def _activated(
+    act: "Any", y: "np.ndarray[Any, Any]", spare: "np.ndarray[Any, Any]"
+) -> "Callable[[], None]":
+    """Return what makes ``y`` the nonlinear function of itself that ``act`` names."""
+    if act is None:
+        return lambda: None
+    name, value = act
+    if name == "relu":
+        return lambda: _call(np.maximum, y, np.float32(0), y)
+    if name == "leaky_relu":
+
+        def leaky() -> None:
+            np.multiply(y, np.float32(value), out=spare)
+            np.maximum(y, spare, out=y)
+
+        return leaky
+    if name == "elu":
+
+        def elu() -> None:
+            np.minimum(y, np.float32(0), out=spare)
+            np.expm1(spare, out=spare)
+            np.multiply(spare, np.float32(value), out=spare)
+            np.maximum(y, np.float32(0), out=y)
+            np.add(y, spare, out=y)
+
+        return elu
+    if name == "tanh":
+        return lambda: _call(np.tanh, y, y)
+    if name == "sigmoid":
+
+        def sigmoid() -> None:
+            # Far below 0 the exponential is infinite, and its inverse 0, as it should be.
+            np.negative(y, out=y)
+            np.exp(y, out=y)
+            np.add(y, np.float32(1), out=y)
+            np.reciprocal(y, out=y)
+
+        return sigmoid
+    raise ValueError("no such activation: {!r}".format(name))
+
+
+def _call(function: "Callable[..., Any]", *arguments: "Any") -> None:
+    function(*arguments)
+
+
+def _activation(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    x, y = view(room.arena, step["x"]), view(room.arena, step["y"])
+    mine, spare = _cut(room.scratch, y.size, y.size)
+    activate, shaped = _activated(step["act"], mine, spare), mine.reshape(y.shape)
+
+    def run() -> None:
+        np.copyto(shaped, x)
+        activate()
+        np.copyto(y, shaped)
+
+    return run
+
+
+def _pool(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    y = view(room.arena, step["y"])
+    seen = windows(
+        room.arena, step["x"], step["kernel"], step["stride"], (1, 1), (y.shape[1], y.shape[2])
+    )
+    # A whole plane for each place in the window: as many operations as the window has places.
+    taps = [
+        np.moveaxis(seen[:, :, i, j], -1, 0)
+        for i in range(step["kernel"][0])
+        for j in range(step["kernel"][1])
+    ]
+    combine = np.maximum if step["op"] == "max_pool" else np.add
+    share = np.float32(1.0 / len(taps))
+
+    def run() -> None:
+        np.copyto(y, taps[0])
+        for tap in taps[1:]:
+            combine(y, tap, out=y)
+        if combine is np.add:
+            np.multiply(y, share, out=y)
+
+    return run
+
+
+def _add(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    xs, y = [view(room.arena, x) for x in step["xs"]], view(room.arena, step["y"])
+    sums, spare = _cut(room.scratch, y.size, y.size)
+    activate, shaped = _activated(step["act"], sums, spare), sums.reshape(y.shape)
+
+    def run() -> None:
+        np.add(xs[0], xs[1], out=shaped)
+        for x in xs[2:]:
+            np.add(shaped, x, out=shaped)
+        activate()
+        np.copyto(y, shaped)
+
+    return run
+
+
+def _affine(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    x, y = view(room.arena, step["x"]), view(room.arena, step["y"])
+    scale = room.weights[step["scale"]][:, np.newaxis, np.newaxis]
+    shift = room.weights[step["shift"]][:, np.newaxis, np.newaxis]
+    (mine,) = _cut(room.scratch, y.size)
+    shaped = mine.reshape(y.shape)
+
+    def run() -> None:
+        np.multiply(x, scale, out=shaped)
+        np.add(shaped, shift, out=y)
+
+    return run
+
+
+def _normalize(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    x, y = view(room.arena, step["x"]), view(room.arena, step["y"])
+    mine, squares = _cut(room.scratch, y.size, y.size)
+    shaped, one = mine.reshape(y.shape), np.zeros(1, np.float32)
+    share, epsilon = np.float32(1.0 / y.size), np.float32(step["epsilon"])
+
+    def run() -> None:
+        np.copyto(shaped, x)
+        np.sum(mine, out=one[0:1], keepdims=True)
+        np.multiply(one, share, out=one)
+        np.subtract(mine, one, out=mine)
+        np.multiply(mine, mine, out=squares)
+        np.sum(squares, out=one[0:1], keepdims=True)
+        np.multiply(one, share, out=one)
+        np.add(one, epsilon, out=one)
+        np.sqrt(one, out=one)
+        np.divide(mine, one, out=mine)
+        np.copyto(y, shaped)
+
+    return run
+
+
+def _softmax(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    x, y = view(room.arena, step["x"]), view(room.arena, step["y"])
+    mine, most = _cut(room.scratch, y.size, y[:1].size)
+    shaped, one = mine.reshape(y.shape), most.reshape(y[:1].shape)
+
+    def run() -> None:
+        np.max(x, axis=0, out=one, keepdims=True)
+        np.subtract(x, one, out=shaped)
+        np.exp(shaped, out=shaped)
+        np.sum(shaped, axis=0, out=one, keepdims=True)
+        np.divide(shaped, one, out=y)
+
+    return run
+
+
+def _fill(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    y, value = view(room.arena, step["y"]), np.float32(step["value"])
+    return lambda: y.fill(value)
+
+
+def _copy(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    x, y = view(room.arena, step["x"]), view(room.arena, step["y"])
+    return lambda: np.copyto(y, x)
+
+
+def _flatten(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    x, at = view(room.arena, step["x"]), step["y"]["at"]
+    y = room.arena[at : at + x.size].reshape(x.shape)
+    return lambda: np.copyto(y, x)
+
+
+def _border(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    """Return what sets the pixels around a tensor to zero."""
+    y, (top, bottom, left, right) = step["y"], step["around"]
+    _, rows, columns = y["shape"]
+    first = y["at"] - top * y["row"] - left * y["pixel"]
+    width = left + columns + right
+
+    def part(row: int, column: int, height: int, wide: int) -> "np.ndarray[Any, Any]":
+        return np.lib.stride_tricks.as_strided(
+            room.arena[first + row * y["row"] + column * y["pixel"] :],
+            (height, wide * y["pixel"]),
+            (y["row"] * FLOAT, FLOAT),
+        )
+
+    parts = [
+        part(0, 0, top, width),
+        part(top, 0, rows, left),
+        part(top, left + columns, rows, right),
+        part(top + rows, 0, bottom, width),
+    ]
+    parts = [found for found in parts if found.size]
+
+    def run() -> None:
+        for found in parts:
+            found.fill(0)
+
+    return run
+
+
+compute = {
+    "conv": _conv,
+    "activation": _activation,
+    "max_pool": _pool,
+    "average_pool": _pool,
+    "add": _add,
+    "affine": _affine,
+    "normalize": _normalize,
+    "softmax": _softmax,
+    "fill": _fill,
+    "copy": _copy,
+    "flatten": _flatten,
+    "border": _border,
+}
+"""By the ``op`` of a step; ``input`` is done where the input comes in."""
+
+
+def _cut(scratch: "np.ndarray[Any, Any]", *counts: int) -> "list[np.ndarray[Any, Any]]":
+    found, at = [], 0
+    for count in counts:
+        found.append(scratch[at : at + count])
+        at += count
+    return found
