@@ -88,7 +88,8 @@ def convq_step(cell: Cell) -> Call:
 
 def convq_predict(cell: Cell) -> Call:
     """Return the prediction for a single image."""
-    return lambda: cell.network.run(cell.weights, cell.x[:1])
+    prepared = cell.network.prepared(cell.weights)
+    return lambda: prepared.run(cell.x[:1])
 
 
 def torch_step(cell: Cell, form: str = "contiguous_format", *, compiled: bool = False) -> Call:

@@ -108,7 +108,7 @@ def _inference(spec: EmbedSpec, model: Model) -> Inference:
                 accepted=list(model.network.shapes),
             )
         layer = CODE
-    return Inference(model, layer, spec.filter)
+    return Inference(model, layer, spec.filter, compared=True)
 
 
 def _kept(inference: Inference) -> int:

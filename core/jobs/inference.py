@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -56,11 +57,15 @@ class Inference:
         Whose output is wanted; None is the last one.
     filter : PresetKernel, optional
         What images go through before the net.
+    compared : bool
+        Whether the outputs of different jobs are compared with each other. Few images are then
+        computed as many are, and not by the way that is faster for them but rounds differently.
     """
 
     model: Model
     layer: str | None = None
     filter: PresetKernel | None = None
+    compared: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -199,8 +204,14 @@ class Inference:
         with run.stage("run"):
             x = np.concatenate(waiting)
             seen = x if before is None else before.run({}, x, check=run.check)
-            y = self.model.run(seen, output=self.layer, batch=len(x), check=run.check)
+            y = self._run(seen, run)
         return Part(rows, x, np.asarray(y))
+
+    def _run(self, x: NDArray[Any], run: Run) -> NDArray[Any]:
+        model = self.model
+        compute = partial(model.network.run, model.weights) if self.compared else model.run
+        y: NDArray[Any] = compute(x, output=self.layer, batch=len(x), check=run.check)
+        return y
 
     def _images(
         self,

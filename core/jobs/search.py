@@ -117,6 +117,7 @@ def _opened(
             model,
             about.get("layer"),
             None if kernel is None else TypeAdapter(PresetKernel).validate_python(kernel),
+            compared=True,
         )
         fits = int(np.prod(inference.shape)) == index.vectors.shape[1]
         reading = about.get("reading")

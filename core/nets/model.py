@@ -21,10 +21,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from core import strict_json
-from core.arrays import Array, to_numpy
+from core.arrays import Array, is_on_gpu, to_numpy
+from core.conv import codegen
 from core.conv.blocks import Check, never
 from core.errors import InvalidInput, TooLarge, UnsupportedMedia
+from core.nets.inference import Prepared
 from core.nets.network import Network
+from core.nets.segments import LANES
 from core.nets.spec import NetSpec
 
 MAX_BYTES = 4 << 30
@@ -74,8 +77,20 @@ class Model:
     def run(
         self, x: Array, *, output: str | None = None, batch: int = 256, check: Check = never
     ) -> Array:
-        """Return the outputs of the net for ``x (N, *input_shape)``; see `Network.run`."""
+        """Return the outputs of the net for ``x (N, *input_shape)``; see `Network.run`.
+
+        Fewer than 16 images go through the net one by one, by `Network.prepared`, which is made
+        when it is first asked for; weights must not be changed from then on. More go in batches.
+        """
+        if x.ndim and len(x) < LANES and codegen.available() and not is_on_gpu(x):
+            if output not in self._prepared:
+                self._prepared[output] = self.network.prepared(self.weights, output=output)
+            return self._prepared[output].run(x, check=check)
         return self.network.run(self.weights, x, output=output, batch=batch, check=check)
+
+    @cached_property
+    def _prepared(self) -> dict[str | None, Prepared]:
+        return {}
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:

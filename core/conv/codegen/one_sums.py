@@ -25,7 +25,7 @@ from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.one_activation import Activation, activated
 from core.conv.codegen.target import Target, host
 
-PARAMETERS: tuple[Kind, ...] = ("pointer",) * 7 + ("integer",) * 6
+PARAMETERS: tuple[Kind, ...] = ("pointer",) * 7 + ("integer",) * 7
 # Sums that are added to in turn, so that none waits for its last addition.
 _ENOUGH_SUMS = 8
 
@@ -82,8 +82,8 @@ def source(tile: Tile, target: Target) -> str:
       ``(blocks, width)``, the output, and of the slope of ``leaky_relu``;
     - a table of tiles: how far each begins in the input and in the output;
     - a table of runs: how far each begins from a pixel;
-    - the first tile, and the last but one;
-    - the numbers of blocks of output channels, of runs, and of steps in a run;
+    - the first tile, and the one after the last; the same of blocks of output channels;
+    - the numbers of runs, and of steps in a run;
     - how far output pixels are apart.
 
     Examples
@@ -93,10 +93,10 @@ def source(tile: Tile, target: Target) -> str:
     """
     code = Emitter(target, "one_sums", PARAMETERS)
     x, weights, biases, y, slope, tiles, runs = code.arguments[:7]
-    first, last, blocks, run_count, length, pitch = code.arguments[7:]
+    first, last, first_block, last_block, run_count, length, pitch = code.arguments[7:]
     dtype, lanes = tile.dtype, tile.lanes
     block_size = code.index((code.index((run_count, length)), tile.width))
-    with code.loop(0, blocks) as block:
+    with code.loop(first_block, last_block) as block:
         own_weights = code.at(weights, dtype, code.index((block, block_size)))
         own_biases = code.at(biases, dtype, code.index((block, tile.width)))
         own_y = code.at(y, dtype, code.index((block, tile.width)))

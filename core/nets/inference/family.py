@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-from core.conv.codegen.calls import Call
 from core.nets.inference.fusion import Operation
 from core.nets.inference.memory import Kept, Place
 from core.nets.layer import Shape
+
+if TYPE_CHECKING:
+    # Imports llvmlite, which may be missing.
+    from core.conv.codegen.calls import Call
+
+Stages: TypeAlias = "list[list[Call]]"
+"""Calls that are made stage by stage, those of a stage in any order and several at a time."""
 
 
 def no_border(operation: Operation, incoming: Sequence[Shape]) -> Shape:
@@ -43,7 +50,9 @@ class Family:
     suits : callable
         ``(operation, incoming) -> bool``: whether there is a kernel.
     calls : callable
-        ``(operation, sources, result, kept) -> calls``, to be made in that order.
+        ``(operation, sources, result, kept, shares) -> stages``, to be gone through in that order;
+        the calls of a stage in any order, and several at a time. There should be ``shares`` of them
+        if the work can be shared.
     border : callable
         ``(operation, incoming) -> zeros that must lie around the sources``.
     room : callable
@@ -55,7 +64,7 @@ class Family:
     """
 
     suits: Callable[[Operation, Sequence[Shape]], bool]
-    calls: Callable[[Operation, Sequence[Place], Place, Kept], list[Call]]
+    calls: Callable[[Operation, Sequence[Place], Place, Kept, int], Stages]
     border: Callable[[Operation, Sequence[Shape]], Shape] = no_border
     room: Callable[[Operation, Sequence[Shape], int], int] = own_channels
     shape: Callable[[Operation, Sequence[Shape]], Shape] = as_described

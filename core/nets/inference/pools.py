@@ -12,12 +12,12 @@ from core.conv.codegen.calls import Call
 from core.conv.codegen.one_pool import Window as Windows
 from core.conv.codegen.one_pool import kernel
 from core.conv.codegen.target import host
-from core.nets.inference.family import Family
+from core.nets.inference.family import Family, Stages
 from core.nets.inference.fusion import Operation
 from core.nets.inference.layout import Layout
 from core.nets.inference.memory import Kept, Place
 from core.nets.layer import Shape
-from core.nets.layers.average_pool import AveragePoolSpec, shares
+from core.nets.layers import average_pool
 from core.nets.layers.max_pool import MaxPoolSpec
 from core.nets.window import Window, pooling_window
 
@@ -33,8 +33,8 @@ def mean_border(operation: Operation, incoming: Sequence[Shape]) -> Shape:
 
 
 def max_calls(
-    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept
-) -> list[Call]:
+    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept, shares: int
+) -> Stages:
     """Return the call for the largest value of each window."""
     source = sources[0].layout
     window = _window(operation, (source.channels, *source.spatial))
@@ -44,36 +44,36 @@ def max_calls(
         np.clip(positions, 0, end)
         for positions, end in zip(_positions(window, source.spatial), ends, strict=True)
     ]
-    return [_call("largest", seen, np.zeros(1), sources[0], result, kept)]
+    return [[_call("largest", seen, np.zeros(1), sources[0], result, kept)]]
 
 
 def mean_calls(
-    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept
-) -> list[Call]:
+    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept, shares: int
+) -> Stages:
     """Return the call for the mean of each window."""
     source = sources[0].layout
     window = _window(operation, (source.channels, *source.spatial))
-    spec = cast(AveragePoolSpec, operation.node.spec)
-    share = shares(window, source.spatial, kept.dtype, spec.count_include_pad)
+    spec = cast(average_pool.AveragePoolSpec, operation.node.spec)
+    share = average_pool.shares(window, source.spatial, kept.dtype, spec.count_include_pad)
     share = np.broadcast_to(share, (*result.layout.spatial, 1))
     seen = _positions(window, source.spatial)
-    return [_call("mean", seen, share, sources[0], result, kept)]
+    return [[_call("mean", seen, share, sources[0], result, kept)]]
 
 
 def global_max_calls(
-    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept
-) -> list[Call]:
+    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept, shares: int
+) -> Stages:
     """Return the call for the largest value of each channel."""
-    return [_call("largest", _all(sources[0].layout), np.zeros(1), sources[0], result, kept)]
+    return [[_call("largest", _all(sources[0].layout), np.zeros(1), sources[0], result, kept)]]
 
 
 def global_mean_calls(
-    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept
-) -> list[Call]:
+    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept, shares: int
+) -> Stages:
     """Return the call for the mean of each channel."""
     seen = _all(sources[0].layout)
     share = np.array([1 / np.prod([positions.size for positions in seen])])
-    return [_call("mean", seen, share, sources[0], result, kept)]
+    return [[_call("mean", seen, share, sources[0], result, kept)]]
 
 
 def _call(
@@ -118,7 +118,7 @@ def _pixels(layout: Layout, seen: list[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def _window(operation: Operation, incoming: Shape) -> Window:
-    spec = cast("MaxPoolSpec | AveragePoolSpec", operation.node.spec)
+    spec = cast("MaxPoolSpec | average_pool.AveragePoolSpec", operation.node.spec)
     return pooling_window(incoming, spec.kernel, spec.stride, spec.padding)
 
 

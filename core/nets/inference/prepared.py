@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -16,18 +15,17 @@ from core.conv import codegen
 from core.conv.blocks import Check, never
 from core.nets.arguments import check_images
 from core.nets.graph import INPUT, Node
-from core.nets.inference.fusion import Operation, Operations, operations, own_weights
+from core.nets.inference.forward import Step, Values, forward_of
+from core.nets.inference.fusion import operations
 from core.nets.inference.memory import LINE_BYTES, Kept, Place, aligned
 from core.nets.inference.planning import Plan, plan
-from core.nets.layer import Context, Shape, Weights
+from core.nets.layer import Shape, Weights
 from core.nets.passing import passing
 
-Values: TypeAlias = dict[int, Array]
-"""Arrays ``(*shape, 1)`` by the number of the layer that made them."""
-
-Step: TypeAlias = Callable[[Values], None]
-
 _DTYPES = ("float32", "float64")
+# Channels are filled up to whole vectors, which of large images with few channels is a lot. Their
+# layers take so long that it makes no difference who calls them.
+_MOST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -141,23 +139,31 @@ def prepare(
     wanted = Wanted(shape, nodes[output].shape, todo.output, words, dtype)
     kept = Kept(dtype.name, [])
     if not codegen.available() or dtype.name not in _DTYPES:
-        own = [_forward(step, weights, {}) for step in todo.steps]
+        own = [forward_of(step, weights, {}) for step in todo.steps]
         return Prepared(wanted, own, None, kept, quiet=False)
     # Only here, because they import llvmlite.
     from core.conv.codegen.target import host
     from core.nets.inference.kernels import FAMILIES
+    from core.nets.inference.steps import steps_of
 
-    planned = plan(todo.steps, todo.output, shape, FAMILIES, host().lanes(dtype.itemsize))
+    lanes = host().lanes(dtype.itemsize)
+    planned = plan(todo.steps, todo.output, shape, FAMILIES, lanes)
+    if sum(_sizes(planned).values()) * dtype.itemsize > _MOST_BYTES:
+        planned = plan(todo.steps, todo.output, shape, {}, lanes)
     places = _places(planned, kept)
-    steps = _steps(todo, weights, planned, places, kept)
+    steps = steps_of(todo.steps, weights, planned, places, kept)
     quiet = all(step.result in planned.families for step in todo.steps)
     made = todo.output in planned.families
     return Prepared(wanted, steps, places[todo.output] if made else None, kept, quiet=quiet)
 
 
+def _sizes(planned: Plan) -> dict[int, int]:
+    return {slot: planned.layouts[value].size for value, slot in planned.slots.items()}
+
+
 def _places(planned: Plan, kept: Kept) -> dict[int, Place]:
     """Return where values lie in one arena, each slot on a cache line."""
-    sizes = {slot: planned.layouts[value].size for value, slot in planned.slots.items()}
+    sizes = _sizes(planned)
     line = LINE_BYTES // np.dtype(kept.dtype).itemsize
     starts, total = {}, 0
     for slot, size in sizes.items():
@@ -169,66 +175,3 @@ def _places(planned: Plan, kept: Kept) -> dict[int, Place]:
         value: Place(planned.layouts[value], arena[starts[slot] : starts[slot] + sizes[slot]])
         for value, slot in planned.slots.items()
     }
-
-
-def _steps(
-    todo: Operations, weights: Weights, planned: Plan, places: dict[int, Place], kept: Kept
-) -> list[Step]:
-    made = {value: places[value].view for value in planned.families}
-    steps: list[Step] = [_enter(INPUT, places[INPUT])] if INPUT in places else []
-    for by_kernels, group in groupby(todo.steps, lambda step: step.result in planned.families):
-        if by_kernels:
-            steps.append(_make(list(group), planned, places, kept))
-            continue
-        for step in group:
-            steps.append(_forward(step, weights, made))
-            if step.result in places:
-                steps.append(_enter(step.result, places[step.result]))
-    return steps
-
-
-def _make(
-    operations: Sequence[Operation], planned: Plan, places: dict[int, Place], kept: Kept
-) -> Step:
-    """Return a step that computes operations by one call."""
-    from core.conv.codegen.calls import run_alone, table
-
-    calls = table(
-        call
-        for one in operations
-        for call in planned.families[one.result].calls(
-            one, [places[source] for source in one.sources], places[one.result], kept
-        )
-    )
-    return lambda values: run_alone(calls)
-
-
-def _enter(value: int, place: Place) -> Step:
-    """Return a step that brings an array to where kernels read it."""
-    view = place.view
-
-    def enter(values: Values) -> None:
-        view[...] = values[value].reshape(view.shape)
-
-    return enter
-
-
-def _forward(step: Operation, weights: Weights, made: Mapping[int, Array]) -> Step:
-    """Return a step that computes an operation by the layers' own ``forward``.
-
-    Values that kernels have made are read where they lie, ``made``.
-    """
-    own = [own_weights(node, weights) for node in step.nodes]
-    first = step.nodes[0]
-
-    def forward(values: Values) -> None:
-        found = [
-            (made[source] if source in made else values[source]).reshape(*shape, 1)
-            for source, shape in zip(step.sources, first.incoming, strict=True)
-        ]
-        for node, arrays in zip(step.nodes, own, strict=True):
-            y, _ = node.layer.forward(node.spec, found, arrays, Context(state=arrays))
-            found = [y]
-        values[step.result] = found[0]
-
-    return forward

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.conv.codegen.calls import Call
 from core.conv.codegen.one_rows import MOST_OPERANDS, Rows, kernel
 from core.conv.codegen.target import host
-from core.nets.inference.family import Family
+from core.nets.inference.family import Family, Stages
 from core.nets.inference.fusion import Operation, activation_of
 from core.nets.inference.layout import Layout
 from core.nets.inference.memory import Kept, Place
@@ -28,7 +28,9 @@ def shape(operation: Operation, incoming: Sequence[Shape]) -> Shape:
     return incoming[0]
 
 
-def calls(operation: Operation, sources: Sequence[Place], result: Place, kept: Kept) -> list[Call]:
+def calls(
+    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept, shares: int
+) -> Stages:
     """Return the call for the activation of a value, or of a sum of several."""
     activation, slope = activation_of(operation.node)
     if activation == "identity":
@@ -37,7 +39,7 @@ def calls(operation: Operation, sources: Sequence[Place], result: Place, kept: K
     layouts = [result.layout, *(source.layout for source in sources)]
     starts, length = _rows(layouts, lanes)
     rows = Rows(kept.dtype, lanes, len(sources), activation)
-    return [_call(rows, slope, starts, length, sources, result.address, kept)]
+    return [[_call(rows, slope, starts, length, sources, result.address, kept)]]
 
 
 def concatenate_suits(operation: Operation, incoming: Sequence[Shape]) -> bool:
@@ -52,8 +54,8 @@ def concatenate_room(operation: Operation, incoming: Sequence[Shape], lanes: int
 
 
 def concatenate_calls(
-    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept
-) -> list[Call]:
+    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept, shares: int
+) -> Stages:
     """Return one copy for each source; whole vectors reach into the next, which follows."""
     lanes = host().lanes(np.dtype(kept.dtype).itemsize)
     itemsize = np.dtype(kept.dtype).itemsize
@@ -64,7 +66,7 @@ def concatenate_calls(
         length = -(-source.layout.channels // lanes)
         address = result.address + first * itemsize
         rows = Rows(kept.dtype, lanes, 1)
-        found.append(_call(rows, 0.0, starts, length, [source], address, kept))
+        found.append([_call(rows, 0.0, starts, length, [source], address, kept)])
     return found
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, cast
+from itertools import pairwise
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from core.conv.codegen.calls import Call
 from core.conv.codegen.one_sums import Tile, best_tile, kernel
 from core.conv.codegen.target import host
-from core.nets.inference.family import Family
+from core.nets.inference.family import Family, Stages
 from core.nets.inference.fusion import Operation, affine
 from core.nets.inference.memory import Kept, Place
 from core.nets.layer import Shape
@@ -20,14 +22,28 @@ from core.nets.layers.batch_norm import BatchNormSpec
 from core.nets.layers.conv import ConvSpec, window_of
 from core.nets.window import Window
 
-_POINT = Window((), (), (), ())
+# The engine, which takes patches of the image as lanes, needs about as long to prepare itself.
+_MOST_IDLE = 1 << 24
 
 
 def conv_suits(operation: Operation, incoming: Sequence[Shape]) -> bool:
-    """Return whether the method is free, and zeros around the image meet finite weights only."""
+    """Return whether kernels can do it, and filters fill enough lanes.
+
+    Zeros around the image must meet finite weights only, and the method must be free.
+    """
     padded = any(conv_border(operation, incoming))
     finite = bool(np.isfinite(operation.weights["weight"]).all())
-    return _conv_spec(operation).method == "auto" and (finite or not padded)
+    if _conv_spec(operation).method != "auto" or (padded and not finite):
+        return False
+    return _is_depthwise(operation, incoming[0]) or _idle(operation) < _MOST_IDLE
+
+
+def _idle(operation: Operation) -> int:
+    """Return the multiply-adds of lanes without a filter."""
+    weight = operation.weights["weight"]
+    groups, lanes = _conv_spec(operation).groups, host().lanes(weight.itemsize)
+    idle: int = groups * (-(len(weight) // groups) % lanes)
+    return idle * math.prod(operation.shape[1:]) * math.prod(weight.shape[1:])
 
 
 def conv_border(operation: Operation, incoming: Sequence[Shape]) -> Shape:
@@ -50,20 +66,22 @@ def conv_whole(operation: Operation, incoming: Sequence[Shape]) -> bool:
 
 
 def conv_calls(
-    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept
-) -> list[Call]:
-    """Return one call for each group, or one for all channels of a depthwise convolution."""
+    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept, shares: int
+) -> Stages:
+    """Return a stage for each group, or one for all channels of a depthwise convolution."""
     (source,) = sources
     spec, incoming = _conv_spec(operation), (source.layout.channels, *source.layout.spatial)
     window, weight = window_of(spec, incoming), operation.weights["weight"]
     bias = operation.weights.get("bias", np.zeros(len(weight)))
-    if _is_depthwise(operation, incoming):
-        return [_call(operation, window, weight, bias, source, result, kept, by_channel=True)]
-    weights, biases = np.split(weight, spec.groups), np.split(bias, spec.groups)
+    depthwise = _is_depthwise(operation, incoming)
+    if depthwise or spec.groups == 1:
+        filters = _Filters(window, weight, bias, by_channel=depthwise)
+        return [_stage(operation, filters, source, result, kept, shares)]
     # Whole vectors reach into the next group, whose call follows.
+    split = zip(np.split(weight, spec.groups), np.split(bias, spec.groups), strict=True)
     return [
-        _call(operation, window, *own, source, result, kept, group=group)
-        for group, own in enumerate(zip(weights, biases, strict=True))
+        _stage(operation, _Filters(window, *own, group=group), source, result, kept, 1)
+        for group, own in enumerate(split)
     ]
 
 
@@ -78,16 +96,15 @@ def dense_whole(operation: Operation, incoming: Sequence[Shape]) -> bool:
 
 
 def dense_calls(
-    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept
-) -> list[Call]:
-    """Return the call: a convolution with a kernel as large as the image."""
+    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept, shares: int
+) -> Stages:
+    """Return the stage: a convolution with a kernel as large as the image."""
     (source,) = sources
     layout, weight = source.layout, operation.weights["weight"]
     weight = weight.reshape(len(weight), layout.channels, *layout.spatial)
     bias = operation.weights.get("bias", np.zeros(len(weight)))
-    axes = len(layout.spatial)
-    window = Window(layout.spatial, (1,) * axes, (0,) * axes, (1,) * axes)
-    return [_call(operation, window, weight, bias, source, result, kept)]
+    filters = _Filters(_window(layout.spatial), weight, bias)
+    return [_stage(operation, filters, source, result, kept, shares)]
 
 
 def batch_norm_suits(operation: Operation, incoming: Sequence[Shape]) -> bool:
@@ -96,58 +113,75 @@ def batch_norm_suits(operation: Operation, incoming: Sequence[Shape]) -> bool:
 
 
 def batch_norm_calls(
-    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept
-) -> list[Call]:
-    """Return the call: a depthwise convolution with a kernel of one pixel."""
+    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept, shares: int
+) -> Stages:
+    """Return the stage: a depthwise convolution with a kernel of one pixel."""
     (source,) = sources
     factor, constant = affine(cast(BatchNormSpec, operation.node.spec), operation.weights)
-    axes = len(source.layout.spatial)
-    window = Window((1,) * axes, (1,) * axes, (0,) * axes, (1,) * axes)
-    weight = factor.reshape(-1, *(1,) * (axes + 1))
-    return [_call(operation, window, weight, constant, source, result, kept, by_channel=True)]
+    point = (1,) * len(source.layout.spatial)
+    weight = factor.reshape(-1, 1, *point)
+    filters = _Filters(_window(point), weight, constant, by_channel=True)
+    return [_stage(operation, filters, source, result, kept, shares)]
 
 
-def _call(
-    operation: Operation,
-    window: Window,
-    weight: NDArray[Any],
-    bias: NDArray[Any],
-    source: Place,
-    result: Place,
-    kept: Kept,
-    *,
-    group: int = 0,
-    by_channel: bool = False,
-) -> Call:
-    into, out = source.layout, result.layout
+class _Filters(NamedTuple):
+    """Those of one group: ``weight (filters, channels, *kernel)`` and ``bias (filters,)``."""
+
+    window: Window
+    weight: NDArray[Any]
+    bias: NDArray[Any]
+    group: int = 0
+    by_channel: bool = False
+
+
+def _window(kernel: Shape) -> Window:
+    axes = len(kernel)
+    return Window(kernel, (1,) * axes, (0,) * axes, (1,) * axes)
+
+
+def _stage(
+    operation: Operation, filters: _Filters, source: Place, result: Place, kept: Kept, shares: int
+) -> list[Call]:
+    into, out, window, weight = source.layout, result.layout, filters.window, filters.weight
+    lanes, itemsize = host().lanes(np.dtype(kept.dtype).itemsize), np.dtype(kept.dtype).itemsize
+    channels = weight.shape[1]
+    runs, length = joined(_taps(window, into.strides), channels)
     # A dense layer has one output, which is no pixel of a picture.
     row, stride = (out.spatial[-1], window.stride[-1]) if out.spatial else (1, 0)
-    lanes = host().lanes(np.dtype(kept.dtype).itemsize)
     like = Tile(
-        kept.dtype, lanes, 1, 1, stride * into.pitch, operation.activation, by_channel=by_channel
+        kept.dtype, lanes, 1, 1, stride * into.pitch, operation.activation, filters.by_channel
     )
-    length = 1 if by_channel else weight.shape[1]
-    runs, length = joined(_taps(window, into.strides), length)
     tile = best_tile(like, row, len(weight), runs.size * length, host().registers)
     tiles = _tiles(tile, window, source, result)
-    packed, biases = _packed(weight, tile.width), _filled(bias, tile.width)
-    itemsize = np.dtype(kept.dtype).itemsize
-    arguments = (
-        source.address + group * weight.shape[1] * itemsize,
+    packed = _packed(weight, tile.width)
+    addresses = (
+        source.address + filters.group * channels * itemsize,
         kept.numbers(packed),
-        kept.numbers(biases),
-        result.address + group * len(weight) * itemsize,
+        kept.numbers(_filled(filters.bias, tile.width)),
+        result.address + filters.group * len(weight) * itemsize,
         kept.numbers(np.array([operation.slope])),
         kept.table(tiles),
         kept.table(runs),
-        0,
-        len(tiles),
-        len(packed),
-        len(runs),
-        length,
-        out.pitch,
     )
-    return kernel(tile), arguments
+    numbers = len(runs), length, out.pitch
+    rows = math.prod(out.spatial[:-1])
+    return [
+        (kernel(tile), (*addresses, *part, *numbers))
+        for part in _parts(len(tiles), rows, len(packed), shares)
+    ]
+
+
+def _parts(tiles: int, rows: int, blocks: int, shares: int) -> list[tuple[int, int, int, int]]:
+    """Return the first and last tile and block of each share: of rows, or else of blocks."""
+    # Not of tiles: those of one row may overlap.
+    cut, whole = (rows, blocks) if rows >= shares else (blocks, rows)
+    bounds = np.linspace(0, cut, min(shares, cut) + 1).astype(int).tolist()
+    each = tiles // rows
+    parts = [((a, b), (0, whole)) for a, b in pairwise(bounds)]
+    return [
+        (of_rows[0] * each, of_rows[1] * each, *of_blocks)
+        for of_rows, of_blocks in (part if rows >= shares else part[::-1] for part in parts)
+    ]
 
 
 def _taps(window: Window, strides: Shape) -> NDArray[np.int64]:
