@@ -186,3 +186,15 @@ def test_sizes_are_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             patch.setattr(model_file, name, 100)
             with pytest.raises(TooLarge):
                 load(path)
+
+
+@pytest.mark.parametrize("output", [None, "first"])
+def test_few_images_go_through_a_prepared_net(model: Model, output: str | None) -> None:
+    x = np.random.default_rng(1).standard_normal((20, 1, 6, 6)).astype(np.float32)
+    for count in (1, 15, 16, 20):
+        expected = model.network.run(model.weights, x[:count], output=output)
+        np.testing.assert_allclose(model.run(x[:count], output=output), expected, atol=1e-5)
+    prepared = model.network.prepared(model.weights, output=output)
+    np.testing.assert_array_equal(model.run(x[:15], output=output), prepared.run(x[:15]))
+    with pytest.raises(InvalidInput, match="no images"):
+        model.run(np.zeros((0, 1, 6, 6), np.float32), output=output)
