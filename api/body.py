@@ -14,6 +14,7 @@ from api.errors import MediaTypeMismatch
 from api.receiving import pieces
 from core import strict_json
 from core.errors import InvalidInput, TooLarge
+from core.settings import Settings
 
 MAX_BYTES = 8 << 20
 
@@ -38,9 +39,9 @@ class JobRoute(Guarded):
                     "the body must be JSON", field="Content-Type", given=media_type, accepted=_JSON
                 )
             refuse_coded(request.headers)
-            most = request.app.state.services.settings.max_inputs
-            document = parse(await _read(request, most))
-            _check_inputs(document, most)
+            settings = request.app.state.services.settings
+            document = parse(await _read(request, settings.max_inputs))
+            _check_lengths(document, settings)
             # What the reader refuses is said here; FastAPI would call it a parsing error.
             return await handler(_ReadRequest(request, document))
 
@@ -62,16 +63,26 @@ async def _read(request: Request, most_inputs: int) -> bytes:
     return bytes(body)
 
 
-def _check_inputs(document: Any, most: int) -> None:
-    """Raise TooLarge before the models spend time on each of too many inputs."""
-    inputs = document.get("inputs") if isinstance(document, dict) else None
-    if isinstance(inputs, list) and len(inputs) > most:
+def _check_lengths(document: Any, settings: Settings) -> None:
+    """Raise TooLarge before the models spend time on each of too many inputs or jobs."""
+    _check_length(document, "inputs", settings.max_inputs)
+    for item in _check_length(document, "jobs", settings.max_batch):
+        if isinstance(item, dict):
+            _check_length(item.get("job"), "inputs", settings.max_inputs)
+
+
+def _check_length(document: Any, field: str, most: int) -> list[Any]:
+    found = document.get(field) if isinstance(document, dict) else None
+    if not isinstance(found, list):
+        return []
+    if len(found) > most:
         raise TooLarge(
-            "too many inputs for one job",
-            field="inputs",
-            given=f"{len(inputs)} inputs",
-            accepted=f"at most {most} inputs",
+            f"too many {field}",
+            field=field,
+            given=f"{len(found)} {field}",
+            accepted=f"at most {most} {field}",
         )
+    return found
 
 
 class _ReadRequest(Request):

@@ -157,6 +157,11 @@ def register(app: FastAPI) -> None:
 
 async def _on_convq_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ConvqError)
+    return of_error(error)
+
+
+def of_error(error: ConvqError) -> Response:
+    """Return the problem that an error of convq's own is."""
     headers = {}
     if isinstance(error, HTTPError):
         status, title, headers = error.status, error.title, error.headers
@@ -184,7 +189,11 @@ async def _on_convq_error(_: Request, error: Exception) -> Response:
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = faults(error, request.scope["route"])
+    return of_faults(faults(error, request.scope["route"]))
+
+
+def of_faults(found: list[dict[str, Any]]) -> Response:
+    """Return the problem of a request with these faults (see `api.validation.faults`)."""
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return problem(

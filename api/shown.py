@@ -23,6 +23,7 @@ def summary(record: Job) -> wire.JobSummary:
     return wire.JobSummary(
         id=record.id,
         kind=record.kind,
+        priority=record.priority,
         state=record.state,
         label=record.label,
         parent=record.parent,

@@ -1,7 +1,8 @@
-"""From the body of a request to a queued job: references, plan, record."""
+"""From the bodies of jobs to queued jobs: references, plans, records."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union
 
@@ -15,7 +16,7 @@ from core.errors import ConvqError, InvalidInput, NotFound
 from core.jobs import submission
 from core.jobs.kind import Spec
 from core.jobs.registry import KINDS
-from core.store.jobs import Job
+from core.store.jobs import Job, NewJob
 
 # Built from the registry, so that a new kind appears in the routes and in OpenAPI by itself.
 _SPECS = tuple(kind.spec for kind in KINDS)
@@ -28,12 +29,27 @@ KindName: Any = Literal[tuple(kind.name for kind in KINDS)]
 
 
 @dataclass(frozen=True)
+class Wish:
+    """A job that is to be recorded.
+
+    Attributes
+    ----------
+    spec : Spec
+        The validated body.
+    idempotency_key : str
+        The same key with the same body gives the job that it gave before; empty for none.
+    """
+
+    spec: Spec
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True)
 class Submitted:
-    """A recorded job, whether it was recorded by this request, and how many wake-ups it needs."""
+    """A recorded job, and whether it was recorded by this request."""
 
     job: Job
     is_new: bool
-    missing: int
 
 
 def plan(services: Services, spec: Spec) -> dict[str, Any]:
@@ -46,58 +62,65 @@ def plan(services: Services, spec: Spec) -> dict[str, Any]:
     InvalidInput
         The job would surely fail, or there is no such model.
     """
-    return _plan(services, _pin(services, spec))
-
-
-def _plan(services: Services, spec: Spec) -> dict[str, Any]:
-    device, worker = _device(services)
-    try:
-        found = submission.plan(
-            spec,
-            artifacts=services.artifacts,
-            device=device,
-            memory_cap=services.settings.memory_cap,
-        )
-    except NotFound as error:
-        raise _missing(spec, error) from error
-    # Which worker will take the job is not known yet; the plan says for which it was made.
-    place = {"kind": device.kind, "name": device.name, "worker": worker}
-    return found | {"device": place}
-
-
-def submit(services: Services, spec: Spec, idempotency_key: str | None) -> Submitted:
-    """Plan the job and record it.
-
-    Parameters
-    ----------
-    services : Services
-        The stores.
-    spec : Spec
-        The validated body.
-    idempotency_key : str, optional
-        The same key with the same body gives the job that it gave before.
-
-    Raises
-    ------
-    ArtifactNotFound, InvalidInput
-        As `plan` does; InvalidInput also for a key that was used with another body.
-    """
     pinned = _pin(services, spec)
-    planned = _plan(services, pinned)
-    try:
-        new = submission.new_job(
-            pinned,
-            planned,
-            body=spec,
-            artifacts=services.artifacts,
-            idempotency_key=idempotency_key or "",
-        )
-        (answer,), missing = services.jobs.submit_many([new])
-        if isinstance(answer, ConvqError):
-            raise answer
-    except NotFound as error:  # an input expired between the plan and the record
-        raise _missing(pinned, error) from error
-    return Submitted(*answer, missing)
+    return _Planning(services).plan(pinned).plan
+
+
+def submit(services: Services, wishes: Sequence[Wish]) -> tuple[list[Submitted | ConvqError], int]:
+    """Plan jobs and record them, each for itself; return also how many wake-ups are missing.
+
+    In place of a job that was not recorded stands the reason: `ArtifactNotFound` and `InvalidInput`
+    as `plan` raises them, and what `core.store.jobs.JobStore.submit_many` answers.
+    """
+    answers: list[Submitted | ConvqError | None] = [None] * len(wishes)
+    pinned: dict[int, Spec] = {}
+    for place, wish in enumerate(wishes):
+        try:
+            pinned[place] = _pin(services, wish.spec)
+        except ConvqError as error:
+            answers[place] = error
+    planning = _Planning(services)
+    planning.look_up(pinned.values())
+    new: dict[int, NewJob] = {}
+    for place, spec in pinned.items():
+        wish = wishes[place]
+        try:
+            new[place] = submission.new_job(
+                spec,
+                planning.plan(spec),
+                body=wish.spec,
+                artifacts=services.artifacts,
+                idempotency_key=wish.idempotency_key,
+            )
+        except ConvqError as error:
+            answers[place] = error
+    recorded = services.jobs.submit_many(list(new.values()))
+    for place, answer in zip(new, recorded.answers, strict=True):
+        if isinstance(answer, NotFound):  # an input expired between the plan and the record
+            answers[place] = _missing(pinned[place], answer)
+        else:
+            answers[place] = answer if isinstance(answer, ConvqError) else Submitted(*answer)
+    return [answer for answer in answers if answer is not None], recorded.missing
+
+
+class _Planning:
+    """Plans for the device of a live worker, as the API shows plans."""
+
+    def __init__(self, services: Services) -> None:
+        device, worker = _device(services)
+        self._planner = submission.Planner(services.artifacts, device, services.settings.memory_cap)
+        # Which worker will take the job is not known yet; the plan says for which it was made.
+        self._place = {"kind": device.kind, "name": device.name, "worker": worker}
+
+    def look_up(self, specs: Iterable[Spec]) -> None:
+        self._planner.look_up(specs)
+
+    def plan(self, spec: Spec) -> submission.Planned:
+        try:
+            planned = self._planner.plan(spec)
+        except NotFound as error:
+            raise _missing(spec, error) from error
+        return planned._replace(plan=planned.plan | {"device": self._place})
 
 
 def _pin(services: Services, spec: Spec) -> Spec:

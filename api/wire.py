@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.described import DIGEST, JOB_ID
-from core.store.jobs import State
+from core.store.jobs import Priority, State
 from core.store.workers import WorkerState
 
 _CREATED = "2026-11-22T12:00:00Z"
@@ -116,6 +116,7 @@ class JobSummary(BaseModel):
 
     id: str
     kind: str
+    priority: Priority
     state: State
     label: str | None
     parent: str | None = Field(description="Id of the job that began this one.")
@@ -138,6 +139,7 @@ class Job(JobSummary):
     model_config = _example(
         id=JOB_ID,
         kind="convolve",
+        priority="normal",
         state="running",
         label="holiday pictures",
         parent=None,
@@ -177,6 +179,23 @@ class Job(JobSummary):
     checkpointed: datetime | None = Field(
         description="When that was saved from which the job goes on if it is begun again."
     )
+
+
+class BatchJob(BaseModel):
+    """What came of one job of a batch."""
+
+    status: int = Field(description="What POST /v1/jobs would have answered with: 202 or an error.")
+    replayed: bool = Field(
+        default=False, description="The key was used before; this is the job of then."
+    )
+    job: JobSummary | None = Field(default=None, description="The job, if it is recorded.")
+    problem: Problem | None = Field(default=None, description="Why it is not.")
+
+
+class BatchAnswer(BaseModel):
+    """What came of a batch, in its order."""
+
+    jobs: list[BatchJob]
 
 
 class JobPage(BaseModel):

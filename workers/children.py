@@ -9,7 +9,7 @@ from core.errors import ConvqError
 from core.jobs import submission
 from core.jobs.kind import Spec
 from core.store.artifacts import ArtifactStore
-from core.store.jobs import Job, JobStore, Place
+from core.store.jobs import Job, JobStore, Place, Priority
 
 
 class Children:
@@ -21,6 +21,8 @@ class Children:
         The stores.
     parent, attempt : str, int
         The job that begins others.
+    priority : {"interactive", "normal", "batch"}
+        Of the jobs that do not say otherwise: that of the parent.
     device : Device
         To plan for.
     memory_cap : int
@@ -36,6 +38,7 @@ class Children:
         parent: str,
         attempt: int,
         *,
+        priority: Priority,
         device: Device,
         memory_cap: int,
         send: Callable[[], None],
@@ -44,8 +47,8 @@ class Children:
         self._artifacts = artifacts
         self._parent = parent
         self._attempt = attempt
-        self._device = device
-        self._memory_cap = memory_cap
+        self._priority = priority
+        self._planner = submission.Planner(artifacts, device, memory_cap)
         self._send = send
 
     def begin(self, name: str, spec: Spec) -> Job:
@@ -63,9 +66,9 @@ class Children:
             return begun
         if spec.label is None:
             spec = spec.model_copy(update={"label": self._parent})
-        planned = submission.plan(
-            spec, artifacts=self._artifacts, device=self._device, memory_cap=self._memory_cap
-        )
+        if "priority" not in spec.model_fields_set:
+            spec = spec.model_copy(update={"priority": self._priority})
+        planned = self._planner.plan(spec)
         new = submission.new_job(
             spec,
             planned,

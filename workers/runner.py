@@ -125,6 +125,7 @@ class Runner:
                     artifacts,
                     job_id,
                     attempt,
+                    priority=job.priority,
                     device=self._device,
                     memory_cap=self._settings.memory_cap,
                     send=self._send,

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Header, Path, Query, Response
+from fastapi.routing import APIRoute
 from pydantic import AfterValidator
 
 from api import shown, submission, wire
@@ -15,7 +16,10 @@ from api.body import JobRoute
 from api.described import JOB_ID, JOB_ID_PATTERN, JOB_LINKS, answers, headers
 from api.parameters import known_form
 from api.services import Using
+from core.errors import ConvqError
 from core.store.jobs import TERMINAL, State
+
+KEY_PATTERN = r"^[\x21-\x7e]+$"
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JobRoute)
 
@@ -42,7 +46,7 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
+        pattern=KEY_PATTERN,
         description="1 to 255 visible ASCII characters without spaces. The same key with the same "
         "body gives the same job, for 24 hours.",
         examples=["holiday-pictures-7"],
@@ -91,11 +95,14 @@ async def submit_job(
     idempotency_key: IdempotencyKey = None,
 ) -> wire.Job:
     """Check, plan and queue a job."""
-    submitted = await run_sync(
-        submission.submit, services, spec, idempotency_key, limiter=services.plans
+    wishes = [submission.Wish(spec, idempotency_key or "")]
+    (submitted,), missing = await run_sync(
+        submission.submit, services, wishes, limiter=services.plans
     )
+    if isinstance(submitted, ConvqError):
+        raise submitted
     job = submitted.job
-    await services.producer.send(submitted.missing)
+    await services.producer.send(missing)
     if not submitted.is_new:
         response.headers["Idempotent-Replayed"] = "true"
     wait = _WAIT.search(prefer or "")
@@ -220,3 +227,12 @@ def delete_job(job_id: JobId, services: Using) -> Response:
     services.jobs.delete(job_id)
     # FastAPI's own empty answer would have a Content-Type.
     return Response(status_code=204)
+
+
+def submit_route() -> APIRoute:
+    """Return the route that takes one job."""
+    return next(
+        route
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.operation_id == "submit_job"
+    )

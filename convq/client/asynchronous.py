@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
@@ -46,6 +46,7 @@ from convq.client.models import (
 )
 from convq.client.sources import Uploadable
 from convq.client.uploads import OnRefused
+from core.errors import ConvqError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -133,6 +134,10 @@ class AsyncClient:
         return await self._run(
             operations.submit(kind, inputs, wait, idempotency_key, spec, self._timeout, on_refused)
         )
+
+    async def submit_many(self, jobs: Sequence[Mapping[str, Any]]) -> list[Job | ConvqError]:
+        """Queue many jobs in few requests: see `Client.submit_many`."""
+        return await self._run(operations.submit_many(jobs, self._timeout))
 
     async def plan(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
@@ -46,6 +46,7 @@ from convq.client.models import (
 )
 from convq.client.sources import Uploadable
 from convq.client.uploads import OnRefused
+from core.errors import ConvqError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -189,6 +190,22 @@ class Client:
         return self._run(
             operations.submit(kind, inputs, wait, idempotency_key, spec, self._timeout, on_refused)
         )
+
+    def submit_many(self, jobs: Sequence[Mapping[str, Any]]) -> list[Job | ConvqError]:
+        """Upload what is needed and queue many jobs in few requests, each for itself.
+
+        Parameters
+        ----------
+        jobs : sequence of mapping
+            The fields of each job, with ``inputs`` and ``idempotency_key`` as in `submit`; ``kind``
+            is ``"convolve"`` unless given.
+
+        Returns
+        -------
+        list of Job or ConvqError
+            For each the job, without its plan, or why there is none.
+        """
+        return self._run(operations.submit_many(jobs, self._timeout))
 
     def plan(
         self,

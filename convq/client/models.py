@@ -160,6 +160,7 @@ class Job(Model):
 
     id: str
     kind: str
+    priority: str = "normal"
     state: str
     label: str | None = None
     parent: str | None = None

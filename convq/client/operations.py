@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from convq.client.flow import Flow, Request
 from convq.client.models import Job, JobPlan, Kinds, Model, Queue, Results, Worker
+from convq.client.problems import error_of
 from convq.client.retry import exchange
 from convq.client.uploads import OnRefused, job_body
+from core.errors import ConvqError, Unavailable
 
 M = TypeVar("M", bound=Model)
 
 _PAGE = 100
+# Jobs in a request, well within what a service takes by default.
+_BATCH = 500
 
 
 def get(path: str, model: type[M], **params: str) -> Flow[M]:
@@ -54,6 +58,39 @@ def submit(
         Request("POST", "/v1/jobs", headers=headers, json=body, timeout=timeout)
     )
     return Job.model_validate_json(answer.content)
+
+
+def submit_many(specs: Sequence[Mapping[str, Any]], timeout: float) -> Flow[list[Job | ConvqError]]:
+    """Upload the inputs of jobs and queue them, many in a request."""
+    items = []
+    outcomes: list[Job | ConvqError | None] = []
+    for spec in specs:
+        fields = {"kind": "convolve", **spec}
+        key = fields.pop("idempotency_key", None) or uuid.uuid4().hex
+        try:
+            body = yield from job_body(fields.pop("kind"), fields.pop("inputs", None), fields)
+        except Unavailable:
+            raise
+        except ConvqError as error:
+            outcomes.append(error)
+        else:
+            outcomes.append(None)
+            items.append({"job": body, "idempotency_key": key})
+    answers: list[dict[str, Any]] = []
+    for first in range(0, len(items), _BATCH):
+        jobs = items[first : first + _BATCH]
+        answer = yield from exchange(
+            Request("POST", "/v1/jobs/batch", json={"jobs": jobs}, timeout=timeout)
+        )
+        answers += json.loads(answer.content)["jobs"]
+    queued = iter(answers)
+    return [_outcome(next(queued)) if outcome is None else outcome for outcome in outcomes]
+
+
+def _outcome(answer: dict[str, Any]) -> Job | ConvqError:
+    if answer["job"] is not None:
+        return Job.model_validate(answer["job"])
+    return error_of(answer["status"], answer["problem"])
 
 
 def plan(

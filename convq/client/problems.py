@@ -79,14 +79,33 @@ def raise_for_problem(response: httpx.Response) -> None:
     """
     if response.is_success:
         return
-    problem = _problem(response)
     # Without a problem it is not the service that answers: a proxy, perhaps, in its own words.
-    text = _text(problem) or " ".join(response.text[:200].split()) or response.reason_phrase
-    kind = _ERRORS.get(str(problem.get("code"))) or _BY_STATUS.get(response.status_code)
+    words = " ".join(response.text[:200].split()) or response.reason_phrase
+    raise error_of(response.status_code, _problem(response), words)
+
+
+def error_of(status: int, problem: dict[str, Any], words: str = "") -> ConvqError:
+    """Return the exception that a problem stands for.
+
+    Parameters
+    ----------
+    status : int
+        Of the answer.
+    problem : dict
+        The document; empty where there was none.
+    words : str
+        What was answered instead.
+
+    Examples
+    --------
+    >>> error_of(404, {"code": "not_found", "detail": "no such job"})
+    NotFound('no such job')
+    """
+    text = _text(problem) or words
+    kind = _ERRORS.get(str(problem.get("code"))) or _BY_STATUS.get(status)
     if kind is None or not problem:
-        text = f"HTTP {response.status_code}: {text}"
-    kind = kind or ConvqError
-    raise kind(
+        text = f"HTTP {status}: {text}"
+    return (kind or ConvqError)(
         text,
         field=problem.get("field"),
         given=_shown(problem.get("given")),

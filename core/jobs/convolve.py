@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +24,7 @@ from core.jobs.inputs import Digest, Input, describe, digests, renamed
 from core.jobs.kernels import Bank, KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
-from core.jobs.subjects import Subject, document, plan_each
+from core.jobs.subjects import Subject, document, of_record, plan_each
 from core.kernels import Normalization
 from core.media import (
     NPY,
@@ -36,6 +39,7 @@ from core.media import (
     to_range,
     write,
 )
+from core.store.artifacts import Artifact
 
 
 class ConvolveSpec(Spec):
@@ -104,6 +108,18 @@ def references(spec: ConvolveSpec) -> tuple[str, ...]:
 def items(spec: ConvolveSpec) -> int:
     """Return the number of inputs."""
     return len(spec.inputs)
+
+
+def alike(spec: ConvolveSpec, inputs: Mapping[str, Artifact]) -> str | None:
+    """Return what jobs of one input have in common that differ in the numbers of it alone."""
+    if len(spec.inputs) != 1:
+        return None
+    subject = of_record(inputs[digests(spec.inputs)[0]])
+    if subject is None:
+        return None
+    common = spec.model_dump(mode="json", exclude={"inputs", "label", "priority"})
+    text = json.dumps([common, subject.media_type, subject.shape, subject.dtype], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def plan(spec: ConvolveSpec, planning: Planning) -> dict[str, Any]:
@@ -351,4 +367,5 @@ KIND = Kind(
     items=items,
     plan=plan,
     run=run,
+    alike=alike,
 )

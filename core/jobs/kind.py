@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -65,6 +65,10 @@ def _as_given(spec: SpecT, _digest_of: DigestOf) -> SpecT:
     return spec
 
 
+def _like_no_other(_spec: SpecT, _inputs: Mapping[str, Artifact]) -> str | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Kind(Generic[SpecT]):
     """A job kind; one file ends with one of these.
@@ -89,6 +93,10 @@ class Kind(Generic[SpecT]):
     pin : callable
         ``(spec, digest_of) -> spec`` with digests in place of names that may mean something else
         tomorrow; before everything else, so the others see digests only.
+    alike : callable
+        ``(spec, inputs) -> str or None``: jobs for which it is the same have the same plan, which
+        then has ``seconds`` and ``bytes``. Where they are small a worker takes several at once.
+        ``inputs`` are the records of all artifacts that the Spec refers to, by digest.
     """
 
     name: str
@@ -99,3 +107,4 @@ class Kind(Generic[SpecT]):
     plan: Callable[[SpecT, Planning], dict[str, Any]]
     run: Callable[[SpecT, Run], None]
     pin: Callable[[SpecT, DigestOf], SpecT] = _as_given
+    alike: Callable[[SpecT, Mapping[str, Artifact]], str | None] = _like_no_other

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
+from threading import Lock
+from typing import Any, NamedTuple
 
 from core.conv.device import Device
+from core.errors import NotFound
 from core.jobs.kind import Planning, Spec
 from core.jobs.registry import by_name
 from core.store import documents
-from core.store.artifacts import ArtifactStore
+from core.store.artifacts import Artifact, ArtifactStore
 from core.store.jobs import NewJob, Place
 from core.store.models import ModelStore
+
+# Jobs of this size are worth running together: the rest of a job takes a millisecond or two.
+_SMALL_SECONDS = 0.002
+_SMALL_BYTES = 8 << 20
+_MOST_PLANS = 256
 
 
 def pin(spec: Spec, models: ModelStore) -> Spec:
@@ -29,32 +38,105 @@ def pin(spec: Spec, models: ModelStore) -> Spec:
     return pinned
 
 
-def plan(
-    spec: Spec, *, artifacts: ArtifactStore, device: Device, memory_cap: int
-) -> dict[str, Any]:
-    """Return how the job would be computed, without storing anything.
+class Planned(NamedTuple):
+    """How a job would be computed.
 
-    Raises
-    ------
-    NotFound
-        An artifact that the job refers to is not stored; ``given`` is its digest.
-    InvalidInput
-        The job would surely fail.
+    Attributes
+    ----------
+    plan : dict
+        As the kind makes it.
+    alike : str or None
+        Small jobs in which this is equal have the same plan, and can be run together.
     """
-    kind = by_name(spec.kind)
-    digests = kind.references(spec)
-    planning = Planning(
-        artifacts=artifacts,
-        inputs=dict(zip(digests, artifacts.get_many(list(digests)), strict=True)),
-        device=device,
-        memory_cap=memory_cap,
-    )
-    return kind.plan(spec, planning)
+
+    plan: dict[str, Any]
+    alike: str | None
+
+
+class Planner:
+    """Plans jobs of one tenant, for one device.
+
+    What is known of artifacts is kept, and jobs that are alike are planned once.
+
+    Parameters
+    ----------
+    artifacts : ArtifactStore
+        To read records and small artifacts.
+    device, memory_cap
+        As in `core.jobs.kind.Planning`.
+    """
+
+    def __init__(self, artifacts: ArtifactStore, device: Device, memory_cap: int) -> None:
+        self._artifacts = artifacts
+        self._device = device
+        self._memory_cap = memory_cap
+        self._for = (repr(device), memory_cap)  # a device cannot be hashed
+        self._known: dict[str, Artifact] = {}
+
+    def look_up(self, specs: Iterable[Spec]) -> None:
+        """Read the records of all that the jobs refer to in one round trip."""
+        digests = {digest for spec in specs for digest in by_name(spec.kind).references(spec)}
+        self._known |= self._artifacts.find(sorted(digests - self._known.keys()))
+
+    def plan(self, spec: Spec) -> Planned:
+        """Return how the job would be computed, without storing anything.
+
+        Raises
+        ------
+        NotFound
+            An artifact that the job refers to is not stored; ``given`` is its digest.
+        InvalidInput
+            The job would surely fail.
+        """
+        kind = by_name(spec.kind)
+        if any(digest not in self._known for digest in kind.references(spec)):
+            self.look_up([spec])
+        inputs: dict[str, Artifact] = {}
+        for digest in kind.references(spec):
+            if digest not in self._known:
+                raise NotFound(
+                    "there is no such artifact; upload it first", field="inputs", given=digest
+                )
+            inputs[digest] = self._known[digest]
+        planning = Planning(self._artifacts, inputs, self._device, self._memory_cap)
+        alike = kind.alike(spec, inputs)
+        if alike is None:
+            return Planned(kind.plan(spec, planning), None)
+        key = (alike, *self._for)
+        found = _PLANS.get(key)
+        if found is None:
+            found = kind.plan(spec, planning)
+            _PLANS.put(key, found)
+        is_small = found["seconds"] <= _SMALL_SECONDS and found["bytes"] <= _SMALL_BYTES
+        return Planned(found, alike if is_small else None)
+
+
+class _Plans:
+    """The plans that were asked for last; safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._plans: OrderedDict[Hashable, dict[str, Any]] = OrderedDict()
+
+    def get(self, key: Hashable) -> dict[str, Any] | None:
+        with self._lock:
+            if key in self._plans:
+                self._plans.move_to_end(key)
+            return self._plans.get(key)
+
+    def put(self, key: Hashable, plan: dict[str, Any]) -> None:
+        with self._lock:
+            self._plans[key] = plan
+            if len(self._plans) > _MOST_PLANS:
+                self._plans.popitem(last=False)
+
+
+_PLANS = _Plans()
 
 
 def new_job(
     spec: Spec,
-    plan: dict[str, Any],
+    planned: Planned,
     *,
     artifacts: ArtifactStore,
     idempotency_key: str = "",
@@ -65,7 +147,7 @@ def new_job(
 
     Parameters
     ----------
-    spec, plan
+    spec, planned
         What is to be done, and how.
     artifacts : ArtifactStore
         Takes large documents.
@@ -77,7 +159,7 @@ def new_job(
     kind = by_name(spec.kind)
     texts = {
         "spec": documents.write(artifacts, spec.model_dump(mode="json")),
-        "plan": documents.write(artifacts, plan),
+        "plan": documents.write(artifacts, planned.plan),
     }
     kept = [text for text in texts.values() if documents.is_artifact(text)]
     return NewJob(
@@ -89,6 +171,7 @@ def new_job(
         idempotency_key=idempotency_key,
         fingerprint=_fingerprint(body or spec),
         begun_by=begun_by,
+        alike=planned.alike,
         **texts,
     )
 

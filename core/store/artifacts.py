@@ -14,7 +14,7 @@ import io
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,19 +114,27 @@ class ArtifactStore:
 
     def get_many(self, digests: list[str]) -> list[Artifact]:
         """Return the records of all ``digests`` in one round trip, or raise `NotFound`."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for digest in digests:
-            pipeline.hgetall(self._record_key(digest))
-        found = []
-        for place, (digest, record) in enumerate(zip(digests, pipeline.execute(), strict=True)):
-            if not self._holds(record):
+        found = self.find(digests)
+        for place, digest in enumerate(digests):
+            if digest not in found:
                 raise NotFound(
                     "there is no such artifact; upload it first",
                     field=f"inputs.{place}",
                     given=digest,
                 )
-            found.append(_from_record(digest, record))
-        return found
+        return [found[digest] for digest in digests]
+
+    def find(self, digests: Iterable[str]) -> dict[str, Artifact]:
+        """Return the records of those of ``digests`` that are stored, in one round trip."""
+        asked = list(dict.fromkeys(digests))
+        pipeline = self._redis.pipeline(transaction=False)
+        for digest in asked:
+            pipeline.hgetall(self._record_key(digest))
+        return {
+            digest: _from_record(digest, record)
+            for digest, record in zip(asked, pipeline.execute(), strict=True)
+            if self._holds(record)
+        }
 
     def incoming(self) -> AbstractContextManager[Path]:
         """Give the path of a temporary file that `commit` can take over; it is removed after."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convq.client import Client
+from convq.client import Client, Job
 from convq.client.uploads import ASK_FIRST
 from core.errors import Conflict, InvalidInput, NotFound, UnsupportedMedia
 
@@ -122,3 +122,21 @@ def test_the_rest(real: Client) -> None:
     assert found.kinds[0].schema_["properties"]["kernel"]
     assert "gaussian" in [preset.name for preset in found.presets]
     assert real.workers() == []
+
+
+def test_many_jobs_are_queued_in_few_requests(real: Client) -> None:
+    arrays = [np.full((4, 4), float(n)) for n in range(3)]
+    specs = [
+        {"inputs": [array], "kernel": "box", "label": str(n)} for n, array in enumerate(arrays)
+    ]
+    specs.insert(1, {"inputs": [arrays[0]], "kernel": "nothing"})
+    specs.insert(2, {"inputs": [b"RIFF" + b"0" * 30], "kernel": "box"})
+    found = real.submit_many([*specs, specs[0] | {"idempotency_key": "once"}])
+    assert [getattr(entry, "label", None) for entry in found] == ["0", None, None, "1", "2", "0"]
+    assert isinstance(found[1], InvalidInput)
+    assert found[1].field == "kernel.preset"
+    assert isinstance(found[2], UnsupportedMedia)
+    (again,) = real.submit_many([specs[0] | {"idempotency_key": "once"}])
+    assert isinstance(again, Job)
+    assert isinstance(found[5], Job)
+    assert again.id == found[5].id

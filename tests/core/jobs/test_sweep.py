@@ -36,8 +36,8 @@ class Service:
         ]
 
     def submit(self, spec: SweepSpec) -> Job:
-        plan = submission.plan(spec, artifacts=self.artifacts, device=cpu(), memory_cap=1 << 32)
-        new = submission.new_job(spec, plan, artifacts=self.artifacts)
+        planned = submission.Planner(self.artifacts, cpu(), 1 << 32).plan(spec)
+        new = submission.new_job(spec, planned, artifacts=self.artifacts)
         (answer,), _ = self.jobs.submit_many([new])
         assert not isinstance(answer, ConvqError)
         return answer[0]
