@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
 from api.problems import unexpected
+from core import logs
+from core.trace import trace_of, traceparent
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,11 @@ class Surroundings:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        trace = trace_of(Headers(scope=scope).get("traceparent"))
+        with logs.about(trace=trace):
+            await self._serve(scope, receive, send, trace)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, trace: str) -> None:
         start = time.perf_counter()
         exchange = _Exchange()
 
@@ -69,6 +77,7 @@ class Surroundings:
                 headers = MutableHeaders(scope=message)
                 for name, value in _SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                headers["traceparent"] = traceparent(trace)
             await send(message)
 
         try:
@@ -81,10 +90,39 @@ class Surroundings:
                 raise
             await unexpected()(scope, receive, dressing_send)
         finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            status = exchange.status or _CLIENT_LEFT
+            seconds = (exchange.answered_at or time.perf_counter()) - start
             self._metrics.observe(
                 method=scope["method"],
-                route=getattr(scope.get("route"), "path", "unmatched"),
-                status=exchange.status or _CLIENT_LEFT,
-                seconds=(exchange.answered_at or time.perf_counter()) - start,
+                route=route,
+                status=status,
+                seconds=seconds,
                 received=exchange.received,
             )
+            log.log(
+                _level(scope["method"], status),
+                "request",
+                extra={
+                    "method": scope["method"],
+                    "route": route,
+                    "status": status,
+                    "milliseconds": round(1000 * seconds, 1),
+                    **_caller(scope),
+                },
+            )
+
+
+def _caller(scope: Scope) -> dict[str, str]:
+    """Return who asked, as far as that was found out: the tenant, and the id of the key."""
+    caller = scope.get("state", {}).get("caller")
+    fields = {} if caller is None else {"tenant": caller.tenant, "key": caller.key}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _level(method: str, status: int) -> int:
+    """Return how important it is to have answered: reading is what happens all the time."""
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return logging.ERROR
+    is_reading = method in ("GET", "HEAD") and status < HTTPStatus.BAD_REQUEST
+    return logging.DEBUG if is_reading else logging.INFO

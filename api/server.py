@@ -10,12 +10,11 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.services import Services
+from core import logs
 from core.addresses import check_address
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
-
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 # Uploads and downloads that are under way when the service stops may take this long.
 _GRACE_SECONDS = 10
@@ -63,9 +62,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         Keys are off, and other machines could reach ``host``.
     """
     check_address(settings, host)
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.setup(settings.log_format, level=settings.log_level)
     if not settings.keys:
         log.warning("API keys are off: everybody on this machine may do everything")
     make_server(create_app(settings), host, port).run()

@@ -53,6 +53,7 @@ def job(services: Services, record: Job) -> wire.Job:
         plan=plan,
         attempts=attempts,
         checkpointed=_maybe_when(record.checkpointed),
+        trace=record.trace,
     )
 
 

@@ -169,6 +169,7 @@ class Job(JobSummary):
             }
         ],
         checkpointed=None,
+        trace="0af7651916cd43dd8448eb211c80319c",
     )
 
     plan: dict[str, Any] | None = Field(
@@ -178,6 +179,9 @@ class Job(JobSummary):
     attempts: list[Attempt]
     checkpointed: datetime | None = Field(
         description="When that was saved from which the job goes on if it is begun again."
+    )
+    trace: str | None = Field(
+        description="Trace id of the request that submitted it: of its traceparent header, or new."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +21,14 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(env_prefix="CONVQ_", extra="ignore", frozen=True)
+
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto",
+        description="A JSON object a line, or text; auto is text on a terminal only.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least that is logged."
+    )
 
     redis_url: str = Field(
         default="redis://127.0.0.1:6379/0",

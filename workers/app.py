@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from celery import Celery
+from typing import Any
 
+from celery import Celery, signals
+
+from core import logs
 from core.queue import celery_config
 from core.settings import Settings
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_: Any) -> None:
+    # Celery would set up its own in the parent and in each child.
+    settings = Settings()
+    logs.setup(settings.log_format, level=settings.log_level)
+
 
 app = Celery("convq", include=["workers.task"])
 app.conf.update(celery_config(Settings()))

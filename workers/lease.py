@@ -10,6 +10,7 @@ from types import TracebackType
 from redis.exceptions import RedisError
 
 from core.jobs.run import Run
+from core.logs import run_here
 from core.store.jobs import JobStore, Progress
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,9 @@ class Lease:
         self._seconds = seconds
         self._publishing = threading.Lock()
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease-{job_id}", daemon=True)
+        self._thread = threading.Thread(
+            target=run_here(self._keep), name=f"lease-{job_id}", daemon=True
+        )
 
     def __enter__(self) -> Lease:
         self._thread.start()

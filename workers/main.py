@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 
+from core import logs
 from core.queue import QUEUE
 from core.settings import Settings
 
@@ -21,7 +21,7 @@ def run(settings: Settings, *, name: str, queues: list[str] | None = None) -> in
     queues : list of str, optional
         Celery queues to serve; all work by default.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.setup(settings.log_format, level=settings.log_level)
     from workers.app import app
     from workers.parent import Parent
 

@@ -26,7 +26,7 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 
 import redis
 
-from core import queue
+from core import queue, trace
 from core.errors import Conflict, ConvqError, InvalidInput, LeaseLost, NotFound
 from core.store.connection import Scripts, server_ms
 from core.store.ids import new_id
@@ -77,6 +77,8 @@ class Job:
         Which jobs it goes before (see `docs/queue.md`).
     spec, plan, results : str
         Documents (see `core.store.documents`).
+    trace : str or None
+        Trace id of the request that submitted it, or of the job that began it.
     parent : str or None
         Id of the job that began this one.
     queued : float
@@ -103,6 +105,7 @@ class Job:
     plan: str | None
     results: str | None
     parent: str | None
+    trace: str | None
     progress: Progress
     attempt: int
     worker: str | None
@@ -287,6 +290,7 @@ class JobStore:
             "plan": new.plan,
             "label": new.label,
             "alike": new.alike,
+            "trace": trace.current(),
             "progress": json.dumps({"total": new.total}),
         }
         return {name: value for name, value in fields.items() if value}
@@ -683,6 +687,7 @@ def _from_record(record: dict[str, str]) -> Job:
         plan=record.get("plan"),
         results=record.get("results"),
         parent=record.get("parent"),
+        trace=record.get("trace"),
         progress=Progress(**json.loads(record.get("progress", "{}"))),
         attempt=int(record["attempt"]),
         worker=record.get("worker"),
