@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from core import logs
 from core.conv.device import cpu
 from core.errors import Cancelled, ConvqError, LeaseLost
 from core.jobs import registry
@@ -103,7 +104,8 @@ class Runner:
         )
         claimed = _persist(claim)
         for job in claimed:
-            self._run(job)
+            with logs.about(job=job.id, attempt=job.attempt, tenant=job.tenant, trace=job.trace):
+                self._run(job)
         return bool(claimed)
 
     def _run(self, job: Job) -> None:
@@ -132,8 +134,12 @@ class Runner:
                 ),
             )
             with Lease(self._jobs, job_id, attempt, run, seconds=self._settings.lease) as lease:
+                log.info("job begins", extra={"kind": job.kind})
                 ending = self._work(job, run)
                 _persist(lambda: self._end(job_id, attempt, run, ending, lease))
+            log.info(
+                "job ends", extra={"state": ending.state, "code": (ending.error or {}).get("code")}
+            )
 
     def _keep(self, job_id: str, attempt: int, digest: str) -> bool:
         answer = self._jobs.checkpoint(job_id, attempt, digest)
@@ -143,6 +149,7 @@ class Runner:
 
     def _end(self, job_id: str, attempt: int, run: Run, ending: Ending, lease: Lease) -> None:
         if ending.state == "lost":
+            log.warning("the job belongs to another attempt now")
             return
         lease.publish()
         if ending.state == "waiting":
