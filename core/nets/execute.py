@@ -117,7 +117,9 @@ def _program_forward(
         else [_part(values[index], groups, number) for number in numbers]
         for index in segment.enters
     }
-    leaving = program.forward(entering, moment.parameters)
+    leaving = program.forward(
+        entering, moment.parameters, lambda node, number: _context(node, moment, number).random
+    )
     trace.updates.update(program.updates(moment.state))
 
     def back(arriving: Arriving) -> dict[str, Array]:

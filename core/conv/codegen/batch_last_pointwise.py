@@ -81,6 +81,23 @@ def _mask(code: Emitter, dtype: str, lanes: int) -> None:
         code.store(masked(code, gradient, output, dtype), dx, i)
 
 
+def _multiply(code: Emitter, dtype: str, lanes: int) -> None:
+    a, b, out, count = code.arguments
+    with code.loop(0, count, lanes) as i:
+        code.store(code.mul(code.load(a, dtype, lanes, i), code.load(b, dtype, lanes, i)), out, i)
+
+
+def _shift(code: Emitter, dtype: str, lanes: int, rectify: bool = False) -> None:
+    x, shifts, channels, count = code.arguments
+    with code.loop(0, channels) as channel:
+        shift = code.broadcast(shifts, dtype, lanes, channel)
+        first = code.builder.mul(channel, count)
+        with code.loop(0, count, lanes) as i:
+            at = code.index(first, i)
+            found = code.add(code.load(x, dtype, lanes, at), shift)
+            code.store(rectified(code, found, dtype) if rectify else found, x, at)
+
+
 def _add(code: Emitter, dtype: str, lanes: int) -> None:
     a, b, out, count = code.arguments
     with code.loop(0, count, lanes) as i:
@@ -160,6 +177,9 @@ PROGRAMS: dict[str, tuple[Callable[[Emitter, str, int], None], tuple[Kind, ...]]
     "fill": (_fill, _arrays(1, 1)),
     "rectify": (_rectify, _arrays(2, 1)),
     "mask": (_mask, _arrays(3, 1)),
+    "multiply": (_multiply, _arrays(3, 1)),
+    "shift": (_shift, _arrays(2, 2)),
+    "shift_rectify": (partial(_shift, rectify=True), _arrays(2, 2)),
     "add": (_add, _arrays(3, 1)),
     "add_rectify": (_add_rectify, _arrays(3, 1)),
     "sum": (_sum, _arrays(2, 2)),
@@ -170,6 +190,9 @@ PROGRAMS: dict[str, tuple[Callable[[Emitter, str, int], None], tuple[Kind, ...]]
 - ``fill(out, count)``: zeros.
 - ``rectify(x, y, count)``: ``max(x, 0)``.
 - ``mask(y, dy, dx, count)``: the gradient of ``rectify``, ``dy`` where ``y > 0``.
+- ``multiply(a, b, out, count)``: ``a * b``.
+- ``shift(x, shifts, channels, count)``, ``shift_rectify``: ``x + shift`` of each channel's
+  ``count`` numbers in place, and ``max(x + shift, 0)``.
 - ``add(a, b, out, count)``, ``add_rectify``: ``a + b``, and ``max(a + b, 0)``.
 - ``sum(x, sums, channels, count)``: of each channel's ``count`` numbers.
 - ``mask_sum(y, dy, dx, sums, channels, count)``: ``mask``, and ``sum`` of what it gives.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from core.arrays import Array, array_module
-from core.nets.layer import Context, LayerSpec
+from core.nets.layer import Context, LayerSpec, Shape
 from core.nets.unary import unary
 
 
@@ -28,10 +29,24 @@ def compute(
     """Return ``x`` with zeros drawn from ``context.random``, or ``x`` outside of training."""
     if not context.training:
         return x, lambda dy: dy
-    drawn = context.random.random(x.shape, dtype="float32") >= spec.rate
-    factor = array_module(x).asarray(drawn.astype(x.dtype))
-    factor *= 1 / (1 - spec.rate)
+    factor = array_module(x).asarray(factors(spec, x.shape, x.dtype, context.random))
     return x * factor, lambda dy: dy * factor
+
+
+def factors(
+    spec: DropoutSpec, shape: Shape, dtype: np.dtype[np.floating], random: np.random.Generator
+) -> Array:
+    """Return what to multiply by: 0 by chance, else what keeps the mean.
+
+    Examples
+    --------
+    >>> spec = DropoutSpec(layer="dropout", rate=0.5)
+    >>> set(factors(spec, (100,), np.dtype("float32"), np.random.default_rng(0)).tolist())
+    {0.0, 2.0}
+    """
+    found = (random.random(shape, dtype="float32") >= spec.rate).astype(dtype)
+    found *= 1 / (1 - spec.rate)
+    return found
 
 
 LAYER = unary("dropout", DropoutSpec, compute)

@@ -20,7 +20,7 @@ from core.nets.program.memory import places
 from core.nets.program.programs import NotFinite
 from core.nets.program.schedule import Backward, Forward, Schedule, Slot
 from core.nets.program.tables import Table, Work, tables
-from core.nets.program.unit import Place, Raw
+from core.nets.program.unit import Draw, Place, Raw
 from core.nets.program.units import units_of
 from core.nets.segments import Segment
 
@@ -58,7 +58,7 @@ class Program:
         self._write()
 
     def forward(
-        self, values: Mapping[int, Pieces], weights: Sequence[Weights]
+        self, values: Mapping[int, Pieces], weights: Sequence[Weights], random: Draw
     ) -> dict[int, Pieces]:
         """Compute what leaves the segment.
 
@@ -68,6 +68,8 @@ class Program:
             What enters, in groups; the net's input ``(images, *shape)``, in one piece.
         weights : sequence of mapping
             Parameters of each node of the net.
+        random : callable
+            ``(node, group) -> generator``.
 
         Raises
         ------
@@ -83,6 +85,9 @@ class Program:
                     table[rows, 1] = offsets + address(x)
             else:
                 self._put(self._schedule.value(index), pieces)
+        for unit in self._units:
+            if unit.draw is not None:
+                unit.draw(random)
         self._flags.fill(0)
         self._there.run()
         self._check()
@@ -228,6 +233,7 @@ class Program:
         }
         dy, dxs = (step.dy, step.dxs) if isinstance(step, Backward) else (None, ())
         return Place(
+            group=group,
             images=self._images[group],
             xs=tuple(self._at(group, slot) for slot in step.xs),
             y=self._at(group, step.y),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
 
 from core.arrays import Array
 from core.nets.graph import Node
@@ -14,13 +16,17 @@ if TYPE_CHECKING:  # It needs llvmlite.
     from core.conv.codegen.calls import Call
 
 
+Draw: TypeAlias = Callable[[Node, int], np.random.Generator]
+"""Random numbers for a layer and a group."""
+
+
 class Place(NamedTuple):
     """Where a unit finds its arrays for one group of images: addresses.
 
     Attributes
     ----------
-    images : int
-        Of the group; they fill the lanes.
+    group, images : int
+        The group's number, and how many images it has; they fill the lanes.
     xs, y : tuple of int, int
         Inputs and output, ``(*shape, images)``.
     dy, dxs : int, tuple of int
@@ -33,6 +39,7 @@ class Place(NamedTuple):
         Memory of the core.
     """
 
+    group: int
     images: int
     xs: tuple[int, ...]
     y: int
@@ -88,6 +95,8 @@ class Unit:
         Of each parameter, by the names that layers give them.
     scratch : int
         Bytes of scratch memory that calls need.
+    draw : callable
+        ``(random) -> None``, before ``forward``; ``random(node, group)`` is a generator.
     updates : callable
         ``(state) -> new state``, after ``forward``.
     """
@@ -102,6 +111,7 @@ class Unit:
     shares: bool = False
     raw: Mapping[str, Raw] = field(default_factory=dict)
     scratch: int = 0
+    draw: Callable[[Draw], None] | None = None
     updates: Callable[[Mapping[str, Array]], dict[str, Array]] | None = None
 
     @property

@@ -7,12 +7,24 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from core.nets.graph import Node
-from core.nets.program import average, conv, images, join, norm, pool, rectifier, view
+from core.nets.program import (
+    average,
+    conv,
+    dense,
+    dropout,
+    images,
+    join,
+    norm,
+    pool,
+    rectifier,
+    view,
+)
 from core.nets.program.unit import Form, Unit
 
 # Of the forms that end with a layer the first that fits is taken: those of several layers first.
 FORMS: tuple[Form, ...] = (
     *conv.FORMS,
+    *dense.FORMS,
     *norm.FORMS,
     *join.FORMS,
     *pool.FORMS,
@@ -20,6 +32,7 @@ FORMS: tuple[Form, ...] = (
     *view.FORMS,
     *average.FORMS,
     *images.FORMS,
+    *dropout.FORMS,
 )
 
 
