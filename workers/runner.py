@@ -17,7 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from core import logs
 from core.conv.device import cpu
-from core.errors import Cancelled, ConvqError, LeaseLost
+from core.errors import Cancelled, ConvqError, LeaseLost, StorageFull
 from core.jobs import registry
 from core.jobs.run import Continued, Drained, Run, Waiting
 from core.settings import Settings
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 REDIS_AWAY = (RedisConnectionError, RedisTimeoutError)
 
-# Finished work waits this long for a Redis that is away before it is given up.
+# Finished work waits this long for a Redis that is away, or for room on the disk.
 _PATIENCE_SECONDS = 600.0
 
 # For so long a worker that was woken takes one job after another. Then Celery has its turn, so that
@@ -122,6 +122,7 @@ class Runner:
                 resumes_from=job.checkpoint,
                 keep=lambda digest: self._keep(job_id, attempt, digest),
                 continue_after=self._settings.continue_after,
+                full_patience=_PATIENCE_SECONDS,
                 children=Children(
                     self._jobs,
                     artifacts,
@@ -223,12 +224,12 @@ def _all_failed(failures: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _persist(call: Callable[[], T]) -> T:
-    """Call until Redis answers; only for what may be repeated without harm."""
+    """Call until Redis answers and the disk has room; only for what may be repeated safely."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
             return call()
-        except REDIS_AWAY:
+        except (*REDIS_AWAY, StorageFull):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from core.conv.device import Device
-from core.errors import Cancelled, ConvqError, LeaseLost
+from core.errors import Cancelled, ConvqError, LeaseLost, StorageFull
 from core.jobs.inputs import unique
 from core.media import MAX_PIXELS
 from core.media.jsonable import finite
@@ -48,6 +48,9 @@ class Waiting(ConvqError):
         super().__init__("the job waits for others that it has begun")
         self.children = children
 
+
+# Between two looks whether a full disk has room again.
+_FULL_PAUSE = 0.25
 
 # Of a report, which stays in the job's record.
 _METRICS_BYTES = 2048
@@ -107,6 +110,8 @@ class Run:
         Seconds after which work that can be resumed goes back to the queue.
     children : Children, optional
         Where the job begins others.
+    full_patience : float
+        Seconds that finished work waits for room where the disk is full, before it fails.
     """
 
     def __init__(
@@ -122,6 +127,7 @@ class Run:
         keep: Callable[[str], bool] = lambda digest: True,
         continue_after: float = math.inf,
         children: Children | None = None,
+        full_patience: float = 0,
     ) -> None:
         self.artifacts = artifacts
         self.device = device
@@ -138,6 +144,7 @@ class Run:
         self._keep = keep
         self._continue_after = continue_after
         self._continue_at = math.inf
+        self._full_patience = full_patience
         self._reports: list[Report] = []
         self._names: set[str] = set()
         self._asked: str | None = None
@@ -298,8 +305,16 @@ class Run:
         shape: tuple[int, ...] | None = None,
         dtype: str | None = None,
     ) -> Artifact:
-        with self.artifacts.incoming() as path:
-            write(path)
-            with path.open("rb") as file:
-                digest = digest_of_file(file)
-            return self.artifacts.commit(path, digest, media_type, shape, dtype)[0]
+        patience = time.monotonic() + self._full_patience
+        while True:
+            try:
+                with self.artifacts.incoming() as path:
+                    write(path)
+                    with path.open("rb") as file:
+                        digest = digest_of_file(file)
+                    return self.artifacts.commit(path, digest, media_type, shape, dtype)[0]
+            except StorageFull:
+                if time.monotonic() > patience:
+                    raise
+            self.check()
+            time.sleep(_FULL_PAUSE)

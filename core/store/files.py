@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -82,7 +82,9 @@ class Files:
                 raise full from error
             raise
         finally:
-            path.unlink(missing_ok=True)
+            # A disk that is read-only by now keeps the file; what is told is that it is.
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def place(self, path: Path, key: str, hexadecimal: str) -> None:
         """Make the file at ``path``, whose SHA-256 is known, that of ``key``, safe on the disk."""

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.conv.device import cpu
-from core.errors import NotFound, StorageFull
+from core.errors import Cancelled, NotFound, StorageFull
 from core.jobs.run import Run
 from core.store.artifacts import ArtifactStore, digest_of
 
@@ -154,3 +154,50 @@ def test_other_errors_stay_what_they_are(artifacts: ArtifactStore) -> None:
     with pytest.raises(PermissionError), failing("replace", 0, errno.EACCES):
         put(artifacts, b"data", Path())
     assert files(artifacts) == []
+
+
+def test_a_disk_that_turns_read_only_is_called_full_though_nothing_can_be_removed(
+    artifacts: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def store() -> None:
+        with artifacts.incoming():
+            refuse()
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", refuse)
+        with pytest.raises(StorageFull):
+            store()
+
+
+@pytest.mark.parametrize("stopped", [None, "cancel"])
+def test_work_that_is_done_waits_for_room(
+    artifacts: ArtifactStore, tmp_path: Path, stopped: str | None
+) -> None:
+    run = Run(
+        artifacts=artifacts,
+        device=cpu(),
+        memory_cap=1 << 20,
+        scratch=tmp_path,
+        total=1,
+        full_patience=60,
+    )
+    tries = 0
+
+    def write(path: Path) -> None:
+        nonlocal tries
+        tries += 1
+        if stopped:
+            run.ask_to_stop(stopped)
+        if tries < 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        path.write_bytes(b"done")
+
+    if stopped:
+        with pytest.raises(Cancelled):
+            run.deliver("x", source=None, media_type=BYTES, write=write)
+    else:
+        stored = run.deliver("x", source=None, media_type=BYTES, write=write)
+        assert artifacts.read(stored.digest) == b"done"

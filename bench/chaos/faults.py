@@ -1,0 +1,207 @@
+"""What can go wrong, one function each.
+
+A fault is done to the arena and returns the ids of the jobs that it struck: those that must get
+going again by themselves. What lasts for a while is undone before the function returns.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from redis.exceptions import RedisError
+
+from bench.chaos.arena import FAR, Arena, wait_until
+from core.queue import messages_key
+
+MESSAGES = messages_key("convq")
+
+Strike = Callable[[Arena, random.Random], list[str]]
+
+
+class Fault(NamedTuple):
+    """A way to do harm.
+
+    Attributes
+    ----------
+    name, what : str
+        For the report.
+    strike : callable
+        Does it, and returns whom it struck.
+    share : int
+        How often, in a run with 200 kills.
+    kill : bool
+        Whether it counts as one.
+    needs : str
+        What the machine must allow (a key of `Arena.skipped`), or nothing.
+    """
+
+    name: str
+    what: str
+    strike: Strike
+    share: int
+    kill: bool = False
+    needs: str = ""
+
+
+def kill_worker(arena: Arena, chance: random.Random) -> list[str]:
+    """Kill a worker's parent and, with it, its child."""
+    name = chance.choice(list(arena.workers()))
+    struck = arena.running(name)
+    arena.signal(name, signal.SIGKILL)
+    return struck
+
+
+def kill_child(arena: Arena, chance: random.Random) -> list[str]:
+    """Kill the process that computes."""
+    busy = arena.running()
+    if not busy:
+        return []
+    job = arena.jobs.get(chance.choice(busy))
+    if job.pid is None or job.state != "running":
+        return []
+    with suppress(ProcessLookupError):
+        os.kill(job.pid, signal.SIGKILL)
+    return [job.id]
+
+
+def kill_api(arena: Arena, chance: random.Random) -> list[str]:
+    """Kill the API."""
+    api = arena.stack._api  # noqa: SLF001 - the local stack has no reason to offer this
+    assert api is not None
+    with suppress(ProcessLookupError):
+        os.kill(api.pid, signal.SIGKILL)
+    return []
+
+
+def kill_redis(arena: Arena, chance: random.Random) -> list[str]:
+    """Kill Redis; the stack starts it again."""
+    struck = arena.running()
+    assert arena.stack.redis is not None
+    with suppress(ProcessLookupError):
+        os.kill(arena.stack.redis.process.pid, signal.SIGKILL)
+    return struck
+
+
+def freeze_worker(arena: Arena, chance: random.Random) -> list[str]:
+    """Stop a worker beyond its lease, and let it go on: what it commits then is refused."""
+    name = chance.choice(list(arena.workers()))
+    wait_until(lambda: arena.running(name), 3)
+    pid = arena.workers()[name]
+    arena.signal(name, signal.SIGSTOP)
+    struck = arena.running(name)
+    time.sleep(14)
+    # Whoever was killed meanwhile has a successor that runs.
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGCONT)
+    return struck
+
+
+def stop_redis(arena: Arena, chance: random.Random) -> list[str]:
+    """Stop Redis for a while: connections stay open and nobody answers."""
+    assert arena.stack.redis is not None
+    struck, pid = arena.running(), arena.stack.redis.process.pid
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(chance.uniform(1, 5))
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+    return struck
+
+
+def pause_clients(arena: Arena, chance: random.Random) -> list[str]:
+    """Have Redis hold all commands back."""
+    struck = arena.running()
+    seconds = chance.uniform(1, 5)
+    arena.redis.client_pause(round(seconds * 1000))
+    time.sleep(seconds)
+    return struck
+
+
+def delete_messages(arena: Arena, chance: random.Random) -> list[str]:
+    """Delete all messages from the broker."""
+    arena.redis.delete(MESSAGES)
+    return _oldest_queued(arena)
+
+
+def repeat_messages(arena: Arena, chance: random.Random) -> list[str]:
+    """Deliver what waits in the broker twice more."""
+    for message in arena.redis.lrange(MESSAGES, 0, 9):
+        arena.redis.rpush(MESSAGES, message, message)
+    return []
+
+
+def swallow_message(arena: Arena, chance: random.Random) -> list[str]:
+    """Pop messages as a worker does that dies in this moment."""
+    for _ in range(3):
+        arena.redis.rpop(MESSAGES)
+    return _oldest_queued(arena)
+
+
+def cut_network(arena: Arena, chance: random.Random) -> list[str]:
+    """Cut the far worker off for longer than its lease; nothing is closed."""
+    wait_until(lambda: arena.running(FAR), 3)
+    struck = arena.running(FAR)
+    arena.proxy.cut()
+    time.sleep(14)
+    arena.proxy.mend()
+    return struck
+
+
+def reset_connections(arena: Arena, chance: random.Random) -> list[str]:
+    """Break all connections of the far worker."""
+    struck = arena.running(FAR)
+    arena.proxy.reset()
+    return struck
+
+
+def fill_disk(arena: Arena, chance: random.Random) -> list[str]:
+    """Leave no room in the artifact store for a while."""
+    struck = arena.running()
+    arena.disk.fill()
+    time.sleep(chance.uniform(3, 8))
+    arena.disk.empty()
+    return struck
+
+
+def lock_disk(arena: Arena, chance: random.Random) -> list[str]:
+    """Make the artifact store read-only for a while."""
+    struck = arena.running()
+    for _ in range(50):
+        # The kernel refuses while a file is open for writing, so between two of them.
+        with arena.disk.read_only() as locked:
+            if locked:
+                time.sleep(chance.uniform(3, 8))
+                return struck
+        time.sleep(0.02)
+    return []
+
+
+def _oldest_queued(arena: Arena) -> list[str]:
+    with suppress(RedisError):
+        found = arena.redis.zrange("convq:waiting:normal", 0, 0)
+        return [str(job) for job in found]
+    return []
+
+
+FAULTS = (
+    Fault("child", "kill -9 of the process that computes", kill_child, 90, kill=True),
+    Fault("worker", "kill -9 of a whole worker", kill_worker, 60, kill=True),
+    Fault("api", "kill -9 of the API", kill_api, 30, kill=True),
+    Fault("redis", "kill -9 of Redis", kill_redis, 20, kill=True),
+    Fault("freeze", "a worker stopped for 14 s, lease 10 s", freeze_worker, 8),
+    Fault("redis-stop", "Redis stopped for 1 to 5 s", stop_redis, 5),
+    Fault("redis-pause", "CLIENT PAUSE for 1 to 5 s", pause_clients, 5),
+    Fault("deleted", "all messages deleted", delete_messages, 10),
+    Fault("repeated", "messages delivered three times", repeat_messages, 10),
+    Fault("swallowed", "messages popped and never seen", swallow_message, 10),
+    Fault("cut", "a worker cut off from Redis for 14 s", cut_network, 6),
+    Fault("reset", "all connections of a worker broken", reset_connections, 8),
+    Fault("full", "the artifact store full for 3 to 8 s", fill_disk, 4, needs="disk"),
+    Fault("read-only", "the artifact store read-only for 3 to 8 s", lock_disk, 4, needs="disk"),
+)
