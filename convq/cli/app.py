@@ -9,13 +9,16 @@ import typer
 
 from convq import __version__
 from convq.cli import (
+    bundle,
     datasets,
     diffuse,
+    edge,
     frequency_filter,
     jobs,
     kernels,
     keys,
     local,
+    match,
     models,
     plan,
     predict,
@@ -23,6 +26,7 @@ from convq.cli import (
     spectrum,
     submit,
     train,
+    worker,
 )
 from convq.cli.boundary import Commands
 from convq.cli.command import Command
@@ -82,6 +86,7 @@ app.command("frequency-filter", cls=Command, rich_help_panel=JOBS)(
     frequency_filter.frequency_filter
 )
 app.command("diffuse", cls=Command, rich_help_panel=JOBS)(diffuse.diffuse)
+app.command("match", cls=Command, rich_help_panel=JOBS)(match.match)
 app.command("jobs", cls=Command, rich_help_panel=JOBS)(jobs.list_jobs)
 app.command("show", cls=Command, rich_help_panel=JOBS)(jobs.show)
 app.command("watch", cls=Command, rich_help_panel=JOBS)(jobs.watch)
@@ -91,13 +96,15 @@ app.command("retry", cls=Command, rich_help_panel=JOBS)(jobs.retry)
 app.command("delete", cls=Command, rich_help_panel=JOBS)(jobs.delete)
 app.add_typer(models.app, name="models", rich_help_panel=SERVICE)
 app.add_typer(keys.app, name="keys", rich_help_panel=SERVICE)
-app.command("queue", cls=Command, rich_help_panel=SERVICE)(service.queue)
-app.command("workers", cls=Command, rich_help_panel=SERVICE)(service.workers)
+app.add_typer(service.app, name="queue", rich_help_panel=SERVICE)
+app.command("workers", cls=Command, rich_help_panel=SERVICE)(worker.list_workers)
 app.command("kernels", cls=Command, rich_help_panel=HERE)(kernels.kernels)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=HERE)
+app.add_typer(bundle.app, name="bundle", rich_help_panel=HERE)
+app.add_typer(edge.app, name="edge", rich_help_panel=HERE)
 app.command("doctor", cls=Command, rich_help_panel=HERE)(local.doctor)
 app.command("calibrate", cls=Command, rich_help_panel=HERE)(local.calibrate)
 app.command("serve", cls=Command, rich_help_panel=HERE)(local.serve)
 app.command("api", cls=Command, rich_help_panel=HERE)(local.api)
-app.command("worker", cls=Command, rich_help_panel=HERE)(local.worker)
+app.add_typer(worker.app, name="worker", rich_help_panel=HERE)
 app.command("demo", cls=Command, rich_help_panel=HERE)(local.demo)

@@ -1,0 +1,71 @@
+"""What is in a bundle, for people."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from core.edge.runtime.container import Container
+from core.edge.runtime.errors import EdgeError
+from core.errors import IntegrityError
+
+
+def inspect(content: bytes) -> dict[str, Any]:
+    """Return what a bundle says of itself, once signature and digests have been checked.
+
+    Parameters
+    ----------
+    content : bytes
+        A bundle, standalone or not.
+
+    Returns
+    -------
+    dict
+        The manifest without weights and places; ``key``, who signed it, in hexadecimal; and each
+        step with ``by``: what computes it, ``machine code`` or ``NumPy``.
+
+    Raises
+    ------
+    IntegrityError
+        It is no bundle, or a damaged one.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bundle"
+        path.write_bytes(content)
+        try:
+            container = Container(str(path))
+        except EdgeError as error:
+            raise IntegrityError(
+                error.message, field=error.field, accepted="what `convq bundle` wrote"
+            ) from None
+        manifest, key = container.manifest, container.key
+        container.close()
+    coded = {
+        part["first"] + number
+        for part in manifest["code"]["parts"]
+        for number in range(part["count"])
+    }
+    plan = manifest["plan"]
+    steps = [
+        {
+            "layer": step["layer"],
+            "op": step["op"],
+            "shape": step["y"]["shape"],
+            "by": "machine code" if number in coded else "NumPy",
+        }
+        for number, step in enumerate(plan["steps"])
+    ]
+    return {
+        "model": manifest["model"],
+        "precision": manifest["precision"],
+        "profile": manifest["profile"],
+        "estimate": manifest["estimate"],
+        "input": plan["input"],
+        "output": plan["output"],
+        "multiply_adds": plan["multiply_adds"],
+        "arena": plan["arena"] * 4,
+        "files": manifest["files"],
+        "key": key.hex(),
+        "steps": steps,
+    }
