@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import redis
+
 DATA = Path(os.environ["CONVQ_STORE_URL"]).parent
 
 parser = argparse.ArgumentParser()
@@ -21,17 +23,18 @@ name = parser.parse_args().name
 def end(*_):
     if "WORKER_IS_STUCK" in os.environ:
         return
-    redis = urlsplit(os.environ["CONVQ_REDIS_URL"])
-    with socket.create_connection((redis.hostname, redis.port)), (DATA / "journal").open("a") as it:
+    server = urlsplit(os.environ["CONVQ_REDIS_URL"])
+    with socket.create_connection((server.hostname, server.port)), (DATA / "journal").open("a") as it:
         it.write("worker\n")
     os._exit(0)
 
 
 signal.signal(signal.SIGTERM, end)
 subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
-shown = {"name": name, "pid": os.getpid(), "host": socket.gethostname(), "state": "up"}
-part = DATA / f"{name}.part"
-part.write_text(json.dumps(shown))
-part.replace(DATA / f"{name}.worker")
+with redis.Redis.from_url(os.environ["CONVQ_REDIS_URL"]) as records:
+    about = {"pid": os.getpid(), "host": socket.gethostname()}
+    records.set(f"convq:worker:{name}", json.dumps(about))
+    # Later than now, so that one sign of life lasts for the whole test.
+    records.zadd("convq:workers", {name: time.time() + 600})
 while True:
     time.sleep(600)
