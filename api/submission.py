@@ -12,11 +12,11 @@ from api.errors import ArtifactNotFound
 from api.services import Services
 from core.conv import Device
 from core.conv.device import cpu
-from core.errors import ConvqError, InvalidInput, NotFound
+from core.errors import ConvqError, InvalidInput, NotFound, TooLarge
 from core.jobs import submission
 from core.jobs.kind import Spec
 from core.jobs.registry import KINDS
-from core.store.jobs import Job, NewJob
+from core.store.jobs import Job, Limits, NewJob
 
 # Built from the registry, so that a new kind appears in the routes and in OpenAPI by itself.
 _SPECS = tuple(kind.spec for kind in KINDS)
@@ -94,7 +94,9 @@ def submit(services: Services, wishes: Sequence[Wish]) -> tuple[list[Submitted |
             )
         except ConvqError as error:
             answers[place] = error
-    recorded = services.jobs.submit_many(list(new.values()))
+    settings = services.settings
+    limits = Limits(settings.max_queued, settings.max_queued_of_tenant)
+    recorded = services.jobs.submit_many(list(new.values()), limits)
     for place, answer in zip(new, recorded.answers, strict=True):
         if isinstance(answer, NotFound):  # an input expired between the plan and the record
             answers[place] = _missing(pinned[place], answer)
@@ -107,20 +109,41 @@ class _Planning:
     """Plans for the device of a live worker, as the API shows plans."""
 
     def __init__(self, services: Services) -> None:
-        device, worker = _device(services)
+        self._workers = [
+            worker for worker in services.workers.all() if worker.state in ("up", "busy")
+        ]
+        able = next((worker for worker in self._workers if "device" in worker.about), None)
+        device = cpu() if able is None else Device(**able.about["device"])
         self._planner = submission.Planner(services.artifacts, device, services.settings.memory_cap)
         # Which worker will take the job is not known yet; the plan says for which it was made.
-        self._place = {"kind": device.kind, "name": device.name, "worker": worker}
+        name = None if able is None else able.name
+        self._place = {"kind": device.kind, "name": device.name, "worker": name}
 
     def look_up(self, specs: Iterable[Spec]) -> None:
         self._planner.look_up(specs)
 
     def plan(self, spec: Spec) -> submission.Planned:
+        """Return the plan, or raise TooLarge where no worker has the memory for it."""
         try:
             planned = self._planner.plan(spec)
         except NotFound as error:
             raise _missing(spec, error) from error
+        self._check_memory(planned.plan.get("bytes", 0))
         return planned._replace(plan=planned.plan | {"device": self._place})
+
+    def _check_memory(self, needed: int) -> None:
+        known = {
+            worker.about["memory"]: worker.name
+            for worker in self._workers
+            if "memory" in worker.about
+        }
+        if known and needed > max(known):
+            raise TooLarge(
+                "no worker has the memory that this job needs by its plan",
+                field="inputs",
+                given=f"{needed} bytes",
+                accepted=f"at most {max(known)} bytes, which {known[max(known)]} has",
+            )
 
 
 def _pin(services: Services, spec: Spec) -> Spec:
@@ -160,11 +183,3 @@ def _place(document: Any, digest: str) -> str | None:
         if below is not None:
             return f"{name}.{below}"
     return None
-
-
-def _device(services: Services) -> tuple[Device, str | None]:
-    """Return the device of a live worker and that worker's name, else this machine's and None."""
-    for worker in services.workers.all():
-        if worker.state in ("up", "busy") and "device" in worker.about:
-            return Device(**worker.about["device"]), worker.name
-    return cpu(), None

@@ -306,6 +306,14 @@ class Depth(BaseModel):
     running: int
 
 
+class QueueLimits(BaseModel):
+    """What is taken at most; more is answered with 429 or 413."""
+
+    queued: int = Field(description="Jobs in the queue.")
+    queued_of_tenant: int = Field(description="Jobs in the queue of one tenant.")
+    batch: int = Field(description="Jobs of one batch.")
+
+
 class Queue(BaseModel):
     """How much there is to do."""
 
@@ -321,6 +329,7 @@ class Queue(BaseModel):
             "failed": 2,
             "cancelled": 0,
         },
+        limits={"queued": 100_000, "queued_of_tenant": 100_000, "batch": 1000},
     )
 
     depth: Depth
@@ -329,6 +338,7 @@ class Queue(BaseModel):
     )
     oldest_seconds: float | None = Field(description="Age of the job that waits longest.")
     counts: dict[State, int] = Field(description="Jobs in each state.")
+    limits: QueueLimits
 
 
 class WorkerDevice(BaseModel):

@@ -13,6 +13,7 @@
     ├── Unauthenticated       the service wants an API key, and this is none that it knows
     ├── Forbidden             the API key does not allow this
     ├── RateLimited           too many requests with this API key; try again later
+    │   └── QueueFull         too many jobs are queued
     ├── Unavailable           a service that convq needs did not answer; try again
     ├── StorageFull           the disk takes no more, or may not be written
     ├── Diverged              a training's loss is no finite number any more
@@ -161,6 +162,12 @@ class RateLimited(ConvqError):
     def __init__(self, message: str, *, seconds: float = 1.0, **parts: Any) -> None:
         super().__init__(message, **parts)
         self.seconds = seconds
+
+
+class QueueFull(RateLimited):
+    """So many jobs are queued that no more are taken; the same request succeeds later."""
+
+    code = "queue_full"
 
 
 class Unavailable(ConvqError):

@@ -109,6 +109,10 @@ class Settings(BaseSettings):
         default=400_000_000, gt=0, description="Largest picture, checked before it is decoded."
     )
     max_inputs: int = Field(default=10_000, gt=0, description="Most inputs of one job.")
+    max_queued: int = Field(default=100_000, gt=0, description="Most jobs in the queue.")
+    max_queued_of_tenant: int = Field(
+        default=100_000, gt=0, description="Most jobs in the queue of one tenant."
+    )
     max_batch: int = Field(default=1000, gt=0, description="Most jobs of one batch.")
     memory_cap: int = Field(
         default=4 << 30, gt=0, description="Most memory that one planned convolution may take."

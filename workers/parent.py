@@ -27,6 +27,7 @@ from core.settings import Settings
 from core.store.connection import connect
 from core.store.jobs import JobStore
 from core.store.workers import WorkerStore
+from workers import memory
 from workers.reconciler import Reconciler
 from workers.steering import Steering
 from workers.task import send
@@ -130,6 +131,7 @@ def _about() -> dict[str, Any]:
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "device": asdict(cpu()),
+        "memory": memory.available(),
         "versions": {
             "convq": version("convq"),
             "python": platform.python_version(),

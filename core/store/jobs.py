@@ -27,7 +27,7 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 import redis
 
 from core import queue, trace
-from core.errors import Conflict, ConvqError, InvalidInput, LeaseLost, NotFound
+from core.errors import Conflict, ConvqError, InvalidInput, LeaseLost, NotFound, QueueFull
 from core.store.connection import Scripts, server_ms
 from core.store.ids import new_id
 from core.store.tenants import DEFAULT, space
@@ -41,6 +41,9 @@ _IDEMPOTENCY_MS = 24 * 3600 * 1000
 _PAGE_SCAN = 500
 # Jobs that one script records: a few milliseconds, in which Redis serves nobody else.
 _AT_ONCE = 100
+_ANY_NUMBER = 1 << 53
+# A queue that is full is still full in a moment, but perhaps not after this.
+_FULL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,13 @@ class NewJob:
     alike: str | None = None
 
 
+class Limits(NamedTuple):
+    """How many jobs may be queued: in all, and of one tenant."""
+
+    queued: int
+    queued_of_tenant: int
+
+
 class Recorded(NamedTuple):
     """What came of some new jobs.
 
@@ -257,11 +267,22 @@ class JobStore:
             raise answer
         return answer
 
-    def submit_many(self, new: Sequence[NewJob]) -> Recorded:
+    def submit_many(self, new: Sequence[NewJob], limits: Limits | None = None) -> Recorded:
         """Record new queued jobs, each wholly or not at all, in one round trip.
 
-        The answers hold the errors that `submit` raises.
+        Parameters
+        ----------
+        new : sequence of NewJob
+            What to record.
+        limits : Limits, optional
+            How many jobs may be queued; without them any number.
+
+        Returns
+        -------
+        Recorded
+            Its answers hold the errors that `submit` raises, and `QueueFull`.
         """
+        most, most_of_tenant = limits or Limits(_ANY_NUMBER, _ANY_NUMBER)
         records = [self._record(job) for job in new]
         requests = [
             json.dumps(self._request(job, record), separators=(",", ":"))
@@ -271,14 +292,19 @@ class JobStore:
         messages = queue.messages_key(self._prefix)
         for first in range(0, len(new), _AT_ONCE):
             some = requests[first : first + _AT_ONCE]
-            self._scripts.run("submit", _IDEMPOTENCY_MS, messages, *some, client=pipeline)
+            self._scripts.run(
+                "submit", _IDEMPOTENCY_MS, messages, most, most_of_tenant, *some, client=pipeline
+            )
         answers: list[tuple[Job, bool] | ConvqError] = []
         missing = 0
         for now, count, *found in pipeline.execute():
             missing = count
             for outcome, value in zip(found[::2], found[1::2], strict=True):
                 at = len(answers)
-                answers.append(self._answer(new[at], records[at], outcome, value, now))
+                if outcome == "full":
+                    answers.append(_full(value, most_of_tenant if value else most))
+                else:
+                    answers.append(self._answer(new[at], records[at], outcome, value, now))
         return Recorded(answers, missing)
 
     def _record(self, new: NewJob) -> dict[str, str]:
@@ -724,3 +750,13 @@ def _ms(seconds: float) -> int:
 
 def _unknown(job_id: str) -> NotFound:
     return NotFound("there is no such job (it may have expired)", field="id", given=job_id)
+
+
+def _full(tenant: str, most: int) -> QueueFull:
+    whose = f"tenant {tenant}" if tenant else "the service"
+    return QueueFull(
+        f"the queue of {whose} is full; try again when jobs have been run",
+        seconds=_FULL_SECONDS,
+        field="jobs",
+        accepted=f"at most {most} queued jobs",
+    )

@@ -1,11 +1,14 @@
--- lifetime of idempotency keys in ms, the broker's list, then a job as JSON each: id; idem, the
+-- lifetime of idempotency keys in ms, the broker's list, most queued jobs in all and of a tenant, then
+-- a job as JSON each: id; idem, the
 -- idempotency key ('' for none), and fingerprint of the request; record, its fields; parent, the job
 -- that begins this one ('' for none), its attempt, and the place that this one has in it; tenant, whose
 -- it is ('' for whose the one is that begins it); artifacts, the digests that it refers to.
 -- Returns the time, how many wake-ups are missing, then outcome and value for each job. A job is
 -- recorded wholly or, if its outcome is none of 'created' and 'repeated', not at all.
 local lifetime, list = ARGV[2], ARGV[3]
+local most, most_of_tenant = tonumber(ARGV[4]), tonumber(ARGV[5])
 local now = now_ms()
+local queued = queued_count()
 
 local function submit(job)
   local id, key = job.id, job_key(job.id)
@@ -25,6 +28,13 @@ local function submit(job)
     if not owns(job.parent, job.attempt) then return 'lost', job.parent end
     local child = redis.call('HGET', job_key(job.parent) .. ':children', job.place)
     if child and redis.call('EXISTS', job_key(child)) == 1 then return 'exists', child end
+  end
+  -- What a job begins belongs to work that was accepted.
+  if job.parent == '' then
+    if queued >= most then return 'full', '' end
+    if redis.call('ZCARD', space(tenant) .. ':jobs:state:queued') >= most_of_tenant then
+      return 'full', tenant
+    end
   end
   for _, digest in ipairs(job.artifacts) do
     if not holds(tenant, digest) then return 'missing', digest end
@@ -51,14 +61,15 @@ local function submit(job)
     redis.call('PEXPIRE', idem_key, lifetime)
   end
   enter(id, 'queued', now)
+  queued = queued + 1
   return 'created', id
 end
 
 local answer = { now, 0 }
-for i = 4, #ARGV do
+for i = 6, #ARGV do
   local outcome, value = submit(cjson.decode(ARGV[i]))
   table.insert(answer, outcome)
   table.insert(answer, value)
 end
-answer[2] = missing_messages(queued_count(), list)
+answer[2] = missing_messages(queued, list)
 return answer

@@ -1,0 +1,68 @@
+"""What is refused before it is queued."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import numpy as np
+import redis
+
+from core.settings import Settings
+from core.store.jobs import JobStore
+from core.store.workers import WorkerStore
+
+
+def body_for(http: httpx.Client, npy: Callable[[Any], bytes]) -> dict[str, Any]:
+    array = npy(np.zeros((64, 64), np.float32))
+    digest = http.post("/v1/artifacts", content=array).json()["digest"]
+    return {"kind": "convolve", "inputs": [digest], "kernel": {"preset": "box"}}
+
+
+def test_a_full_queue(
+    http_with: Callable[..., httpx.Client], npy: Callable[[Any], bytes], jobs: JobStore
+) -> None:
+    http = http_with(max_queued=3)
+    body = body_for(http, npy)
+    first = http.post("/v1/jobs", json=body, headers={"Idempotency-Key": "k"})
+    answer = http.post("/v1/jobs/batch", json={"jobs": [{"job": body}] * 3}).json()["jobs"]
+    assert [entry["status"] for entry in answer] == [202, 202, 429]
+    assert answer[2]["problem"]["code"] == "queue_full"
+    refused = http.post("/v1/jobs", json=body)
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) > 0
+    assert "3" in refused.json()["accepted"]
+    assert len(jobs.page().jobs) == 3
+    again = http.post("/v1/jobs", json=body, headers={"Idempotency-Key": "k"})
+    assert again.json()["id"] == first.json()["id"]
+    jobs.claim(worker="w", pid=1, lease=60)
+    assert http.post("/v1/jobs", json=body).status_code == 202
+
+
+def test_a_full_queue_of_a_tenant(
+    http_with: Callable[..., httpx.Client], npy: Callable[[Any], bytes], jobs: JobStore
+) -> None:
+    http = http_with(max_queued_of_tenant=1)
+    body = body_for(http, npy)
+    jobs.of("others").submit(kind="convolve", spec="{}")
+    assert http.post("/v1/jobs", json=body).status_code == 202
+    refused = http.post("/v1/jobs", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (429, "queue_full")
+    assert "tenant default" in refused.json()["detail"]
+
+
+def test_a_job_that_no_worker_has_the_memory_for(
+    http: httpx.Client, npy: Callable[[Any], bytes], client: redis.Redis, settings: Settings
+) -> None:
+    body = body_for(http, npy)
+    needed = http.post("/v1/plans", json=body).json()["plan"]["bytes"]
+    workers = WorkerStore(client, settings)
+    workers.beat("small", {"memory": needed - 1})
+    for path in ("/v1/jobs", "/v1/plans"):
+        refused = http.post(path, json=body)
+        assert refused.status_code == 413
+        assert str(needed) in refused.json()["given"]
+        assert "small" in refused.json()["accepted"]
+    workers.beat("large", {"memory": needed})
+    assert http.post("/v1/jobs", json=body).status_code == 202
