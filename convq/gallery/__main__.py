@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from convq.gallery.diffuse import diffuse
 from convq.gallery.frequency_filter import frequency_filter
+from convq.gallery.match import match
 from convq.gallery.spectrum import spectrum
 from core.media import PNG, encode
 
-PICTURES: Final[tuple[Callable[[], Any], ...]] = (spectrum, frequency_filter, diffuse)
+PICTURES: Final[tuple[Callable[[], Any], ...]] = (spectrum, frequency_filter, diffuse, match)
 
 
 def main(folder: Path) -> None:

@@ -10,6 +10,7 @@ from core.jobs import (
     diffuse,
     embed,
     frequency_filter,
+    match,
     predict,
     search,
     spectrum,
@@ -28,6 +29,7 @@ KINDS: tuple[Kind[Any], ...] = (
     spectrum.KIND,
     frequency_filter.KIND,
     diffuse.KIND,
+    match.KIND,
 )
 
 

@@ -60,3 +60,13 @@ def test_lines_diffuse_to_grey(command: Any) -> None:
     assert found["conserved"]
     assert decode(Path("out/lines.png")).array.std() < 2
     assert Path("out/lines-film.webp").is_file()
+
+
+def test_a_part_is_found_in_the_whole(command: Any) -> None:
+    scene = np.random.default_rng(0).integers(0, 256, (60, 70), dtype=np.uint8)
+    Path("scene.png").write_bytes(encode(scene, PNG))
+    Path("part.png").write_bytes(encode(np.ascontiguousarray(scene[20:35, 40:60]), PNG))
+    command("match", "part.png", "scene.png", "--threshold", "0.9", "--out", "out")
+    (one,) = json.loads(Path("out/scene-matches.json").read_text())["matches"]
+    assert (round(one["x"]), round(one["y"])) == (40, 20)
+    assert Path("out/scene-matches.png").is_file()

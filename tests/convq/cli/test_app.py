@@ -34,19 +34,10 @@ def test_every_command_explains_itself(convq: Callable[..., Any], command: list[
 
 
 def test_the_commands() -> None:
-    names = "submit plan train sweep predict embed search spectrum frequency-filter"
-    following = "jobs show watch results cancel retry delete queue workers kernels doctor"
-    assert GROUP.list_commands(None) == [
-        *names.split(),
-        *following.split(),
-        "calibrate",
-        "serve",
-        "api",
-        "worker",
-        "demo",
-        "models",
-        "datasets",
-    ]
+    asking = "submit plan train sweep predict embed search spectrum frequency-filter diffuse match"
+    following = "jobs show watch results cancel retry delete workers kernels doctor"
+    here = "calibrate serve api demo models keys queue datasets bundle edge worker"
+    assert GROUP.list_commands(None) == f"{asking} {following} {here}".split()
 
 
 def test_every_reading_command_has_json(convq: Callable[..., Any]) -> None:
@@ -58,6 +49,8 @@ def test_every_reading_command_has_json(convq: Callable[..., Any]) -> None:
         "search",
         "spectrum",
         "frequency-filter",
+        "diffuse",
+        "match",
         "jobs",
         "show",
         "watch",

@@ -36,10 +36,19 @@ CASES = {
         "method": "kernel", "kernel": {"preset": "box", "size": 5}, "normalize": "softmax",
         "steps": 9,
     },
+    "match c.bin a.bin --scale 0.5 --scale 1 --rotation 45 --threshold 0.8 --count 3 "
+    "--overlap 0.1 --mask bad.bin": {
+        "scales": [0.5, 1.0], "rotations": [45.0], "threshold": 0.8, "count": 3, "overlap": 0.1,
+        "template": "c.bin", "mask": "bad.bin",
+    },
+    "match c.bin a.bin --method raw --scores": {
+        "method": "raw", "scores": True, "template": "c.bin",
+    },
 }  # fmt: skip
 
 # What a job cannot do without, for the commands that have such options.
 LEAST = {"frequency-filter": ["--keep", "0.1"], "diffuse": ["--time", "2"]}
+BEFORE = {"match": ["c.bin"]}
 
 
 def body(service: Any) -> Any:
@@ -56,12 +65,16 @@ def test_all_options_reach_the_job(convq: Callable[..., Any], service: Any, line
     spec = by_name(kind).spec.model_validate(sent)
     assert service.artifacts[sent["inputs"][0]["artifact"]]["data"] == b"a.bin"
     stated = spec.model_dump(mode="json", exclude_unset=True)
+    for name in ("template", "mask"):
+        if name in stated:  # a file that was uploaded
+            stated[name] = service.artifacts[stated[name]]["data"].decode()
     assert {name: stated[name] for name in CASES[line]} == CASES[line]
     assert set(stated) == {"kind", "inputs", "label", *CASES[line]}
 
 
 @pytest.mark.parametrize("kind", sorted({line.split()[0] for line in CASES}))
 def test_only_given_options_are_sent(convq: Callable[..., Any], service: Any, kind: str) -> None:
-    assert convq(kind, "a.bin", "-d", *LEAST.get(kind, [])).exit_code == 0
+    assert convq(kind, *BEFORE.get(kind, []), "a.bin", "-d", *LEAST.get(kind, [])).exit_code == 0
     least = {option.removeprefix("--") for option in LEAST.get(kind, [])[::2]}
+    least |= {"template"} if kind in BEFORE else set()
     assert set(body(service)) == {"kind", "inputs", "label"} | least
