@@ -22,7 +22,7 @@ _PROBLEMS = {
     415: "The body is not of an accepted media type, or not of the one that it claims.",
     416: "The range lies outside the bytes.",
     422: "The request is not acceptable; the problem names the field.",
-    429: "Too many requests with this API key, or queued jobs; try again after Retry-After seconds.",
+    429: "Too many requests with this key, or queued jobs; try again after Retry-After seconds.",
     500: "A defect, or damaged data.",
     503: "Redis or the artifact store does not answer; try again after Retry-After seconds.",
 }
