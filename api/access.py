@@ -48,6 +48,10 @@ _SCOPES: dict[str, tuple[str, ...]] = {
     "get_health": PUBLIC,
     "get_readiness": PUBLIC,
     "get_metrics": ("admin",),
+    "pause_queue": ("admin",),
+    "resume_queue": ("admin",),
+    "drain_worker": ("admin",),
+    "resume_worker": ("admin",),
 }
 
 

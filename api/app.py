@@ -15,7 +15,17 @@ from api.access import describe_keys
 from api.metrics import Metrics
 from api.middleware import Surroundings
 from api.parameters import refuse_unknown
-from api.routes import artifacts, batches, events, jobs, models, plans, results, system
+from api.routes import (
+    artifacts,
+    batches,
+    events,
+    jobs,
+    models,
+    operations,
+    plans,
+    results,
+    system,
+)
 from api.services import Services
 from core.settings import Settings
 
@@ -77,7 +87,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = services
     app.state.metrics = metrics
-    for module in (artifacts, batches, jobs, events, results, models, plans, system):
+    for module in (
+        artifacts,
+        batches,
+        jobs,
+        events,
+        results,
+        models,
+        plans,
+        system,
+        operations,
+    ):
         app.include_router(module.router)
     problems.register(app)
     docs.register(app)

@@ -329,6 +329,7 @@ class Queue(BaseModel):
             "failed": 2,
             "cancelled": 0,
         },
+        paused=False,
         limits={"queued": 100_000, "queued_of_tenant": 100_000, "batch": 1000},
     )
 
@@ -338,6 +339,7 @@ class Queue(BaseModel):
     )
     oldest_seconds: float | None = Field(description="Age of the job that waits longest.")
     counts: dict[State, int] = Field(description="Jobs in each state.")
+    paused: bool = Field(description="Whether no job begins until the queue is resumed.")
     limits: QueueLimits
 
 

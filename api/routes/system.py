@@ -62,6 +62,7 @@ def get_queue(services: Using, caller: Calling) -> wire.Queue:
         messages=queue.depth(services.redis, services.settings) if caller.is_operator else None,
         oldest_seconds=None if oldest is None else max(0.0, round(time.time() - oldest, 3)),
         counts=counts,
+        paused=services.jobs.paused(),
         limits=wire.QueueLimits(
             queued=services.settings.max_queued,
             queued_of_tenant=services.settings.max_queued_of_tenant,

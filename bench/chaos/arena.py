@@ -71,15 +71,14 @@ class Arena:
         self._extra[FAR] = self._worker(FAR, {"CONVQ_REDIS_URL": through.geturl()})
         library = next((path for path in _FAKETIME if Path(path).exists()), None)
         if library is None:
-            self.skipped["clock"] = (
-                "libfaketime is not installed (Debian: apt-get install faketime)"
-            )
+            self.skipped["clock"] = "libfaketime is missing (Debian: apt-get install libfaketime)"
         else:
             clock = {
                 "LD_PRELOAD": library,
                 "FAKETIME": CLOCK_OFF,
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                 "DONT_FAKE_MONOTONIC": "1",
+                "PYTHONPATH": str(Path(__file__).parent / "faketime"),
             }
             self._extra[SKEWED] = self._worker(SKEWED, clock)
         for process in self._extra.values():

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from bench.chaos.arena import Arena
-from bench.chaos.faults import FAULTS, Fault
+from bench.chaos.faults import FAULTS, Fault, Missed
 from core.errors import NotFound
 from core.store.connection import server_ms
 from core.store.jobs import TERMINAL
 
+_TRIES = 10
 _KILLS = sum(fault.share for fault in FAULTS if fault.kill)
 
 
@@ -90,14 +91,17 @@ class Campaign:
             self._lasting.append(thread)
 
     def _strike(self, fault: Fault, chance: random.Random) -> None:
-        try:
-            at = server_ms(self._arena.redis) / 1000
-            struck = fault.strike(self._arena, chance)
-        except (RedisError, NotFound):
-            # Redis is away already: this one is not counted.
-            return
-        with self._lock:
-            self.blows.append(Blow(fault.name, at, tuple(struck)))
+        for _ in range(_TRIES):
+            try:
+                at = server_ms(self._arena.redis) / 1000
+                struck = fault.strike(self._arena, chance)
+            except (RedisError, NotFound, ProcessLookupError, Missed):
+                # Another one has struck it down already; what was not done is not counted.
+                self._stop.wait(1)
+            else:
+                with self._lock:
+                    self.blows.append(Blow(fault.name, at, tuple(struck)))
+                return
 
 
 def _plan(arena: Arena, kills: int, chance: random.Random) -> list[Fault]:

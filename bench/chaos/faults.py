@@ -49,24 +49,28 @@ class Fault(NamedTuple):
     needs: str = ""
 
 
+class Missed(Exception):
+    """There was nothing to strike."""
+
+
 def kill_worker(arena: Arena, chance: random.Random) -> list[str]:
-    """Kill a worker's parent and, with it, its child."""
-    name = chance.choice(list(arena.workers()))
+    """Kill a worker's parent and, with it, its child; one that has something to do, if any has."""
+    busy = [name for name in arena.workers() if arena.running(name)]
+    name = chance.choice(busy or list(arena.workers()))
     struck = arena.running(name)
-    arena.signal(name, signal.SIGKILL)
+    os.killpg(arena.workers()[name], signal.SIGKILL)
     return struck
 
 
 def kill_child(arena: Arena, chance: random.Random) -> list[str]:
     """Kill the process that computes."""
-    busy = arena.running()
-    if not busy:
-        return []
-    job = arena.jobs.get(chance.choice(busy))
-    if job.pid is None or job.state != "running":
-        return []
-    with suppress(ProcessLookupError):
-        os.kill(job.pid, signal.SIGKILL)
+    wait_until(arena.running, 10)
+    running = [job for job in map(arena.jobs.get, arena.running()) if job.state == "running"]
+    if not running:
+        raise Missed
+    job = chance.choice(running)
+    assert job.pid is not None
+    os.kill(job.pid, signal.SIGKILL)
     return [job.id]
 
 
@@ -74,8 +78,9 @@ def kill_api(arena: Arena, chance: random.Random) -> list[str]:
     """Kill the API."""
     api = arena.stack._api  # noqa: SLF001 - the local stack has no reason to offer this
     assert api is not None
-    with suppress(ProcessLookupError):
-        os.kill(api.pid, signal.SIGKILL)
+    if not api.running():
+        raise Missed
+    os.kill(api.pid, signal.SIGKILL)
     return []
 
 
@@ -83,8 +88,7 @@ def kill_redis(arena: Arena, chance: random.Random) -> list[str]:
     """Kill Redis; the stack starts it again."""
     struck = arena.running()
     assert arena.stack.redis is not None
-    with suppress(ProcessLookupError):
-        os.kill(arena.stack.redis.process.pid, signal.SIGKILL)
+    os.kill(arena.stack.redis.process.pid, signal.SIGKILL)
     return struck
 
 
@@ -179,7 +183,7 @@ def lock_disk(arena: Arena, chance: random.Random) -> list[str]:
                 time.sleep(chance.uniform(3, 8))
                 return struck
         time.sleep(0.02)
-    return []
+    raise Missed
 
 
 def _oldest_queued(arena: Arena) -> list[str]:

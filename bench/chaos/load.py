@@ -17,7 +17,7 @@ from core.errors import Conflict, ConvqError, StorageFull, Unavailable
 # Share of each sort of work, and what it is.
 SMALL, MEDIUM, SLOW, MANY = "small", "medium", "slow", "many"
 POISON = "poison"
-_SHARES = {SMALL: 70, MEDIUM: 15, SLOW: 5, MANY: 10}
+_SHARES = {SMALL: 50, MEDIUM: 15, SLOW: 25, MANY: 10}
 _KEYS_SENT_TWICE, _CANCELLED = 0.1, 0.03
 
 

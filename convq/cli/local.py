@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -37,22 +36,6 @@ def api(port: Port = 8000, host: Host = "127.0.0.1") -> None:
     settings = Settings()
     check_surroundings(settings)
     serve_api(settings, host, port)
-
-
-def worker(
-    name: Annotated[
-        str, typer.Argument(help="Unique among all workers.", show_default="the host's name")
-    ] = "",
-    queue: Annotated[list[str] | None, typer.Option(help="A queue to serve; repeat it.")] = None,
-) -> None:
-    """Run only a worker; CONVQ_REDIS_URL and CONVQ_STORE_URL say for which service."""
-    from convq.preflight import check_surroundings
-    from core.settings import Settings
-    from workers.main import run
-
-    settings = Settings()
-    check_surroundings(settings)
-    raise typer.Exit(run(settings, name=name or socket.gethostname(), queues=queue or None))
 
 
 def demo(

@@ -190,6 +190,8 @@ def queue_view(queue: Queue) -> RenderableType:
         for name, count in queue.counts.items()
     ]
     pairs.append(("longest wait", text(duration(queue.oldest_seconds))))
+    if queue.paused:
+        pairs.append(("paused", text("no job begins until: convq queue resume", "yellow")))
     return facts(pairs)
 
 

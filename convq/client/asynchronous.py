@@ -256,6 +256,22 @@ class AsyncClient:
         """List the workers."""
         return await self._run(operations.workers())
 
+    async def pause(self) -> Queue:
+        """Let no job begin: see `Client.pause`."""
+        return await self._run(operations.pause())
+
+    async def resume(self) -> Queue:
+        """Let jobs begin again."""
+        return await self._run(operations.resume())
+
+    async def drain_worker(self, name: str) -> Worker:
+        """Let a worker begin no job: see `Client.drain_worker`."""
+        return await self._run(operations.drain_worker(name))
+
+    async def resume_worker(self, name: str) -> Worker:
+        """Let a worker that was drained begin jobs again: see `Client.resume_worker`."""
+        return await self._run(operations.resume_worker(name))
+
     async def _each(self, feed: Feed[T]) -> AsyncIterator[T]:
         try:
             while (item := await self._run(feed.next())) is not None:

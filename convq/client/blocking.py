@@ -410,6 +410,34 @@ class Client:
         """List the workers."""
         return self._run(operations.workers())
 
+    def pause(self) -> Queue:
+        """Let no job begin, of anybody's, until `resume`; what runs goes on."""
+        return self._run(operations.pause())
+
+    def resume(self) -> Queue:
+        """Let jobs begin again."""
+        return self._run(operations.resume())
+
+    def drain_worker(self, name: str) -> Worker:
+        """Let a worker begin no job; what it runs ends soon or goes back to the queue.
+
+        Raises
+        ------
+        NotFound
+            If there is no such worker.
+        """
+        return self._run(operations.drain_worker(name))
+
+    def resume_worker(self, name: str) -> Worker:
+        """Let a worker that was drained begin jobs again.
+
+        Raises
+        ------
+        NotFound
+            If there is no such worker.
+        """
+        return self._run(operations.resume_worker(name))
+
     def _each(self, feed: Feed[T]) -> Iterator[T]:
         try:
             while (item := self._run(feed.next())) is not None:

@@ -252,13 +252,15 @@ class Queue(Model):
 
     ``depth`` counts the jobs that have not ended and ``counts`` those in each state; the job
     that waits longest has waited for ``oldest_seconds``. How many ``messages`` wait in the broker
-    tells of all tenants, so only a key with the scope admin sees it.
+    tells of all tenants, so only a key with the scope admin sees it. While it is ``paused`` no job
+    begins.
     """
 
     depth: dict[str, int] = Field(default_factory=dict)
     messages: int | None = None
     oldest_seconds: float | None = None
     counts: dict[str, int] = Field(default_factory=dict)
+    paused: bool = False
 
 
 class Device(Model):

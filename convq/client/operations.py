@@ -140,6 +140,32 @@ def queue() -> Flow[Queue]:
     return get("/v1/queue", Queue)
 
 
+def post(path: str, model: type[M]) -> Flow[M]:
+    """Ask for something that may be asked for twice, and read what is there after it."""
+    answer = yield from exchange(Request("POST", path))
+    return model.model_validate_json(answer.content)
+
+
+def pause() -> Flow[Queue]:
+    """Let no job begin."""
+    return post("/v1/queue/pause", Queue)
+
+
+def resume() -> Flow[Queue]:
+    """Let jobs begin again."""
+    return post("/v1/queue/resume", Queue)
+
+
+def drain_worker(name: str) -> Flow[Worker]:
+    """Take a worker out of service."""
+    return post(f"/v1/workers/{quote(name, safe='')}/drain", Worker)
+
+
+def resume_worker(name: str) -> Flow[Worker]:
+    """Put a worker back into service."""
+    return post(f"/v1/workers/{quote(name, safe='')}/resume", Worker)
+
+
 def workers() -> Flow[list[Worker]]:
     """Read which workers there are."""
     answer = yield from exchange(Request("GET", "/v1/workers"))

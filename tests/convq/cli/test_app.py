@@ -34,10 +34,10 @@ def test_every_command_explains_itself(convq: Callable[..., Any], command: list[
 
 
 def test_the_commands() -> None:
-    asking = "submit plan train sweep predict embed search spectrum frequency-filter diffuse match"
-    following = "jobs show watch results cancel retry delete workers kernels doctor"
-    here = "calibrate serve api demo models keys queue datasets bundle edge worker"
-    assert GROUP.list_commands(None) == f"{asking} {following} {here}".split()
+    names = "submit plan train sweep predict embed search spectrum frequency-filter diffuse match"
+    following = "jobs show watch results cancel retry delete workers kernels doctor calibrate"
+    last = "serve api demo models keys queue datasets bundle edge worker"
+    assert GROUP.list_commands(None) == f"{names} {following} {last}".split()
 
 
 def test_every_reading_command_has_json(convq: Callable[..., Any]) -> None:
