@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist gallery clean
+.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist gallery fuzz clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -63,6 +63,9 @@ bench-mnist: .venv/dev.stamp ## handwritten digits; DATA is the .npz with x and 
 
 gallery: .venv/base.stamp ## draw the pictures of the documentation again
 	@$(BIN)/python -m convq.gallery docs/images
+
+fuzz: .venv/dev.stamp ## break files and requests on purpose: ten minutes, SEED=1
+	@$(BIN)/python -m fuzz --seed $(or $(SEED),1)
 
 clean: ## remove what the commands made
 	rm -rf .venv demo-out convq-data

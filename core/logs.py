@@ -55,6 +55,7 @@ def setup(format_: Format = "auto", *, level: str = "INFO", stream: TextIO | Non
     is_text = format_ == "text" or (format_ == "auto" and out.isatty())
     handler.setFormatter(_Text() if is_text else _Json())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)
 
 
 @contextmanager

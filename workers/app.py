@@ -11,12 +11,12 @@ from core.queue import celery_config
 from core.settings import Settings
 
 
-@signals.setup_logging.connect
 def _set_up_logging(**_: Any) -> None:
     # Celery would set up its own in the parent and in each child.
     settings = Settings()
     logs.setup(settings.log_format, level=settings.log_level)
 
 
+signals.setup_logging.connect(_set_up_logging)
 app = Celery("convq", include=["workers.task"])
 app.conf.update(celery_config(Settings()))

@@ -25,6 +25,7 @@ def lines() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     logs.setup("json", stream=stream)
     yield stream
+    logging.captureWarnings(False)
     root.handlers[:] = before
     root.setLevel(level)
 
@@ -118,6 +119,7 @@ def test_a_terminal_shows_text(monkeypatch: pytest.MonkeyPatch) -> None:
             LOG.info("began")
         LOG.debug("not told")
     finally:
+        logging.captureWarnings(False)
         root.handlers[:] = before
         root.setLevel(level)
     assert stream.getvalue().endswith("INFO tests.logs: began job=j\n")

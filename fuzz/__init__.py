@@ -1,0 +1,1 @@
+"""Hostile input: what every parser does with files that were broken on purpose."""
