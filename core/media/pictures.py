@@ -19,6 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from core.errors import UnsupportedMedia
 from core.media.guard import HeaderReader, check_values
 from core.media.info import Decoded, Extra, MediaInfo
+from core.media.jpeg import check_scans
 from core.media.types import JPEG, PNG, TIFF, WEBP
 from core.media.webp import read_webp_header
 
@@ -155,6 +156,8 @@ def _layout(file: BinaryIO, media_type: str, max_pixels: int) -> _Layout:
     check_values((image.height, image.width), max_pixels, what="pixels")
     if getattr(image, "is_animated", False):
         raise _several_pictures(media_type)
+    if image.info.get("progressive"):
+        check_scans(file)
     if isinstance(image, TiffImageFile):
         # libtiff makes room for one whole tile.
         check_values(tuple(_tile(image)), max_pixels, what="pixels in a tile")
