@@ -88,8 +88,10 @@ def tiff() -> list[bytes]:
     """Return TIFFs of several compressions, and one of two pages."""
     pages = [Image.fromarray(_COLOUR), Image.fromarray(_COLOUR[::-1])]
     several = _saved(pages[0], "TIFF", save_all=True, append_images=pages[1:])
-    packed = pictures("TIFF", compression="tiff_deflate") + pictures("TIFF", compression="tiff_lzw")
-    return [*pictures("TIFF"), *packed, several]
+    deflated = pictures("TIFF", compression="tiff_deflate") + pictures(
+        "TIFF", compression="tiff_lzw"
+    )
+    return [*pictures("TIFF"), *deflated, several]
 
 
 def webp() -> list[bytes]:
@@ -125,7 +127,7 @@ def idx() -> list[bytes]:
     """Return images in IDX: alone, gzipped, and with labels in an archive."""
     x, y = _COLOUR[..., 0:1].repeat(4, -1), np.arange(12, dtype=np.uint8) % 2
     pair = {"images": _idx(x), "labels": _idx(y)}
-    return [_idx(x), _idx(x, gzipped=True), _zip(pair), _zip({"images": _idx(x, gzipped=True)})]
+    return [_idx(x), _idx(x, gzipped=True), packed(pair), packed({"images": _idx(x, gzipped=True)})]
 
 
 def data_npz() -> list[bytes]:
@@ -142,8 +144,8 @@ def folders() -> list[bytes]:
     """Return archives of pictures and of recordings in a folder for each class."""
     grey = _COLOUR[..., 0]
     return [
-        _zip({f"{'ab'[i % 2]}/{i}.png": encode(grey, "image/png") for i in range(4)}),
-        _zip({f"top/{name}/1.wav": wav()[0] for name in "ab"}),
+        packed({f"{'ab'[i % 2]}/{i}.png": encode(grey, "image/png") for i in range(4)}),
+        packed({f"top/{name}/1.wav": wav()[0] for name in "ab"}),
     ]
 
 
@@ -153,7 +155,7 @@ def index() -> list[bytes]:
     names = {f"{i}.png": grey for i in range(4)}
     labels = _table(["file", "label"], [(name, int(name[0]) % 2) for name in names])
     numbers = _table(["file", "x", "y"], [(name, 0.5, -1) for name in names])
-    return [_zip(names | {"index.csv": labels}), _zip(names | {"index.csv": numbers})]
+    return [packed(names | {"index.csv": labels}), packed(names | {"index.csv": numbers})]
 
 
 def text() -> list[bytes]:
@@ -244,9 +246,9 @@ def _npy(array: NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
-def _npz(packed: bool, **arrays: NDArray[Any]) -> bytes:
+def _npz(deflated: bool, **arrays: NDArray[Any]) -> bytes:
     file = io.BytesIO()
-    if packed:
+    if deflated:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     else:
         np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -260,7 +262,8 @@ def _idx(array: NDArray[Any], *, gzipped: bool = False) -> bytes:
     return gzip.compress(content) if gzipped else content
 
 
-def _zip(members: Mapping[str, bytes]) -> bytes:
+def packed(members: Mapping[str, bytes]) -> bytes:
+    """Return a ZIP archive of these files."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
