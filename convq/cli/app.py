@@ -24,6 +24,7 @@ from convq.cli import (
     predict,
     service,
     spectrum,
+    stochastic_convolve,
     submit,
     train,
     worker,
@@ -87,6 +88,9 @@ app.command("frequency-filter", cls=Command, rich_help_panel=JOBS)(
 )
 app.command("diffuse", cls=Command, rich_help_panel=JOBS)(diffuse.diffuse)
 app.command("match", cls=Command, rich_help_panel=JOBS)(match.match)
+app.command("stochastic-convolve", cls=Command, rich_help_panel=JOBS)(
+    stochastic_convolve.stochastic_convolve
+)
 app.command("jobs", cls=Command, rich_help_panel=JOBS)(jobs.list_jobs)
 app.command("show", cls=Command, rich_help_panel=JOBS)(jobs.show)
 app.command("watch", cls=Command, rich_help_panel=JOBS)(jobs.watch)

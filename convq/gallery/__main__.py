@@ -11,9 +11,16 @@ from convq.gallery.diffuse import diffuse
 from convq.gallery.frequency_filter import frequency_filter
 from convq.gallery.match import match
 from convq.gallery.spectrum import spectrum
+from convq.gallery.stochastic_convolve import stochastic_convolve
 from core.media import PNG, encode
 
-PICTURES: Final[tuple[Callable[[], Any], ...]] = (spectrum, frequency_filter, diffuse, match)
+PICTURES: Final[tuple[Callable[[], Any], ...]] = (
+    spectrum,
+    frequency_filter,
+    diffuse,
+    match,
+    stochastic_convolve,
+)
 
 
 def main(folder: Path) -> None:

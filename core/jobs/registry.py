@@ -14,6 +14,7 @@ from core.jobs import (
     predict,
     search,
     spectrum,
+    stochastic_convolve,
     sweep,
     train,
 )
@@ -30,6 +31,7 @@ KINDS: tuple[Kind[Any], ...] = (
     frequency_filter.KIND,
     diffuse.KIND,
     match.KIND,
+    stochastic_convolve.KIND,
 )
 
 

@@ -70,3 +70,9 @@ def test_a_part_is_found_in_the_whole(command: Any) -> None:
     (one,) = json.loads(Path("out/scene-matches.json").read_text())["matches"]
     assert (round(one["x"]), round(one["y"])) == (40, 20)
     assert Path("out/scene-matches.png").is_file()
+
+
+def test_draws_come_near_the_convolution(command: Any) -> None:
+    command("stochastic-convolve", "lines.png", "-k", "box:size=3", "-n", "400", "--out", "out")
+    found = json.loads(Path("out/lines-samples.json").read_text())
+    assert 0.8 < found["error"] / found["expected_error"] < 1.2

@@ -44,10 +44,19 @@ CASES = {
     "match c.bin a.bin --method raw --scores": {
         "method": "raw", "scores": True, "template": "c.bin",
     },
+    "stochastic-convolve a.bin --kernel box:size=5 --normalize sum -n 7 --seed 3 "
+    "--boundary wrap --cval 1": {
+        "kernel": {"preset": "box", "size": 5}, "normalize": "sum", "samples": 7, "seed": 3,
+        "boundary": "wrap", "cval": 1.0,
+    },
 }  # fmt: skip
 
 # What a job cannot do without, for the commands that have such options.
-LEAST = {"frequency-filter": ["--keep", "0.1"], "diffuse": ["--time", "2"]}
+LEAST = {
+    "frequency-filter": ["--keep", "0.1"],
+    "diffuse": ["--time", "2"],
+    "stochastic-convolve": ["--kernel", "box"],
+}
 BEFORE = {"match": ["c.bin"]}
 
 

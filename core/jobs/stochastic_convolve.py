@@ -1,0 +1,209 @@
+"""The job kind ``stochastic-convolve``: a kernel read as the probabilities of where to look."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from core import conv
+from core.conv.boundary import Boundary
+from core.errors import InvalidInput
+from core.jobs import kernels
+from core.jobs.each import deliver_array, deliver_json, deliver_like, deliver_picture, each, real
+from core.jobs.each import read as read_item
+from core.jobs.inputs import Digest, Input, digests, renamed
+from core.jobs.kernels import KernelSpec, Loaded
+from core.jobs.kind import Kind, Planning, Spec
+from core.jobs.run import Run
+from core.jobs.subjects import Subject, plan_each
+from core.kernels import Normalization
+from core.media import JSON, NPY, RangePolicy, to_range
+from core.stochastic import Sampled, Sampler, batches
+
+# Measured on one core of an AMD EPYC (Zen 5): a position, or a binomial number, of one output.
+_SECONDS_A_DRAW = 3e-8
+_MOST_TAPS = 1 << 16
+
+
+class StochasticConvolveSpec(Spec):
+    """Convolve by drawing positions with the probabilities of a kernel.
+
+    For each output, positions are drawn with probabilities in proportion to the magnitudes of the
+    kernel's values, and what lies there is averaged, times the sum of the magnitudes and the sign
+    of the value. The mean over all draws is the convolution. Colours of one place share draws.
+    """
+
+    kind: Literal["stochastic-convolve"]
+    inputs: list[Digest | Input] = Field(
+        min_length=1,
+        description="Artifacts: pictures, .npy, .npz or WAV; each becomes one item of the job.",
+        examples=[["sha256:" + "0" * 64]],
+    )
+    kernel: KernelSpec = Field(
+        description="As in a job of the kind convolve; one kernel, no bank. An array is convolved "
+        "along as many of its first axes as the kernel has: words along time, for each of their "
+        "features.",
+        examples=[{"preset": "gaussian", "sigma": 2}],
+    )
+    samples: int = Field(
+        default=100, ge=1, le=1_000_000, description="Positions drawn for each output."
+    )
+    seed: int = Field(
+        default=0, ge=0, lt=1 << 63, description="The same seed gives the same result."
+    )
+    normalize: Normalization = Field(
+        default="none",
+        description="Scaling of the kernel before: by its sum, size, L2 norm or softmax, which "
+        "makes probabilities of any values.",
+    )
+    boundary: Boundary = Field(
+        default="reflect", description="What lies outside the input, by SciPy's names."
+    )
+    cval: float = Field(
+        default=0, allow_inf_nan=False, description="Value outside, for boundary constant."
+    )
+    output: Literal["same", "npy"] = Field(
+        default="same", description="The input's format, or full precision as .npy."
+    )
+    range: RangePolicy = Field(
+        default="clip", description="How results get into a format with few values."
+    )
+
+
+def references(spec: StochasticConvolveSpec) -> tuple[str, ...]:
+    """Return the digests of the inputs and of the kernel, each once."""
+    found = digests(spec.inputs)
+    if isinstance(spec.kernel, kernels.ArtifactKernel):
+        found.append(spec.kernel.artifact)
+    return tuple(dict.fromkeys(found))
+
+
+def items(spec: StochasticConvolveSpec) -> int:
+    """Return the number of inputs."""
+    return len(spec.inputs)
+
+
+def plan(spec: StochasticConvolveSpec, planning: Planning) -> dict[str, Any]:
+    """Plan the convolution to compare with, and price the draws."""
+    loaded = kernels.load(spec.kernel, planning.artifacts)
+
+    def plan_one(subject: Subject) -> dict[str, Any]:
+        kernel = _kernel(spec, loaded, subject)
+        ndim = kernel.ndim
+        outputs, channels = math.prod(subject.shape[:ndim]), math.prod(subject.shape[ndim:])
+        found = conv.plan(
+            subject.shape[:ndim],
+            kernel,
+            dtype="float64",
+            mode="same",
+            boundary=spec.boundary,
+            cval=spec.cval,
+            device=planning.device,
+            memory_cap=planning.memory_cap,
+        )
+        taps = int(np.count_nonzero(kernel))
+        ends = batches(spec.samples)
+        counts = [end - start for start, end in zip((0, *ends), ends, strict=False)]
+        draws = sum(min(count, 2 * taps) for count in counts)
+        exact = 2 * channels * (found.candidate.seconds or 0)
+        return found.to_dict() | {
+            "seconds": exact + draws * outputs * channels * _SECONDS_A_DRAW,
+            "bytes": int((found.candidate.bytes or 0) + 64 * outputs * channels),
+            "draws": spec.samples * outputs,
+        }
+
+    return plan_each(spec.inputs, planning, plan_one)
+
+
+def run(spec: StochasticConvolveSpec, run: Run) -> None:
+    """Draw for one input after another; one that cannot be processed fails alone."""
+    loaded = kernels.load(spec.kernel, run.artifacts)
+    each(spec.inputs, run, lambda name, digest: _one(spec, run, loaded, name, digest))
+
+
+def _one(spec: StochasticConvolveSpec, run: Run, loaded: Loaded, name: str, digest: str) -> None:
+    with run.stage("load"):
+        item = read_item(run, name, digest)
+        x = real(item)
+        kernel = _kernel(spec, loaded, item.subject)
+    with run.stage("convolve"):
+        sampler = Sampler(
+            x.reshape(*x.shape[: kernel.ndim], -1),
+            kernel,
+            spec.boundary,
+            spec.cval,
+            seed=spec.seed,
+            memory_cap=run.memory_cap,
+            check=run.check,
+        )
+    course = []
+    with run.stage("draw"):
+        for seen in sampler.run(spec.samples, batches(spec.samples)):
+            course.append(_error(sampler, seen))
+    with run.stage("store"):
+        mean = seen.mean.reshape(x.shape).astype(x.dtype)
+        deliver_like(run, item, mean, npy=spec.output == "npy", policy=spec.range)
+        if spec.samples > 1:
+            shaped = seen.variance.reshape(x.shape)
+            deliver_array(run, item, renamed(name, NPY, "-variance"), shaped, NPY)
+            if len(item.subject.axes) == 2 and kernel.ndim == 2:
+                drawn = to_range(np.sqrt(shaped), np.uint8, "rescale")
+                deliver_picture(run, item, "-deviation", drawn)
+        document = {
+            "samples": spec.samples,
+            "seed": spec.seed,
+            "taps": int(np.count_nonzero(kernel)),
+            "variance": float(sampler.variance.mean()),
+            "course": course,
+            "error": course[-1]["error"],
+            "expected_error": course[-1]["expected_error"],
+        }
+        deliver_json(run, renamed(name, JSON, "-samples"), document, digest)
+
+
+def _error(sampler: Sampler, seen: Sampled) -> dict[str, float]:
+    """Return the root mean square distance from the convolution, and what it is on average."""
+    return {
+        "samples": seen.draws,
+        "error": float(np.sqrt(np.mean(np.square(seen.mean - sampler.expected)))),
+        "expected_error": float(np.sqrt(sampler.variance.mean() / seen.draws)),
+    }
+
+
+def _kernel(spec: StochasticConvolveSpec, loaded: Loaded, subject: Subject) -> NDArray[np.float64]:
+    ndim = len(subject.axes)
+    if subject.is_array and loaded.array is not None:
+        ndim = min(ndim, loaded.array.ndim)
+    bank = kernels.bank(loaded, ndim, spec.normalize)
+    if not bank.single or bank.combine is not None or bank.stack.dtype.kind == "c":
+        raise InvalidInput(
+            "several kernels, or a complex one, give no probabilities",
+            field="kernel",
+            given=f"{len(bank.stack)} of dtype {bank.stack.dtype}",
+            accepted="one kernel of real values",
+        )
+    taps = int(np.count_nonzero(bank.stack[0]))
+    if not 1 <= taps <= _MOST_TAPS:
+        raise InvalidInput(
+            "no kernel to draw by",
+            field="kernel",
+            given=f"{taps} values that are not zero",
+            accepted=f"1 to {_MOST_TAPS}",
+        )
+    kernel: NDArray[np.float64] = bank.stack[0].astype(np.float64)
+    return kernel
+
+
+KIND = Kind(
+    name="stochastic-convolve",
+    summary="Convolve by drawing positions with a kernel's probabilities, with mean and variance.",
+    spec=StochasticConvolveSpec,
+    references=references,
+    items=items,
+    plan=plan,
+    run=run,
+)
