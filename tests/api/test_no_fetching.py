@@ -82,9 +82,7 @@ def test_an_address_in_place_of_any_value_is_not_visited(
         if isinstance(broken, dict)
     ]
     for path, body in Random(0).sample(sent, min(len(sent), 80)):
-        response = http.post(
-            path, content=json.dumps(body), headers={"Content-Type": "application/json"}
-        )
+        response = http.post(path, json=body)
         assert response.status_code < 500, response.text
     assert canary.visits == 0
 
