@@ -22,7 +22,7 @@ Activation = Literal["identity", "relu", "leaky_relu"]
 _NOTHING = ("flatten", "dropout", "identity")
 _FILTERS = ("conv", "dense")
 # Layers whose kernels end with an activation.
-_ACTIVATED = (*_FILTERS, "batch_norm", "add")
+_ACTIVATED = (*_FILTERS, "conv_transpose", "batch_norm", "add")
 
 
 @dataclass(frozen=True)

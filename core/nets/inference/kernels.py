@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from core.nets.inference import pools, rows, sums
+from core.nets.inference import convolutions, dense, pools, rows, transposed
 from core.nets.inference.family import Family
 
 FAMILIES: dict[str, Family] = {
-    "conv": sums.CONV,
-    "dense": sums.DENSE,
-    "batch_norm": sums.BATCH_NORM,
+    "conv": convolutions.CONV,
+    "conv_transpose": transposed.CONV_TRANSPOSE,
+    "dense": dense.DENSE,
+    "batch_norm": dense.BATCH_NORM,
     "max_pool": pools.MAX,
     "average_pool": pools.MEAN,
     "global_max_pool": pools.GLOBAL_MAX,

@@ -1,12 +1,13 @@
-"""Convolutions, dense layers and batch norms as calls of `core.conv.codegen.one_sums`."""
+"""Sums over taps and channels as calls of `core.conv.codegen.one_sums`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,157 +15,81 @@ from numpy.typing import NDArray
 from core.conv.codegen.calls import Call
 from core.conv.codegen.one_sums import Tile, best_tile, kernel
 from core.conv.codegen.target import host
-from core.nets.inference.family import Family, Stages
-from core.nets.inference.fusion import Operation, affine
+from core.nets.inference.fusion import Operation
 from core.nets.inference.memory import Kept, Place
 from core.nets.layer import Shape
-from core.nets.layers.batch_norm import BatchNormSpec
-from core.nets.layers.conv import ConvSpec, window_of
-from core.nets.window import Window
-
-# The engine, which takes patches of the image as lanes, needs about as long to prepare itself.
-_MOST_IDLE = 1 << 24
 
 
-def conv_suits(operation: Operation, incoming: Sequence[Shape]) -> bool:
-    """Return whether kernels can do it, and filters fill enough lanes.
+@dataclass(frozen=True)
+class Axis:
+    """Outputs along one axis, and the inputs that each is a sum of, counted in pixels.
 
-    Zeros around the image must meet finite weights only, and the method must be free.
+    Output ``first + i * stride`` sees the inputs ``start + i * step + tap`` for all taps.
     """
-    padded = any(conv_border(operation, incoming))
-    finite = bool(np.isfinite(operation.weights["weight"]).all())
-    if _conv_spec(operation).method != "auto" or (padded and not finite):
-        return False
-    return _is_depthwise(operation, incoming[0]) or _idle(operation) < _MOST_IDLE
+
+    taps: Sequence[int]
+    start: int
+    step: int
+    first: int
+    stride: int
+    count: int
 
 
-def _idle(operation: Operation) -> int:
-    """Return the multiply-adds of lanes without a filter."""
-    weight = operation.weights["weight"]
-    groups, lanes = _conv_spec(operation).groups, host().lanes(weight.itemsize)
-    idle: int = groups * (-(len(weight) // groups) % lanes)
-    return idle * math.prod(operation.shape[1:]) * math.prod(weight.shape[1:])
+class Filters(NamedTuple):
+    """Those of one group.
 
+    Attributes
+    ----------
+    axes : sequence of Axis
+        Of the source.
+    weight, bias : ndarray
+        ``(filters, channels, *taps)`` and ``(filters,)``.
+    group : int
+        Which.
+    by_channel : bool
+        Whether each filter sees its own channel of the source only.
+    """
 
-def conv_border(operation: Operation, incoming: Sequence[Shape]) -> Shape:
-    """Return the padding."""
-    return window_of(_conv_spec(operation), incoming[0]).padding
-
-
-def conv_room(operation: Operation, incoming: Sequence[Shape], lanes: int) -> int:
-    """Return up to where the last group's whole vectors reach."""
-    groups, filters = _conv_spec(operation).groups, operation.shape[0]
-    if _is_depthwise(operation, incoming[0]):
-        return filters
-    each = filters // groups
-    return filters - each + each + -each % lanes
-
-
-def conv_whole(operation: Operation, incoming: Sequence[Shape]) -> bool:
-    """Return whether lanes are channels of the input too."""
-    return _is_depthwise(operation, incoming[0])
-
-
-def conv_calls(
-    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept, shares: int
-) -> Stages:
-    """Return a stage for each group, or one for all channels of a depthwise convolution."""
-    (source,) = sources
-    spec, incoming = _conv_spec(operation), (source.layout.channels, *source.layout.spatial)
-    window, weight = window_of(spec, incoming), operation.weights["weight"]
-    bias = operation.weights.get("bias", np.zeros(len(weight)))
-    depthwise = _is_depthwise(operation, incoming)
-    if depthwise or spec.groups == 1:
-        filters = _Filters(window, weight, bias, by_channel=depthwise)
-        return [_stage(operation, filters, source, result, kept, shares)]
-    # Whole vectors reach into the next group, whose call follows.
-    split = zip(np.split(weight, spec.groups), np.split(bias, spec.groups), strict=True)
-    return [
-        _stage(operation, _Filters(window, *own, group=group), source, result, kept, 1)
-        for group, own in enumerate(split)
-    ]
-
-
-def dense_suits(operation: Operation, incoming: Sequence[Shape]) -> bool:
-    """Return that there is a kernel for every dense layer."""
-    return True
-
-
-def dense_whole(operation: Operation, incoming: Sequence[Shape]) -> bool:
-    """Return that inputs are read one by one."""
-    return False
-
-
-def dense_calls(
-    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept, shares: int
-) -> Stages:
-    """Return the stage: a convolution with a kernel as large as the image."""
-    (source,) = sources
-    layout, weight = source.layout, operation.weights["weight"]
-    weight = weight.reshape(len(weight), layout.channels, *layout.spatial)
-    bias = operation.weights.get("bias", np.zeros(len(weight)))
-    filters = _Filters(_window(layout.spatial), weight, bias)
-    return [_stage(operation, filters, source, result, kept, shares)]
-
-
-def batch_norm_suits(operation: Operation, incoming: Sequence[Shape]) -> bool:
-    """Return whether channels are channels in memory too."""
-    return incoming[0] == operation.shape
-
-
-def batch_norm_calls(
-    operation: Operation, sources: Sequence[Place], result: Place, kept: Kept, shares: int
-) -> Stages:
-    """Return the stage: a depthwise convolution with a kernel of one pixel."""
-    (source,) = sources
-    factor, constant = affine(cast(BatchNormSpec, operation.node.spec), operation.weights)
-    point = (1,) * len(source.layout.spatial)
-    weight = factor.reshape(-1, 1, *point)
-    filters = _Filters(_window(point), weight, constant, by_channel=True)
-    return [_stage(operation, filters, source, result, kept, shares)]
-
-
-class _Filters(NamedTuple):
-    """Those of one group: ``weight (filters, channels, *kernel)`` and ``bias (filters,)``."""
-
-    window: Window
+    axes: Sequence[Axis]
     weight: NDArray[Any]
     bias: NDArray[Any]
     group: int = 0
     by_channel: bool = False
 
 
-def _window(kernel: Shape) -> Window:
-    axes = len(kernel)
-    return Window(kernel, (1,) * axes, (0,) * axes, (1,) * axes)
-
-
-def _stage(
-    operation: Operation, filters: _Filters, source: Place, result: Place, kept: Kept, shares: int
+def stage(
+    operation: Operation, filters: Filters, source: Place, result: Place, kept: Kept, shares: int
 ) -> list[Call]:
-    into, out, window, weight = source.layout, result.layout, filters.window, filters.weight
-    lanes, itemsize = host().lanes(np.dtype(kept.dtype).itemsize), np.dtype(kept.dtype).itemsize
-    channels = weight.shape[1]
-    runs, length = joined(_taps(window, into.strides), channels)
-    # A dense layer has one output, which is no pixel of a picture.
-    row, stride = (out.spatial[-1], window.stride[-1]) if out.spatial else (1, 0)
+    """Return calls that compute sums, about ``shares`` of them, to be made in any order."""
+    axes, weight, bias, group, by_channel = filters
+    into, out = source.layout, result.layout
+    itemsize, channels = np.dtype(kept.dtype).itemsize, weight.shape[1]
+    runs, length = joined(_taps(axes, into.strides), channels)
+    # A vector is a single pixel.
+    row, step, stride = (axes[-1].count, axes[-1].step, axes[-1].stride) if axes else (1, 0, 0)
     like = Tile(
-        kept.dtype, lanes, 1, 1, stride * into.pitch, operation.activation, filters.by_channel
+        kept.dtype,
+        host().lanes(itemsize),
+        pixels=1,
+        vectors=1,
+        step=step * into.pitch,
+        activation=operation.activation,
+        by_channel=by_channel,
     )
     tile = best_tile(like, row, len(weight), runs.size * length, host().registers)
-    tiles = _tiles(tile, window, source, result)
+    tiles = _tiles(tile, axes, source, result)
     packed = _packed(weight, tile.width)
     addresses = (
-        source.address + filters.group * channels * itemsize,
+        source.address + group * channels * itemsize,
         kept.numbers(packed),
-        kept.numbers(_filled(filters.bias, tile.width)),
-        result.address + filters.group * len(weight) * itemsize,
+        kept.numbers(_filled(bias, tile.width)),
+        result.address + group * len(weight) * itemsize,
         kept.numbers(np.array([operation.slope])),
         kept.table(tiles),
         kept.table(runs),
     )
-    numbers = len(runs), length, out.pitch
-    rows = math.prod(out.spatial[:-1])
+    numbers = len(runs), length, stride * out.pitch
+    rows = math.prod(axis.count for axis in axes[:-1])
     return [
         (kernel(tile), (*addresses, *part, *numbers))
         for part in _parts(len(tiles), rows, len(packed), shares)
@@ -184,9 +109,10 @@ def _parts(tiles: int, rows: int, blocks: int, shares: int) -> list[tuple[int, i
     ]
 
 
-def _taps(window: Window, strides: Shape) -> NDArray[np.int64]:
-    axes = zip(window.kernel, window.dilation, strides, strict=True)
-    along = [np.arange(k, dtype=np.int64) * (d * stride) for k, d, stride in axes]
+def _taps(axes: Sequence[Axis], strides: Shape) -> NDArray[np.int64]:
+    along = [
+        np.array(axis.taps, np.int64) * stride for axis, stride in zip(axes, strides, strict=True)
+    ]
     return reduce(lambda a, b: np.add.outer(a, b).ravel(), along, np.zeros(1, np.int64))
 
 
@@ -206,16 +132,19 @@ def joined(starts: NDArray[np.int64], length: int) -> tuple[NDArray[np.int64], i
     return starts, length
 
 
-def _tiles(tile: Tile, window: Window, source: Place, result: Place) -> NDArray[np.int64]:
+def _tiles(tile: Tile, axes: Sequence[Axis], source: Place, result: Place) -> NDArray[np.int64]:
     """Return where each tile begins in the source and in the result; the last ones may overlap."""
-    if not result.layout.spatial:
-        return np.array([[source.layout.origin, result.layout.origin]], np.int64)
-    *rows, last = result.layout.spatial
-    starts = sorted({min(first, last - tile.pixels) for first in range(0, last, tile.pixels)})
-    out = [*(np.arange(n) for n in rows), np.array(starts)]
-    steps = zip(out, window.stride, window.padding, strict=True)
-    into = [positions * stride - before for positions, stride, before in steps]
-    return np.stack([source.layout.offsets(into), result.layout.offsets(out)], axis=1)
+    along = [np.arange(axis.count) for axis in axes]
+    if axes:
+        last = axes[-1].count
+        starts = sorted({min(first, last - tile.pixels) for first in range(0, last, tile.pixels)})
+        along[-1] = np.array(starts)
+    steps = list(zip(axes, along, strict=True))
+    into = source.layout.offsets([axis.start + axis.step * i for axis, i in steps])
+    # What a picture is summed up to is a vector.
+    seen = steps if result.layout.spatial else []
+    out = result.layout.offsets([axis.first + axis.stride * i for axis, i in seen])
+    return np.stack([into, out], axis=1)
 
 
 def _packed(weight: NDArray[Any], width: int) -> NDArray[Any]:
@@ -229,18 +158,3 @@ def _packed(weight: NDArray[Any], width: int) -> NDArray[Any]:
 
 def _filled(bias: NDArray[Any], width: int) -> NDArray[Any]:
     return np.concatenate([bias, np.zeros(-len(bias) % width, bias.dtype)])
-
-
-def _conv_spec(operation: Operation) -> ConvSpec:
-    return cast(ConvSpec, operation.node.spec)
-
-
-def _is_depthwise(operation: Operation, incoming: Shape) -> bool:
-    return _conv_spec(operation).groups == incoming[0] == operation.shape[0] > 1
-
-
-CONV = Family(
-    suits=conv_suits, calls=conv_calls, border=conv_border, room=conv_room, whole=conv_whole
-)
-DENSE = Family(suits=dense_suits, calls=dense_calls, whole=dense_whole)
-BATCH_NORM = Family(suits=batch_norm_suits, calls=batch_norm_calls)

@@ -106,6 +106,8 @@ def _layer(draw: st.DrawFn, kind: str, channels: int, spatial: list[int]) -> dic
         return {"layer": draw(st.sampled_from(ACTIVATIONS))}
     if kind == "batch_norm":
         return {"layer": kind}
+    if kind == "conv_transpose":
+        return draw(_transposed(channels, spatial))
     kernel = [draw(st.integers(1, min(3, n))) for n in spatial]
     stride = [draw(st.integers(1, 2)) for _ in spatial]
     padding = [draw(st.integers(0, k - 1)) for k in kernel]
@@ -126,7 +128,26 @@ def _layer(draw: st.DrawFn, kind: str, channels: int, spatial: list[int]) -> dic
     return {"layer": kind, **found}
 
 
-@settings(max_examples=120, deadline=None)
+@st.composite
+def _transposed(draw: st.DrawFn, channels: int, spatial: list[int]) -> dict[str, Any]:
+    groups = draw(st.sampled_from([1, 1, 2 - channels % 2]))
+    stride, dilation = draw(st.integers(1, 3)), draw(st.integers(1, 2))
+    kernel = draw(st.integers(1, 4))
+    shortest = (min(spatial) - 1) * stride + dilation * (kernel - 1) + 1
+    return {
+        "layer": "conv_transpose",
+        "filters": groups * draw(st.sampled_from([1, 3, 16])),
+        "kernel": kernel,
+        "stride": stride,
+        "padding": draw(st.integers(0, min(2, (shortest - 1) // 2))),
+        "output_padding": draw(st.integers(0, stride - 1)),
+        "dilation": dilation,
+        "groups": groups,
+        "bias": draw(st.booleans()),
+    }
+
+
+@settings(max_examples=80, deadline=None)
 @given(network=chains(), dtype=st.sampled_from(DTYPES), seed=st.integers(0, 99))
 def test_a_chain_is_computed_as_by_its_layers(network, dtype, seed) -> None:
     assert_same(network, dtype, seed)
@@ -168,7 +189,7 @@ def graphs(draw: st.DrawFn) -> Network:
     return net(shape, layers)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(network=graphs(), data=st.data(), seed=st.integers(0, 99))
 def test_branches_are_computed_as_by_the_layers(network, data, seed) -> None:
     assert_same(network, seed=seed)
@@ -225,6 +246,58 @@ def test_a_fold_that_overflows_is_left_out() -> None:
 
 def test_a_named_method_is_kept() -> None:
     assert_same(net([3, 8, 8], [{"layer": "conv", "filters": 4, "kernel": 3, "method": "direct"}]))
+
+
+@pytest.mark.parametrize(
+    "limits", [["convolutions.MOST_IDLE", "transposed.MOST_IDLE"], ["prepared._MOST_BYTES"]]
+)
+def test_layers_that_waste_lanes_or_memory_compute_by_themselves(monkeypatch, limits) -> None:
+    conv = {"layer": "conv", "filters": 3, "kernel": 3}
+    network = net([2, 9, 9], [conv, {**conv, "layer": "conv_transpose"}, {"layer": "relu"}])
+    weights = weights_of(network)
+    assert forwards(network, weights, monkeypatch) == []
+    for limit in limits:
+        monkeypatch.setattr(f"core.nets.inference.{limit}", 0)
+    assert forwards(network, weights, monkeypatch) == ["conv1", "conv_transpose1"]
+    assert_same(network)
+
+
+def test_all_layers_with_kernels_are_one_step(monkeypatch) -> None:
+    network = net(
+        [3, 16, 16],
+        [
+            {"layer": "conv", "filters": 8, "kernel": 3, "padding": 1, "name": "a"},
+            {"layer": "batch_norm"},
+            {"layer": "leaky_relu", "name": "b"},
+            {"layer": "conv", "filters": 8, "kernel": 3, "padding": 1, "groups": 8, "name": "c"},
+            {"layer": "add", "inputs": ["b", "c"]},
+            {"layer": "max_pool", "kernel": 3, "stride": 2, "padding": 1, "name": "d"},
+            {"layer": "conv_transpose", "filters": 8, "kernel": 2, "stride": 2, "name": "e"},
+            {"layer": "concatenate", "inputs": ["b", "e"]},
+            {"layer": "average_pool", "kernel": 2},
+            {"layer": "flatten"},
+            {"layer": "dense", "features": 3},
+        ],
+    )
+    assert forwards(network, weights_of(network), monkeypatch) == []
+    assert_same(network)
+
+
+def forwards(network: Network, weights: dict[str, np.ndarray], monkeypatch: Any) -> list[str]:
+    """Return the layers that compute by their own ``forward`` in a prepared net."""
+    from core.nets.inference import steps
+
+    with monkeypatch.context() as patch:
+        found: list[str] = []
+        real = steps.forward_of
+
+        def noted(operation: Any, *rest: Any) -> Any:
+            found.append(operation.node.name)
+            return real(operation, *rest)
+
+        patch.setattr(steps, "forward_of", noted)
+        network.prepared(weights)
+        return found
 
 
 def test_later_changes_of_the_weights_do_not_matter() -> None:
