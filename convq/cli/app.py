@@ -14,6 +14,7 @@ from convq.cli import (
     diffuse,
     edge,
     frequency_filter,
+    gc,
     jobs,
     kernels,
     keys,
@@ -100,6 +101,7 @@ app.command("retry", cls=Command, rich_help_panel=JOBS)(jobs.retry)
 app.command("delete", cls=Command, rich_help_panel=JOBS)(jobs.delete)
 app.add_typer(models.app, name="models", rich_help_panel=SERVICE)
 app.add_typer(keys.app, name="keys", rich_help_panel=SERVICE)
+app.command("gc", cls=Command, rich_help_panel=SERVICE)(gc.gc)
 app.add_typer(service.app, name="queue", rich_help_panel=SERVICE)
 app.command("workers", cls=Command, rich_help_panel=SERVICE)(worker.list_workers)
 app.command("kernels", cls=Command, rich_help_panel=HERE)(kernels.kernels)

@@ -18,11 +18,14 @@ from typing import Any, Final
 
 import redis
 
+from core.errors import Conflict
 from core.store.artifacts import ArtifactStore
 from core.store.connection import Scripts, server_ms
 from core.store.tenants import DEFAULT, space
 
 _PAGE: Final = 1000
+# The folder of the files that have a record.
+_STORED: Final = "sha256/"
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,11 @@ class Garbage:
             In seconds; what was used or written later is left alone.
         dry_run : bool
             Only say what would be deleted.
+
+        Raises
+        ------
+        Conflict
+            The store has files and none is in the records: those of another store, or lost.
         """
         before = server_ms(self._redis) - round(age * 1000)
         written_before = datetime.now(UTC) - timedelta(seconds=age)
@@ -117,6 +125,7 @@ class Garbage:
             f"{self._prefix}:artifacts", "-inf", before, byscore=True
         )
         named = {key for key, _ in records.values()}
+        _check_same_store(files, named)
         free = [
             digest
             for digest in unused
@@ -229,6 +238,17 @@ class Garbage:
             return False
         self._files.delete(key)
         return True
+
+
+def _check_same_store(files: Iterable[str], named: set[str]) -> None:
+    stored = [key for key in files if key.startswith(_STORED)]
+    if stored and named.isdisjoint(stored):
+        raise Conflict(
+            "no file of this store is in the records, so nothing of it is deleted",
+            given=f"{len(stored)} files, {len(named)} records",
+            accepted="the Redis and the store of one service; delete the files of lost records "
+            "yourself",
+        )
 
 
 def _pages(members: Iterable[str]) -> Iterator[list[str]]:

@@ -296,6 +296,19 @@ def test_a_dry_run_says_what_would_go_and_lets_it_stay(
         artifacts.get(unused.digest)
 
 
+def test_the_records_of_another_service_delete_nothing(
+    artifacts: ArtifactStore, garbage: Garbage, client: redis.Redis
+) -> None:
+    artifacts.put(b"of this one", BYTES)
+    for path in files(artifacts):
+        make_old(path)
+    client.flushall()
+    for dry_run in (True, False):
+        with pytest.raises(Conflict, match="no file of this store"):
+            garbage.collect(AGE, dry_run=dry_run)
+    assert len(files(artifacts)) == 1
+
+
 def test_a_lost_file_is_replaced_by_the_next_upload(
     artifacts: ArtifactStore, garbage: Garbage
 ) -> None:
