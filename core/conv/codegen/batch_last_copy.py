@@ -38,8 +38,10 @@ class Layout:
     channel: int
 
 
-def layout(lattice: Lattice, channels: int, most: int) -> Layout:
+def layout(lattice: Lattice, channels: int, most: int, out_channels: int = 0) -> Layout:
     """Return the largest blocks whose inputs take at most ``most`` vectors.
+
+    With ``out_channels`` neither do their outputs.
 
     Examples
     --------
@@ -52,7 +54,8 @@ def layout(lattice: Lattice, channels: int, most: int) -> Layout:
         extents = _extents(lattice, tuple(size))
         channel = math.prod(extents) | 1
         longest = next((axis for axis, n in enumerate(size) if n > 1), None)
-        if channel * channels <= most or longest is None:
+        fits = channel * channels <= most and math.prod(size) * out_channels <= most
+        if fits or longest is None:
             strides = tuple(math.prod(extents[axis + 1 :]) for axis in range(len(extents)))
             return Layout(tuple(size), strides, channel)
         size[longest] = -(-size[longest] // 2)

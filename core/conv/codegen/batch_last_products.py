@@ -27,7 +27,7 @@ from core.conv.codegen.library import Kernel, load
 from core.conv.codegen.target import Target, host
 
 PARAMETERS: tuple[Kind, ...] = ("pointer",) * 10 + ("integer",) * 13
-# The inputs of a block stay in a core's own cache, beside the gradients.
+# The inputs of a block stay in a core's own cache, beside as many gradients.
 _BLOCK_BYTES = 3 << 17
 # Cycles of a tile beside its pixels: per sum, to add its lanes; and for its addresses.
 _PER_SUM, _PER_TILE = 5, 20
@@ -248,14 +248,15 @@ def best_tile(dtype: str, pixels: int, channels: int, pairs: int, target: Target
     return min(tiles(dtype, target), key=price)
 
 
-def sized(lattice: Lattice, channels: int, itemsize: int, lanes: int) -> Layout:
-    """Return blocks whose inputs stay in the cache."""
-    return layout(lattice, channels, _BLOCK_BYTES // (itemsize * lanes))
+def sized(lattice: Lattice, channels: int, out_channels: int, itemsize: int, lanes: int) -> Layout:
+    """Return blocks whose inputs and gradients stay in the cache."""
+    return layout(lattice, channels, _BLOCK_BYTES // (itemsize * lanes), out_channels)
 
 
-def together(lay: Layout, channels: int, itemsize: int, lanes: int) -> int:
+def together(lay: Layout, channels: int, out_channels: int, itemsize: int, lanes: int) -> int:
     """Return how many vectors of images a block holds: several where pictures are small."""
-    return max(1, _BLOCK_BYTES // (itemsize * lanes * lay.channel * channels))
+    larger = max(lay.channel * channels, math.prod(lay.size) * out_channels)
+    return max(1, _BLOCK_BYTES // (itemsize * lanes * larger))
 
 
 def tables(

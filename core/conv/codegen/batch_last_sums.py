@@ -218,6 +218,18 @@ def best_tile(
     return min((t for t in tiles(dtype, target) if t.panel <= out_channels), key=price)
 
 
+def price(lattice: Lattice, channels: int, out_channels: int, dtype: str, target: Target) -> float:
+    """Return how many cycles one vector of images takes, if nothing has to be waited for."""
+    itemsize = np.dtype(dtype).itemsize
+    lay = sized(lattice, channels, itemsize, target.lanes(itemsize))
+    tile = best_tile(lattice, lay, channels, out_channels, dtype, target)
+    total = 0.0
+    for block in lattice.blocks(lay.size):
+        for phase in lattice.phases:
+            total += _price(_split(phase, lattice, block, channels, tile), channels, tile)
+    return total * -(-out_channels // tile.panel)
+
+
 def sized(lattice: Lattice, channels: int, itemsize: int, lanes: int) -> Layout:
     """Return blocks whose inputs stay in the cache."""
     return layout(lattice, channels, _BLOCK_BYTES // (itemsize * lanes))

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from core.conv.codegen import batch_last_points as points
+from core.conv.codegen import batch_last_sums as sums
 from core.conv.codegen.batch_last_epilogue import PLAIN, Epilogue
 from core.conv.codegen.batch_last_layer import Layer, lanes
 from core.conv.codegen.batch_last_memory import (
@@ -27,8 +28,8 @@ from core.conv.codegen.target import host
 from core.conv.codegen.winograd_transforms import constants
 from core.conv.normal import Shape
 
-# The share of the peak that the kernel of every tap reaches.
-_DIRECT_SHARE = 0.85
+# How much longer the kernel of every tap takes than is expected, compared with this one.
+_DIRECT_WAITS = 1.1
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,13 @@ class Transformed:
         )
 
 
+@lru_cache(maxsize=1024)
 def is_faster(layer: Layer, vectors: int) -> bool:
     """Return whether transforms are expected to pay for ``vectors`` of images."""
     cycles, _ = _choice(layer, vectors)
-    products = layer.lattice.products * layer.channels * layer.out_channels * vectors
-    return cycles < products / 2 / _DIRECT_SHARE
+    sizes = layer.channels, layer.out_channels
+    direct = sums.price(layer.lattice, *sizes, layer.dtype, host())
+    return cycles < direct * vectors * _DIRECT_WAITS
 
 
 @lru_cache(maxsize=1024)

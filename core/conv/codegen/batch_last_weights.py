@@ -109,8 +109,8 @@ def plan(layer: Layer) -> Products:
     """Return how the gradient of a layer, forward, is computed, whatever the batch."""
     lattice, itemsize = layer.lattice, np.dtype(layer.dtype).itemsize
     width, rows, pairs = lanes(layer.dtype), layer.out_channels, layer.channels * lattice.taps
-    lay = products.sized(lattice, layer.channels, itemsize, width)
-    at_a_time = products.together(lay, layer.channels, itemsize, width)
+    lay = products.sized(lattice, layer.channels, rows, itemsize, width)
+    at_a_time = products.together(lay, layer.channels, rows, itemsize, width)
     pixels = math.prod(lay.size) * at_a_time
     tile = products.best_tile(layer.dtype, pixels, rows, pairs, host())
     tables = products.tables(lattice, lay, layer.channels, rows, at_a_time, tile)
