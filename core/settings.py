@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         gt=0,
         description="A job that waits this long takes turns with those of a higher priority.",
     )
+    together: int = Field(
+        default=32,
+        ge=1,
+        description="Most small jobs that are alike and are run as one; 1 for none.",
+    )
     cancel_grace: float = Field(
         default=1,
         gt=0,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
+from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -19,36 +21,40 @@ log = logging.getLogger(__name__)
 _INTERVAL = 0.25
 
 
-class Lease:
-    """A thread that renews the claim of an attempt as long as its ``with`` block lasts.
+class Held(NamedTuple):
+    """A claim, and the attempt that works on it."""
 
-    When Redis is away it keeps trying: the claim may still hold when Redis returns, and if it does
+    job_id: str
+    attempt: int
+    run: Run
+
+
+class Lease:
+    """A thread that renews claims as long as its ``with`` block lasts.
+
+    When Redis is away it keeps trying: the claims may still hold when Redis returns, and if they do
     not, the first answer says so and the work stops.
 
     Parameters
     ----------
     jobs : JobStore
-        Where the claim is.
-    job_id, attempt : str, int
-        The claim.
-    run : Run
-        Its progress and reports are sent with each renewal; it is told when to stop.
+        Where the claims are.
+    held : sequence of Held
+        The claims. Progress and reports of their runs are sent with each renewal; the runs are told
+        when to stop.
     seconds : float
         How long a renewal lasts.
     """
 
-    def __init__(
-        self, jobs: JobStore, job_id: str, attempt: int, run: Run, *, seconds: float
-    ) -> None:
+    def __init__(self, jobs: JobStore, held: Sequence[Held], *, seconds: float) -> None:
         self._jobs = jobs
-        self._job_id = job_id
-        self._attempt = attempt
-        self._run = run
+        self._held = held
         self._seconds = seconds
+        self._told: dict[str, Progress] = {}
         self._publishing = threading.Lock()
         self._done = threading.Event()
         self._thread = threading.Thread(
-            target=run_here(self._keep), name=f"lease-{job_id}", daemon=True
+            target=run_here(self._keep), name=f"lease-{held[0].job_id}", daemon=True
         )
 
     def __enter__(self) -> Lease:
@@ -65,33 +71,38 @@ class Lease:
         self._thread.join()
 
     def publish(self) -> None:
-        """Send what the run has reported; after an error it is sent with the next call."""
+        """Send what the runs have reported; after an error it is sent with the next call."""
         with self._publishing:
-            for report in self._run.reports():
-                self._jobs.report(self._job_id, self._attempt, report.text, lasts=report.lasts)
-                self._run.told(report)
+            for job_id, attempt, run in self._held:
+                for report in run.reports():
+                    self._jobs.report(job_id, attempt, report.text, lasts=report.lasts)
+                    run.told(report)
 
     def _keep(self) -> None:
-        told: Progress | None = None
         renewed = time.monotonic()
         while not self._done.wait(min(_INTERVAL, self._seconds / 4)):
-            progress = self._run.progress
             try:
-                answer = self._jobs.renew(
-                    self._job_id,
-                    self._attempt,
-                    lease=self._seconds,
-                    progress=None if progress == told else progress,
-                )
+                for held in self._held:
+                    self._renew(held)
                 self.publish()
             except RedisError as error:
                 log.warning(
                     "job %s: the lease was not renewed for %.1f s: %s",
-                    self._job_id,
+                    self._held[0].job_id,
                     time.monotonic() - renewed,
                     error,
                 )
-                continue
-            told, renewed = progress, time.monotonic()
-            if answer != "ok":
-                self._run.ask_to_stop(answer)
+            else:
+                renewed = time.monotonic()
+
+    def _renew(self, held: Held) -> None:
+        progress = held.run.progress
+        answer = self._jobs.renew(
+            held.job_id,
+            held.attempt,
+            lease=self._seconds,
+            progress=None if progress == self._told.get(held.job_id) else progress,
+        )
+        self._told[held.job_id] = progress
+        if answer != "ok":
+            held.run.ask_to_stop(answer)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from core.conv.device import Device
 from core.errors import Cancelled, ConvqError, LeaseLost, StorageFull
 from core.jobs.inputs import unique
+from core.jobs.together import Together
 from core.media import MAX_PIXELS
 from core.media.jsonable import finite
 from core.store.artifacts import Artifact, ArtifactStore, digest_of_file
@@ -112,6 +113,8 @@ class Run:
         Where the job begins others.
     full_patience : float
         Seconds that finished work waits for room where the disk is full, before it fails.
+    together : Together, optional
+        Moves inputs and results of several jobs at once; results are then stored by its `commit`.
     """
 
     def __init__(
@@ -128,6 +131,7 @@ class Run:
         continue_after: float = math.inf,
         children: Children | None = None,
         full_patience: float = 0,
+        together: Together | None = None,
     ) -> None:
         self.artifacts = artifacts
         self.device = device
@@ -145,6 +149,7 @@ class Run:
         self._continue_after = continue_after
         self._continue_at = math.inf
         self._full_patience = full_patience
+        self._together = together
         self._reports: list[Report] = []
         self._names: set[str] = set()
         self._asked: str | None = None
@@ -260,6 +265,8 @@ class Run:
 
     def fetch(self, digest: str) -> Path:
         """Return a local file with the verified bytes of an input."""
+        if self._together is not None:
+            return self._together.fetch(digest)
         return self.artifacts.fetch(digest, self.scratch)
 
     def deliver(
@@ -305,6 +312,8 @@ class Run:
         shape: tuple[int, ...] | None = None,
         dtype: str | None = None,
     ) -> Artifact:
+        if self._together is not None:
+            return self._together.store(write, media_type, shape, dtype)
         patience = time.monotonic() + self._full_patience
         while True:
             try:

@@ -14,7 +14,8 @@ import io
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,16 +157,51 @@ class ArtifactStore:
         known = self._hold(digest)
         if known in ("new", "held"):
             return self.get(digest), known == "new"
-        size = path.stat().st_size
-        hexadecimal = digest.removeprefix("sha256:")
-        # The nonce lets a sweep delete a forgotten file while the same bytes are uploaded again.
-        key = f"sha256/{hexadecimal[:2]}/{hexadecimal}.{secrets.token_hex(4)}"
-        artifact = Artifact(digest, size, media_type, shape, dtype, key)
-        self.files.place(path, key, hexadecimal)
+        artifact = _described(path, digest, media_type, shape, dtype)
+        self.files.place(path, artifact.key, digest.removeprefix("sha256:"))
         superfluous = self._record(artifact)
         if superfluous:
             self.files.delete(superfluous)
-        return self.get(digest), superfluous != key
+        return self.get(digest), superfluous != artifact.key
+
+    def commit_many(self, made: Mapping[Path, Artifact], pool: Executor) -> None:
+        """Do what `commit` does for many files, whose artifacts are described, in few round trips.
+
+        Parameters
+        ----------
+        made : mapping of Path to Artifact
+            From `describe`.
+        pool : concurrent.futures.Executor
+            Syncs files at the same time: the disk then writes its journal once for several.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        for artifact in made.values():
+            self._scripts.run("hold_artifact", artifact.digest, self._tenant, client=pipeline)
+        held = dict(zip(made, pipeline.execute(), strict=True))
+        missing = {path: made[path] for path in made if held[path] not in ("new", "held")}
+
+        def place(path: Path) -> None:
+            self.files.place(path, missing[path].key, missing[path].digest.removeprefix("sha256:"))
+
+        list(pool.map(place, missing))
+        pipeline = self._redis.pipeline(transaction=False)
+        for artifact in missing.values():
+            self._record(artifact, pipeline)
+        for superfluous in pipeline.execute():
+            if superfluous:
+                self.files.delete(superfluous)
+
+    def describe(
+        self,
+        path: Path,
+        media_type: str,
+        shape: tuple[int, ...] | None = None,
+        dtype: str | None = None,
+    ) -> Artifact:
+        """Return the artifact that the file at ``path`` will be once it is committed."""
+        with path.open("rb") as file:
+            digest = digest_of_file(file)
+        return _described(path, digest, media_type, shape, dtype)
 
     def put(
         self,
@@ -198,7 +234,11 @@ class ArtifactStore:
 
         A local store gives its own file; another is streamed into ``folder``.
         """
-        artifact = self.get(digest)
+        return self.local(self.get(digest), folder)
+
+    def local(self, artifact: Artifact, folder: Path) -> Path:
+        """Return what `fetch` does for an artifact whose record is known."""
+        digest = artifact.digest
         try:
             if self.files.root:
                 path = self.files.root / artifact.key
@@ -284,7 +324,7 @@ class ArtifactStore:
         legacy = bool(record) and not any(name.startswith("tenant:") for name in record)
         return legacy and self._tenant == DEFAULT
 
-    def _record(self, artifact: Artifact) -> str | None:
+    def _record(self, artifact: Artifact, client: Any = None) -> str | None:
         """Write the record; return the key of the file that it does not name, if there is one."""
         fields = {"size": artifact.size, "media_type": artifact.media_type}
         if artifact.shape is not None:
@@ -292,7 +332,12 @@ class ArtifactStore:
         if artifact.dtype is not None:
             fields["dtype"] = artifact.dtype
         superfluous: str | None = self._scripts.run(
-            "add_artifact", artifact.digest, artifact.key, json.dumps(fields), self._tenant
+            "add_artifact",
+            artifact.digest,
+            artifact.key,
+            json.dumps(fields),
+            self._tenant,
+            client=client,
         )
         return superfluous
 
@@ -332,6 +377,19 @@ def parse_digest(text: str) -> str:
             accepted='"sha256:" and 64 lower-case hexadecimal digits',
         )
     return text
+
+
+def _described(
+    path: Path,
+    digest: str,
+    media_type: str,
+    shape: tuple[int, ...] | None,
+    dtype: str | None,
+) -> Artifact:
+    hexadecimal = digest.removeprefix("sha256:")
+    # The nonce lets a sweep delete a forgotten file while the same bytes are uploaded again.
+    key = f"sha256/{hexadecimal[:2]}/{hexadecimal}.{secrets.token_hex(4)}"
+    return Artifact(digest, path.stat().st_size, media_type, shape, dtype, key)
 
 
 def _from_record(digest: str, record: dict[str, str]) -> Artifact:

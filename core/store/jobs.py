@@ -190,6 +190,33 @@ class NewJob:
     alike: str | None = None
 
 
+@dataclass(frozen=True)
+class End:
+    """How an attempt at a job ended.
+
+    Attributes
+    ----------
+    job_id, attempt : str, int
+        The claim.
+    state : {"succeeded", "failed", "cancelled"}
+        What the job is from now on.
+    progress, timings, results, error, plan
+        As in `Job`.
+    artifacts : tuple of str
+        Digests that the job refers to from now on.
+    """
+
+    job_id: str
+    attempt: int
+    state: Literal["succeeded", "failed", "cancelled"]
+    progress: Progress
+    timings: dict[str, float]
+    results: str | None = None
+    error: dict[str, Any] | None = None
+    plan: str | None = None
+    artifacts: tuple[str, ...] = ()
+
+
 class Limits(NamedTuple):
     """How many jobs may be queued: in all, and of one tenant."""
 
@@ -509,28 +536,39 @@ class JobStore:
         job_id: str,
         attempt: int,
         state: Literal["succeeded", "failed", "cancelled"],
-        *,
-        progress: Progress,
-        timings: dict[str, float],
-        results: str | None = None,
-        error: dict[str, Any] | None = None,
-        plan: str | None = None,
-        artifacts: tuple[str, ...] = (),
+        **details: Any,
     ) -> bool:
-        """Commit the end of an attempt; False (and nothing changed) if it lost its claim."""
-        fields = {"progress": json.dumps(vars(progress)), "timings": json.dumps(timings)}
-        documents = {
-            "results": results,
-            "plan": plan,
-            "error": json.dumps(error) if error else None,
-        }
-        fields |= {name: text for name, text in documents.items() if text is not None}
-        reason = error["message"] if error else ""
-        return bool(
+        """Commit the end of an attempt; False (and nothing changed) if it lost its claim.
+
+        Parameters
+        ----------
+        job_id, attempt, state, **details
+            The fields of an `End`.
+        """
+        return self.finish_many([End(job_id, attempt, state, **details)])[0]
+
+    def finish_many(self, ends: Sequence[End]) -> list[bool]:
+        """Commit the ends of attempts, each for itself, in one round trip."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for end in ends:
+            fields = {
+                "progress": json.dumps(vars(end.progress)),
+                "timings": json.dumps(end.timings),
+                "results": end.results,
+                "plan": end.plan,
+                "error": json.dumps(end.error) if end.error else None,
+            }
             self._scripts.run(
-                "finish", job_id, attempt, state, json.dumps(fields), reason, *artifacts
+                "finish",
+                end.job_id,
+                end.attempt,
+                end.state,
+                json.dumps({name: text for name, text in fields.items() if text is not None}),
+                end.error["message"] if end.error else "",
+                *end.artifacts,
+                client=pipeline,
             )
-        )
+        return [bool(done) for done in pipeline.execute()]
 
     def checkpoint(
         self, job_id: str, attempt: int, digest: str

@@ -1,0 +1,108 @@
+"""One attempt at a job: the work, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.errors import Cancelled, ConvqError, LeaseLost
+from core.jobs import registry
+from core.jobs.kind import Spec
+from core.jobs.run import Continued, Drained, Run, Waiting
+from core.store import documents
+from core.store.artifacts import ArtifactStore
+from core.store.jobs import End, Job
+from workers.patience import REDIS_AWAY
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the work of an attempt ended, before it is committed."""
+
+    state: Literal["succeeded", "failed", "cancelled", "released", "continued", "waiting", "lost"]
+    error: dict[str, Any] | None = None
+    reason: str = ""
+    children: tuple[str, ...] = ()
+
+
+def spec_of(job: Job, artifacts: ArtifactStore) -> Spec:
+    """Return what the job is to do."""
+    spec: Spec = registry.by_name(job.kind).spec.model_validate(documents.read(artifacts, job.spec))
+    return spec
+
+
+def work(job: Job, run: Run) -> Ending:
+    """Run the kind of a job; whatever goes wrong is told, not raised."""
+    try:
+        registry.by_name(job.kind).run(spec_of(job, run.artifacts), run)
+    except Cancelled:
+        return Ending("cancelled")
+    except Drained:
+        return Ending("released", reason="the worker was asked to stop")
+    except Continued:
+        return Ending("continued", reason="it runs in pieces; this one was over")
+    except Waiting as waiting:
+        return Ending("waiting", reason=waiting.message, children=tuple(waiting.children))
+    except LeaseLost:
+        return Ending("lost")
+    except ConvqError as error:
+        return Ending("failed", error.to_dict())
+    except REDIS_AWAY:
+        return Ending("released", reason="Redis went away")
+    except MemoryError:
+        return Ending(
+            "failed", {"code": "out_of_memory", "message": "the worker ran out of memory"}
+        )
+    except Exception:  # whatever a kind gets wrong must not take the worker with it
+        log.exception("job %s failed by a defect", job.id)
+        return Ending(
+            "failed",
+            {
+                "code": "internal",
+                "message": "a defect in convq stopped the job; the worker's log has details",
+            },
+        )
+    if run.failures and not run.results:
+        return Ending("failed", _all_failed(run.failures))
+    return Ending("succeeded")
+
+
+def needed_by(jobs: list[Job], artifacts: ArtifactStore) -> set[str]:
+    """Return the digests of all that the jobs refer to."""
+    return {
+        digest
+        for job in jobs
+        for digest in registry.by_name(job.kind).references(spec_of(job, artifacts))
+    }
+
+
+def end_of(job: Job, run: Run, ending: Ending) -> End:
+    """Return what is committed of an attempt that ends the job."""
+    assert ending.state in ("succeeded", "failed", "cancelled")
+    results = documents.write(run.artifacts, {"results": run.results, "failures": run.failures})
+    plan = None if run.plan is None else documents.write(run.artifacts, run.plan)
+    kept = {entry["digest"] for entry in run.results}
+    kept |= {text for text in (results, plan) if text and documents.is_artifact(text)}
+    return End(
+        job.id,
+        job.attempt,
+        ending.state,
+        progress=run.progress,
+        timings=run.timings,
+        results=results,
+        plan=plan,
+        error=ending.error,
+        artifacts=tuple(sorted(kept)),
+    )
+
+
+def _all_failed(failures: list[dict[str, Any]]) -> dict[str, Any]:
+    first = failures[0]
+    return {
+        "code": "all_items_failed",
+        "message": f"none of the {len(failures)} inputs could be processed; "
+        f"the first, {first['name']}: {first['message']}",
+    }
