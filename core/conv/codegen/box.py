@@ -28,8 +28,11 @@ from core.conv.normal import NormalForm, Shape
 PARAMETERS: tuple[Kind, ...] = (*staged.PARAMETERS, *("pointer",) * 2, *("integer",) * 5)
 # From this length on it pays, and a turn's roundings are fewer than those of all taps.
 _LEAST = 16
-# What an output takes, in multiply-adds of the direct kernel, and what `rows.run` calls extra.
-_WORK, _EXTRA = 100, 3
+# What an output takes, in multiply-adds of the direct kernel.
+_WORK = 100
+# A line of running sums is ``columns + 2 * width + tile.columns`` long, and a tile has at most as
+# many columns as there are: twice ``columns + width - 1``, and two numbers more.
+_EXTRA, _BEYOND = 2, 2
 
 
 def supports(form: NormalForm) -> bool:
@@ -40,7 +43,7 @@ def supports(form: NormalForm) -> bool:
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """Count the additions, what is read and written, and the calls."""
     height, width = form.kernel
-    how = rows.cut(form, _WORK, _EXTRA, memory_cap)
+    how = rows.cut(form, _WORK, _EXTRA, memory_cap, beyond=_BEYOND)
     turn = how.pieces[0].turn
     # Per output: what the running sum takes; then loads and a store for every digit of the width.
     additions = 2 + height / turn + 3 * (width.bit_length() + width.bit_count())
@@ -54,7 +57,7 @@ def run(
     """Fill ``out``; the arguments are those of `core.conv.algorithm.Run`."""
     values = np.ascontiguousarray(w[:, 0, 0, 0])
     layout, x = rows_run.readable(form, x)
-    how = rows.cut(form, _WORK, _EXTRA, memory_cap)
+    how = rows.cut(form, _WORK, _EXTRA, memory_cap, beyond=_BEYOND)
     rows_run.run(form, x, layout, [values], out, _on_rows, cut=how, check=check)
 
 

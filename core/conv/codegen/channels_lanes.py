@@ -170,7 +170,10 @@ _KEPT_BYTES = 1 << 23
 
 
 def scratch(role: str, shape: Shape, dtype: str) -> np.ndarray[Any, Any]:
-    """Return an array of this thread's own, on a cache line; the role's last one is reused."""
+    """Return an array of this thread's own, on a cache line; the role's last one is reused.
+
+    The caller holds it for as long as a kernel writes to it: a large one is not kept here.
+    """
     held: dict[str, tuple[Shape, str, np.ndarray[Any, Any]]] = _SCRATCH.__dict__
     last = held.get(role)
     if last is not None and last[:2] == (shape, dtype):

@@ -106,7 +106,7 @@ class Cut:
 
 
 @lru_cache(maxsize=4096)
-def cut(form: NormalForm, work: int, extra: int, memory_cap: int | None) -> Cut:
+def cut(form: NormalForm, work: int, extra: int, memory_cap: int | None, *, beyond: int = 0) -> Cut:
     """Cut the outputs of ``form`` into pieces.
 
     Parameters
@@ -120,6 +120,8 @@ def cut(form: NormalForm, work: int, extra: int, memory_cap: int | None) -> Cut:
         a turn, and for one more.
     memory_cap : int or None
         Bytes that all scratches may take together; where that is too little, they take the least.
+    beyond : int
+        How many numbers more the kernel needs for each row of a turn, and for one more.
 
     Examples
     --------
@@ -130,7 +132,7 @@ def cut(form: NormalForm, work: int, extra: int, memory_cap: int | None) -> Cut:
     columns, at_once = _MOST_COLUMNS, form.outputs * work <= _SHORT_WORK
     while True:
         pieces = _pieces(form, work, columns)
-        size = _scratch_bytes(form, pieces[0], extra)
+        size = _scratch_bytes(form, pieces[0], extra, beyond)
         turn, (_, width) = pieces[0].turn, pieces[0].size
         shares = (turn + form.reach[0]) / turn, (width + form.reach[1]) / width
         brought = form.outputs * math.prod(shares) * form.itemsize
@@ -143,10 +145,11 @@ def cut(form: NormalForm, work: int, extra: int, memory_cap: int | None) -> Cut:
         columns //= 2
 
 
-def _scratch_bytes(form: NormalForm, piece: Piece, extra: int) -> int:
-    rows = piece.turn + form.reach[0] + extra * (piece.turn + 1)
+def _scratch_bytes(form: NormalForm, piece: Piece, extra: int, beyond: int) -> int:
     columns = piece.size[1] + form.reach[1]
-    return -(-rows * columns * form.itemsize // _LINE_BYTES) * _LINE_BYTES
+    numbers = (piece.turn + form.reach[0]) * columns
+    numbers += (piece.turn + 1) * (extra * columns + beyond)
+    return -(-numbers * form.itemsize // _LINE_BYTES) * _LINE_BYTES
 
 
 def _pieces(form: NormalForm, work: int, most_columns: int) -> tuple[Piece, ...]:

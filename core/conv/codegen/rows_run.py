@@ -144,7 +144,8 @@ def run(
         return
 
     def compute(row: int) -> None:
-        table[row, _SCRATCH] = scratch("rows", (1, size), "uint8").ctypes.data
+        memory = scratch("rows", (1, size), "uint8")
+        table[row, _SCRATCH] = memory.ctypes.data
         calls.run_alone(table[row : row + 1])
 
     for_each(compute, range(len(table)), check, cores())

@@ -152,8 +152,12 @@ class _Groups:
         form, method, lanes = self.form, self.method, self.method.tile.lanes
         shape = (self.count, *method.cut.size, lanes)
         outputs = scratch("outputs", shape, form.dtype)
-        values = scratch("values", (_PRODUCTS * self.apart,), form.dtype).ctypes.data
-        products = scratch("products", (_PRODUCTS * self.apart_out,), form.dtype).ctypes.data
+        # Held until the end: a large scratch is nobody else's.
+        held = [
+            scratch(role, (_PRODUCTS * apart,), form.dtype)
+            for role, apart in (("values", self.apart), ("products", self.apart_out))
+        ]
+        values, products = (memory.ctypes.data for memory in held)
         numbers, sources, targets = (
             table.ctypes.data for table in (self.constants, self.sources, self.targets)
         )

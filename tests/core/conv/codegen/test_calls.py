@@ -95,7 +95,9 @@ def in_a_child(queue: "multiprocessing.SimpleQueue[list[int]]") -> None:
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_has_helpers_of_its_own() -> None:
-    calls.run(adding(np.zeros(8, np.int64)))
+    # A table holds addresses: what lies there must outlive it.
+    numbers = np.zeros(8, np.int64)
+    calls.run(adding(numbers))
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
     child = context.Process(target=in_a_child, args=(queue,))

@@ -1,5 +1,9 @@
 """Pictures row by row: every window, dtype and order of colours, in pieces of every size."""
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -43,6 +47,24 @@ def problems(draw) -> tuple[NormalForm, np.ndarray]:
     return form, x
 
 
+@contextmanager
+def watched_scratch() -> Iterator[list[np.ndarray]]:
+    """Fail if a kernel writes behind the scratch that it was given."""
+    given = []
+
+    def watched(role: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        memory = np.full(size + 8192, 0xA5, np.uint8)
+        first = -memory.ctypes.data % 64
+        given.append(memory[first + size :])
+        return memory[first : first + size].view(dtype).reshape(shape)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows_run, "scratch", watched)
+        yield given
+    assert all((behind == 0xA5).all() for behind in given)
+
+
 def expected_of(form: NormalForm, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     out = np.empty(form.out_shape, form.dtype)
     reference.run(form, x.astype(form.dtype), w, out, check=never, memory_cap=None)
@@ -56,7 +78,8 @@ def test_direct(problem, seed, cap) -> None:
     w = np.random.default_rng(seed).integers(-9, 9, (form.out_channels, 1, *form.kernel))
     w = w.astype(form.dtype)
     out = np.full(form.out_shape, np.nan, form.dtype)
-    single.run(form, x, w, out, check=never, memory_cap=cap)
+    with watched_scratch():
+        single.run(form, x, w, out, check=never, memory_cap=cap)
     # Sums of small integers are exact, in whatever order.
     np.testing.assert_array_equal(out, expected_of(form, x, w))
 
@@ -70,7 +93,8 @@ def test_separable(problem, seed, cap) -> None:
     w = np.einsum("oi,oj->oij", *vectors)[:, None].astype(form.dtype)
     out = np.full(form.out_shape, np.nan, form.dtype)
     form = NormalForm(**vars_of(form), rank=1)
-    separable.run(form, x, w, out, check=never, memory_cap=cap)
+    with watched_scratch():
+        separable.run(form, x, w, out, check=never, memory_cap=cap)
     expected = expected_of(form, x, w)
     np.testing.assert_allclose(out, expected, rtol=0, atol=1e-5 * (1 + abs(expected).max()))
 
@@ -83,8 +107,23 @@ def test_box(problem, seed, cap) -> None:
     w = np.broadcast_to(w, (form.out_channels, 1, *form.kernel)).astype(form.dtype)
     out = np.full(form.out_shape, np.nan, form.dtype)
     form = NormalForm(**vars_of(form), rank=1, uniform=True)
-    box.run(form, x, w, out, check=never, memory_cap=cap)
+    with watched_scratch():
+        box.run(form, x, w, out, check=never, memory_cap=cap)
     np.testing.assert_array_equal(out, expected_of(form, x, w))
+
+
+def test_boxes_stay_in_their_scratch_in_one_column_too() -> None:
+    # Its lines are shorter than what a tile and its sums need beyond them.
+    form = NormalForm(
+        1, 1, 1, 1, (97, 1), (8, 1), (7, 0), (90, 1), (1, 1), (1, 1), "float32",
+        rank=1, uniform=True,
+    )  # fmt: skip
+    x, w = np.ones((1, 1, 97, 1), "f4"), np.ones((1, 1, 8, 1), "f4")
+    out = np.empty(form.out_shape, "f4")
+    with watched_scratch() as given:
+        box.run(form, x, w, out, check=never, memory_cap=None)
+    assert given
+    assert (out == 8).all()
 
 
 def vars_of(form: NormalForm) -> dict:
