@@ -51,8 +51,8 @@ def archive(members: Sequence[Member], before: bytes = b"") -> bytes:
 
     Examples
     --------
-    >>> data = archive([Member("a", b"text"), Member("b", bytes(100), mapped=True)])
-    >>> zipfile.ZipFile(io.BytesIO(data)).read("a"), data.index(bytes(100)) % 64
+    >>> data = archive([Member("a", b"text"), Member("b", b"x" * 100, mapped=True)])
+    >>> zipfile.ZipFile(io.BytesIO(data)).read("a"), data.index(b"x" * 100) % 64
     (b'text', 0)
     """
     file = io.BytesIO()

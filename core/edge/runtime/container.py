@@ -6,7 +6,8 @@ A standalone bundle is a zip archive too: the program, and the bundle as one sto
 import hashlib
 import json
 import zipfile
-from typing import Any, Optional
+import zlib
+from typing import Any, Optional, Tuple
 
 from core.edge.runtime.ed25519 import verify
 from core.edge.runtime.errors import Damaged, EdgeError
@@ -30,6 +31,7 @@ _UNREADABLE = (
     RuntimeError,
     TypeError,
     ValueError,
+    zlib.error,
 )
 
 
@@ -62,17 +64,22 @@ class Container:
     def __init__(self, path: str, trusted: "Optional[bytes]" = None) -> None:
         self.path = path
         try:
-            self._start, self._archive = _opened(path)
-            self.manifest, self.key = self._signed(trusted)
-            for name in (WEIGHTS, SAMPLES, CODE):
-                if name in self.manifest["files"]:
-                    self.read(name)
+            self._file = open(path, "rb")  # noqa: SIM115 - until close()
         except FileNotFoundError:
             raise EdgeError("there is no such file", "bundle", given=path) from None
+        try:
+            self._start, self._archive = _opened(self._file)
+            self.manifest, self.key = self._signed(trusted)
+            for name in (WEIGHTS, SAMPLES, CODE):
+                self.read(name)
         except _UNREADABLE as error:
+            self._file.close()
             raise Damaged(
                 "this is no bundle, or a damaged one ({})".format(error), "bundle", given=path
             ) from None
+        except EdgeError:
+            self._file.close()
+            raise
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a member, which are those that were signed.
@@ -90,12 +97,13 @@ class Container:
 
     def place(self, name: str) -> int:
         """Return where a stored member begins in the file, in bytes."""
-        with open(self.path, "rb") as file:
-            return self._start + _data_offset(file, self._archive.getinfo(name), self._start)
+        info = self._archive.getinfo(name)
+        return self._start + _data_offset(self._file, info, self._start)
 
     def close(self) -> None:
         """Close the file."""
         self._archive.close()
+        self._file.close()
 
     def _member(self, name: str) -> bytes:
         if self._archive.getinfo(name).file_size > _MOST_BYTES:
@@ -146,20 +154,15 @@ class _Window:
         self._at += len(data)
         return data  # type: ignore[no-any-return]
 
-    def close(self) -> None:
-        self._file.close()
 
-
-def _opened(path: str) -> "tuple[int, zipfile.ZipFile]":
+def _opened(file: "Any") -> "Tuple[int, zipfile.ZipFile]":
     """Return where the bundle begins in the file, and its archive."""
-    outer = zipfile.ZipFile(path)
+    outer = zipfile.ZipFile(file)
     if INNER not in outer.namelist():
         return 0, outer
     info = outer.getinfo(INNER)
-    outer.close()
-    file = open(path, "rb")  # noqa: SIM115 - closed with the archive
     start = _data_offset(file, info, 0)
-    window: "Any" = _Window(file, start, info.file_size)
+    window = _Window(file, start, info.file_size)  # type: Any
     return start, zipfile.ZipFile(window)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 import numpy as np
 
+from core.edge.runtime.activations import IN_PLACE
 from core.edge.runtime.views import FLOAT, view, windows
 
 # Numbers of a matrix that a convolution gathers its windows in: they should stay in a cache.
@@ -40,22 +41,27 @@ class Room:
 
 def rows_at_a_time(step: "dict[str, Any]") -> int:
     """Return for how many rows of outputs a convolution gathers its windows at a time."""
-    outputs, rows, columns = step["y"]["shape"]
-    inputs = step["x"]["shape"][0] * step["kernel"][0] * step["kernel"][1]
-    return int(max(1, min(rows, SCRATCH // (columns * (inputs + 2 * outputs)))))
+    _, rows, columns = step["y"]["shape"]
+    return int(max(1, min(rows, SCRATCH // (columns * _for_a_pixel(step)))))
 
 
 def scratch_of(step: "dict[str, Any]") -> int:
     """Return how many numbers a step needs meanwhile."""
     shape = step["y"]["shape"]
     if step["op"] == "conv":
-        inputs = step["x"]["shape"][0] * step["kernel"][0] * step["kernel"][1]
-        return int(rows_at_a_time(step) * shape[2] * (inputs + 2 * shape[0]))
+        return int(rows_at_a_time(step) * shape[2] * _for_a_pixel(step))
     return int(2 * shape[0] * shape[1] * shape[2])
 
 
+def _for_a_pixel(step: "dict[str, Any]") -> int:
+    """Return what a convolution needs for a pixel: its window and a one, its sums twice."""
+    window = step["x"]["shape"][0] * step["kernel"][0] * step["kernel"][1]
+    return int(window + 1 + 2 * step["y"]["shape"][0])
+
+
 def _conv(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
-    weight, bias = room.weights[step["weight"]], room.weights[step["bias"]]
+    # The bias is one more input, which is always 1: NumPy would buffer a sum with it.
+    weight = np.vstack([room.weights[step["weight"]], room.weights[step["bias"]]])
     y = view(room.arena, step["y"])
     inputs, outputs = weight.shape
     _, rows, columns = y.shape
@@ -68,11 +74,17 @@ def _conv(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
         part = seen[first : first + most]
         count = len(part) * columns
         gathered, sums, spare = _cut(room.scratch, count * inputs, count * outputs, count * outputs)
+        matrix = gathered.reshape(count, inputs)
+        wide, channels = part.shape[3:]
+        strides = (columns * inputs, inputs, wide * channels, channels, 1)
         parts.append(
             (
-                gathered.reshape(part.shape),
+                np.lib.stride_tricks.as_strided(
+                    gathered, part.shape, tuple(FLOAT * stride for stride in strides)
+                ),
                 part,
-                gathered.reshape(count, inputs),
+                matrix[:, -1],
+                matrix,
                 sums.reshape(count, outputs),
                 _activated(step["act"], sums, spare),
                 np.moveaxis(y[:, first : first + most], 0, -1),
@@ -81,10 +93,10 @@ def _conv(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
         )
 
     def run() -> None:
-        for into, part, matrix, sums, activate, y, found in parts:
+        for into, part, ones, matrix, sums, activate, y, found in parts:
             np.copyto(into, part)
+            ones.fill(1)
             np.dot(matrix, weight, out=sums)
-            np.add(sums, bias, out=sums)
             activate()
             np.copyto(y, found)
 
@@ -96,44 +108,9 @@ def _activated(
 ) -> "Callable[[], None]":
     """Return what makes ``y`` the nonlinear function of itself that ``act`` names."""
     if act is None:
-        return lambda: None
-    name, value = act
-    if name == "relu":
-        return lambda: _call(np.maximum, y, np.float32(0), y)
-    if name == "leaky_relu":
-
-        def leaky() -> None:
-            np.multiply(y, np.float32(value), out=spare)
-            np.maximum(y, spare, out=y)
-
-        return leaky
-    if name == "elu":
-
-        def elu() -> None:
-            np.minimum(y, np.float32(0), out=spare)
-            np.expm1(spare, out=spare)
-            np.multiply(spare, np.float32(value), out=spare)
-            np.maximum(y, np.float32(0), out=y)
-            np.add(y, spare, out=y)
-
-        return elu
-    if name == "tanh":
-        return lambda: _call(np.tanh, y, y)
-    if name == "sigmoid":
-
-        def sigmoid() -> None:
-            # Far below 0 the exponential is infinite, and its inverse 0, as it should be.
-            np.negative(y, out=y)
-            np.exp(y, out=y)
-            np.add(y, np.float32(1), out=y)
-            np.reciprocal(y, out=y)
-
-        return sigmoid
-    raise ValueError("no such activation: {!r}".format(name))
-
-
-def _call(function: "Callable[..., Any]", *arguments: "Any") -> None:
-    function(*arguments)
+        return _nothing
+    in_place, value = IN_PLACE[act[0]], np.float32(act[1])
+    return lambda: in_place(y, spare, value)
 
 
 def _activation(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
@@ -210,11 +187,11 @@ def _normalize(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
 
     def run() -> None:
         np.copyto(shaped, x)
-        np.sum(mine, out=one[0:1], keepdims=True)
+        np.add.reduce(mine, out=one, keepdims=True)
         np.multiply(one, share, out=one)
         np.subtract(mine, one, out=mine)
         np.multiply(mine, mine, out=squares)
-        np.sum(squares, out=one[0:1], keepdims=True)
+        np.add.reduce(squares, out=one, keepdims=True)
         np.multiply(one, share, out=one)
         np.add(one, epsilon, out=one)
         np.sqrt(one, out=one)
@@ -230,10 +207,10 @@ def _softmax(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
     shaped, one = mine.reshape(y.shape), most.reshape(y[:1].shape)
 
     def run() -> None:
-        np.max(x, axis=0, out=one, keepdims=True)
+        np.maximum.reduce(x, axis=0, out=one, keepdims=True)
         np.subtract(x, one, out=shaped)
         np.exp(shaped, out=shaped)
-        np.sum(shaped, axis=0, out=one, keepdims=True)
+        np.add.reduce(shaped, axis=0, out=one, keepdims=True)
         np.divide(shaped, one, out=y)
 
     return run
@@ -299,6 +276,10 @@ compute = {
     "border": _border,
 }
 """By the ``op`` of a step; ``input`` is done where the input comes in."""
+
+
+def _nothing() -> None:
+    pass
 
 
 def _cut(scratch: "np.ndarray[Any, Any]", *counts: int) -> "list[np.ndarray[Any, Any]]":
