@@ -209,7 +209,8 @@ def _at_most_one(values: NDArray[Any]) -> tuple[NDArray[Any], float, float]:
     largest = max(abs(least), abs(greatest))
     if not finite.any() or largest == 0:
         return values, 0.0, 0.0
-    values /= largest
+    with np.errstate(invalid="ignore"):  # of NaN that signal, as any bytes may
+        values /= largest
     return values, least / largest, greatest / largest
 
 

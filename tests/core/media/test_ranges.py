@@ -151,3 +151,14 @@ def test_without_alpha_nothing_is_split() -> None:
 def test_alpha_must_fit(colours: np.ndarray) -> None:
     with pytest.raises(InvalidInput, match="alpha"):
         merge_alpha(colours, np.zeros((2, 2), np.uint8))
+
+
+@pytest.mark.parametrize("policy", ["clip", "rescale", "signed"])
+@pytest.mark.parametrize(("dtype", "bits"), [("f4", 0x7F800001), ("f8", 0x7FF0000000000001)])
+def test_a_nan_that_signals_is_a_nan(policy: Any, dtype: str, bits: int) -> None:
+    # As any four or eight bytes of a file may be one; warnings are errors here.
+    array = np.array([1.0, 2.0, 4.0], dtype)
+    array.view(f"u{array.itemsize}")[1] = bits
+    converted = to_range(array, "uint8", policy)
+    expected = to_range(np.array([1.0, np.nan, 4.0], dtype), "uint8", policy)
+    np.testing.assert_array_equal(converted, expected)
