@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist gallery fuzz clean
+.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist bench-queue gallery fuzz clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -56,6 +56,9 @@ bench-regret: .venv/dev.stamp ## how often the planner chooses the fastest
 
 bench-train: .venv/bench.stamp ## training and predicting against PyTorch
 	@$(BIN)/python -m bench.train
+
+bench-queue: .venv/bench.stamp ## the queue beside Celery, RQ and Dramatiq
+	@$(BIN)/python -m bench.queue
 
 bench-mnist: .venv/dev.stamp ## handwritten digits; DATA is the .npz with x and y
 	@test -n "$(DATA)" || { echo "say where the digits are: make bench-mnist DATA=mnist-train.npz"; exit 1; }

@@ -54,9 +54,9 @@ class Load:
         """Return a new connection that is kept open."""
         return http.client.HTTPConnection(self._address, timeout=60)
 
-    def upload(self, count: int, size: int = 64) -> list[str]:
+    def upload(self, count: int, seed: int, size: int = 64) -> list[str]:
         """Store so many different arrays; return their digests."""
-        generator = np.random.default_rng(7)
+        generator = np.random.default_rng(seed)
         connection = self.connect()
         found = []
         for _ in range(count):
@@ -124,20 +124,16 @@ class Load:
                 headers={"Content-Type": "application/json"},
             )
 
-    def wait(self, succeeded: int) -> None:
-        """Return when so many jobs have succeeded."""
+    def wait_idle(self) -> None:
+        """Return when every job has ended; raises if one has failed."""
         connection = self.connect()
         while True:
-            counts = self.request(connection, "GET", "/v1/queue")["counts"]
-            if counts["failed"]:
-                raise RuntimeError(f"{counts['failed']} jobs failed")
-            if counts["succeeded"] >= succeeded:
+            answer = self.request(connection, "GET", "/v1/queue")
+            if answer["counts"]["failed"]:
+                raise RuntimeError(f"{answer['counts']['failed']} jobs failed")
+            if not any(answer["depth"].values()):
                 return
             time.sleep(0.01)
-
-    def succeeded(self) -> int:
-        """Return how many jobs have succeeded so far."""
-        return int(self.request(self.connect(), "GET", "/v1/queue")["counts"]["succeeded"])
 
     def latencies(self, digests: list[str]) -> tuple[list[float], list[float]]:
         """Submit one job after another on an idle service.
@@ -162,7 +158,9 @@ def job(digest: str) -> dict[str, Any]:
 
 
 @contextmanager
-def stack(data: Path, **settings: Any) -> Iterator[LocalStack]:
-    """Start a service with one worker."""
-    with LocalStack(data, settings={"store_url": str(data / "artifacts")} | settings) as running:
+def stack(data: Path, redis_url: str, **settings: Any) -> Iterator[LocalStack]:
+    """Start a service with one worker on a Redis that runs."""
+    own = {"store_url": str(data.parent / "artifacts"), "max_queued": 1 << 30} | settings
+    own["max_queued_of_tenant"] = own["max_queued"]
+    with LocalStack(data, redis_url=redis_url, settings=own) as running:
         yield running

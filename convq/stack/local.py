@@ -190,6 +190,12 @@ class LocalStack:
             self._lock = None
         return killed
 
+    @property
+    def api_pid(self) -> int:
+        """Process id of the API."""
+        assert self._api is not None, "the stack was never started"
+        return self._api.pid
+
     def worker_pids(self) -> list[int]:
         """Process ids of the workers, in order."""
         return [worker.pid for worker in self._workers]
