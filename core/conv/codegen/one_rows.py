@@ -24,7 +24,7 @@ class Rows:
         Of its vectors.
     operands : int
         Values that are added, from the first to the last.
-    activation : {"identity", "relu", "leaky_relu"}
+    activation : str
         What becomes of the sum.
     """
 
@@ -45,8 +45,8 @@ def source(rows: Rows, target: Target) -> str:
 
     Its arguments:
 
-    - the addresses of the output, of the slope of ``leaky_relu``, and of a table of rows: how far
-      each is in the output and in the operands;
+    - the addresses of the output, of the activation's `constants`, and of a table of rows: how
+      far each is in the output and in the operands;
     - the addresses of the operands;
     - the number of rows, and of the vectors in each.
 
@@ -56,7 +56,7 @@ def source(rows: Rows, target: Target) -> str:
     True
     """
     code = Emitter(target, "one_rows", _parameters(rows))
-    y, slope, table, *operands, count, vectors = code.arguments
+    y, numbers, table, *operands, count, vectors = code.arguments
     dtype, lanes = rows.dtype, rows.lanes
     with code.loop(0, count) as row:
         entry = code.at(table, "int64", code.index((row, 1 + rows.operands)))
@@ -69,7 +69,7 @@ def source(rows: Rows, target: Target) -> str:
             total = code.load(places[0], dtype, lanes, at)
             for place in places[1:]:
                 total = code.add(total, code.load(place, dtype, lanes, at))
-            code.store(activated(code, rows, total, slope), out, at)
+            code.store(activated(code, rows, total, numbers), out, at)
     return code.finish()
 
 

@@ -42,7 +42,7 @@ class Tile:
         P and V.
     step : int
         From an input pixel to that of the next output, in elements.
-    activation : {"identity", "relu", "leaky_relu"}
+    activation : str
         What becomes of the sums.
     by_channel : bool
         Whether output channels see their own input channels only; there is one vector then.
@@ -79,7 +79,7 @@ def source(tile: Tile, target: Target) -> str:
     Its arguments:
 
     - the addresses of the input, the weights ``(blocks, runs, length, width)``, the biases
-      ``(blocks, width)``, the output, and of the slope of ``leaky_relu``;
+      ``(blocks, width)``, the output, and of the activation's `constants`;
     - a table of tiles: how far each begins in the input and in the output;
     - a table of runs: how far each begins from a pixel;
     - the first tile, and the one after the last; the same of blocks of output channels;
@@ -92,7 +92,7 @@ def source(tile: Tile, target: Target) -> str:
     True
     """
     code = Emitter(target, "one_sums", PARAMETERS)
-    x, weights, biases, y, slope, tiles, runs = code.arguments[:7]
+    x, weights, biases, y, numbers, tiles, runs = code.arguments[:7]
     first, last, first_block, last_block, run_count, length, pitch = code.arguments[7:]
     dtype, lanes = tile.dtype, tile.lanes
     block_size = code.index((code.index((run_count, length)), tile.width))
@@ -108,7 +108,7 @@ def source(tile: Tile, target: Target) -> str:
             out = code.at(own_y, dtype, integer_at(code, entry, 1))
             for p in range(tile.pixels):
                 for v in range(tile.vectors):
-                    found = activated(code, tile, sums[p * tile.vectors + v], slope)
+                    found = activated(code, tile, sums[p * tile.vectors + v], numbers)
                     code.store(found, out, code.index((pitch, p), v * lanes))
     return code.finish()
 

@@ -13,15 +13,17 @@ from core.arrays import Array
 from core.nets.graph import INPUT, Node, needed
 from core.nets.layer import Shape, Weights
 from core.nets.layers.batch_norm import BatchNormSpec
+from core.nets.layers.elu import EluSpec
 from core.nets.layers.leaky_relu import LeakyReluSpec
-from core.nets.layers.relu import ReluSpec
 
-Activation = Literal["identity", "relu", "leaky_relu"]
+Activation = Literal["identity", "relu", "leaky_relu", "elu", "tanh", "sigmoid"]
 
 # Outside of training these change no number.
 _NOTHING = ("flatten", "dropout", "identity")
 _FILTERS = ("conv", "dense")
-# Layers whose kernels end with an activation.
+_PLAIN: dict[str, Activation] = {"relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid"}
+# Activations of one or two instructions, and layers whose kernels may end with them.
+_CHEAP = ("relu", "leaky_relu")
 _ACTIVATED = (*_FILTERS, "conv_transpose", "batch_norm", "add")
 
 
@@ -37,17 +39,17 @@ class Operation:
         The numbers of the values that it reads.
     weights : dict
         Parameters and state of the first, by name; batch norms behind it are folded in.
-    activation : {"identity", "relu", "leaky_relu"}
+    activation : str
         What becomes of the outcome.
-    slope : float
-        That of ``leaky_relu``.
+    parameter : float
+        The slope of ``leaky_relu``, the ``alpha`` of ``elu``.
     """
 
     nodes: tuple[Node, ...]
     sources: tuple[int, ...]
     weights: dict[str, Array]
     activation: Activation = "identity"
-    slope: float = 0.0
+    parameter: float = 0.0
 
     @property
     def node(self) -> Node:
@@ -128,14 +130,16 @@ def _folded(before: Operation, node: Node, weights: Weights) -> Operation | None
     if isinstance(node.spec, BatchNormSpec) and onto in _FILTERS:
         factor, constant = affine(node.spec, own_weights(node, weights))
         return _scaled(before, node, factor, constant)
-    activation, slope = activation_of(node)
-    if activation != "identity" and onto in _ACTIVATED:
-        return replace(before, nodes=(*before.nodes, node), activation=activation, slope=slope)
+    activation, parameter = activation_of(node)
+    if activation in _CHEAP and onto in _ACTIVATED:
+        return replace(
+            before, nodes=(*before.nodes, node), activation=activation, parameter=parameter
+        )
     return None
 
 
 def activation_of(node: Node) -> tuple[Activation, float]:
-    """Return the activation that a layer is, and its slope; ``identity`` if there is no kernel.
+    """Return the activation that a layer is, and its parameter; ``identity`` if it has no kernel.
 
     Examples
     --------
@@ -147,7 +151,9 @@ def activation_of(node: Node) -> tuple[Activation, float]:
     """
     if isinstance(node.spec, LeakyReluSpec):
         return "leaky_relu", node.spec.slope
-    return ("relu", 0.0) if isinstance(node.spec, ReluSpec) else ("identity", 0.0)
+    if isinstance(node.spec, EluSpec):
+        return "elu", node.spec.alpha
+    return _PLAIN.get(node.layer.name, "identity"), 0.0
 
 
 def affine(spec: BatchNormSpec, weights: Weights) -> tuple[Array, Array]:

@@ -16,6 +16,9 @@ FAMILIES: dict[str, Family] = {
     "global_average_pool": pools.GLOBAL_MEAN,
     "relu": rows.ROWS,
     "leaky_relu": rows.ROWS,
+    "elu": rows.ROWS,
+    "tanh": rows.ROWS,
+    "sigmoid": rows.ROWS,
     "add": rows.ROWS,
     "concatenate": rows.CONCATENATE,
 }

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.conv.codegen.calls import Call
+from core.conv.codegen.one_activation import constants
 from core.conv.codegen.one_rows import MOST_OPERANDS, Rows, kernel
 from core.conv.codegen.target import host
 from core.nets.inference.family import Family, Stages
@@ -32,14 +33,14 @@ def calls(
     operation: Operation, sources: Sequence[Place], result: Place, kept: Kept, shares: int
 ) -> Stages:
     """Return the call for the activation of a value, or of a sum of several."""
-    activation, slope = activation_of(operation.node)
+    activation, parameter = activation_of(operation.node)
     if activation == "identity":
-        activation, slope = operation.activation, operation.slope
+        activation, parameter = operation.activation, operation.parameter
     lanes = host().lanes(np.dtype(kept.dtype).itemsize)
     layouts = [result.layout, *(source.layout for source in sources)]
     starts, length = _rows(layouts, lanes)
     rows = Rows(kept.dtype, lanes, len(sources), activation)
-    return [[_call(rows, slope, starts, length, sources, result.address, kept)]]
+    return [[_call(rows, parameter, starts, length, sources, result.address, kept)]]
 
 
 def concatenate_suits(operation: Operation, incoming: Sequence[Shape]) -> bool:
@@ -72,7 +73,7 @@ def concatenate_calls(
 
 def _call(
     rows: Rows,
-    slope: float,
+    parameter: float,
     starts: NDArray[np.int64],
     vectors: int,
     sources: Sequence[Place],
@@ -81,7 +82,7 @@ def _call(
 ) -> Call:
     arguments = (
         address,
-        kept.numbers(np.array([slope])),
+        kept.numbers(constants(kept.dtype, parameter)),
         kept.table(starts),
         *(source.address for source in sources),
         len(starts),

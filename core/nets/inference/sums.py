@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.conv.codegen.calls import Call
+from core.conv.codegen.one_activation import constants
 from core.conv.codegen.one_sums import Tile, best_tile, kernel
 from core.conv.codegen.target import host
 from core.nets.inference.fusion import Operation
@@ -84,7 +85,7 @@ def stage(
         kept.numbers(packed),
         kept.numbers(_filled(bias, tile.width)),
         result.address + group * len(weight) * itemsize,
-        kept.numbers(np.array([operation.slope])),
+        kept.numbers(constants(kept.dtype, operation.parameter)),
         kept.table(tiles),
         kept.table(runs),
     )

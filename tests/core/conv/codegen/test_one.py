@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ pytest.importorskip("llvmlite")
 
 from core.conv import codegen
 from core.conv.codegen import one_interleave, one_pool, one_rows, one_sums
+from core.conv.codegen.one_activation import constants
 from core.conv.codegen.one_sums import Tile, best_tile, cycles
 from core.conv.codegen.target import host, named
 
@@ -58,7 +60,7 @@ def test_sums_are_those_of_all_runs(dtype, activation, by_channel, size, data) -
     out = np.arange(len(into)) * pixels * pitch + 5
     weights = numbers(data, (blocks, len(runs), length, tile.width), dtype)
     biases, y = numbers(data, (blocks, tile.width), dtype), np.full(20000, 7, dtype)
-    slope, tiles = np.array([SLOPE], dtype), np.stack([into, out], axis=1)
+    slope, tiles = constants(dtype, SLOPE), np.stack([into, out], axis=1)
     first, last = data.draw(st.integers(0, len(into) - 1)), len(into)
     first_block = data.draw(st.integers(0, blocks - 1))
     one_sums.kernel(tile)(
@@ -118,7 +120,7 @@ def test_rows_are_added_one_by_one(dtype, activation, operands, data) -> None:
     values = [numbers(data, 500, dtype) for _ in range(operands)]
     starts = data.draw(st.lists(st.integers(0, 400), min_size=2 * operands, max_size=2 * operands))
     table = np.column_stack([[3, 200], np.array(starts).reshape(2, operands)]).astype(np.int64)
-    y, slope = np.zeros(400, dtype), np.array([SLOPE], dtype)
+    y, slope = np.zeros(400, dtype), constants(dtype, SLOPE)
     rows = one_rows.Rows(dtype, lanes, operands, activation)
     one_rows.kernel(rows)(*map(address, (y, slope, table, *values)), 2, vectors)
     expected, size = np.zeros(400, dtype), vectors * lanes
@@ -128,14 +130,32 @@ def test_rows_are_added_one_by_one(dtype, activation, operands, data) -> None:
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_activations_keep_nan() -> None:
-    lanes = lanes_of("float32")
-    for activation in ("relu", "leaky_relu"):
-        x, y = np.full(lanes, np.nan, np.float32), np.zeros(lanes, np.float32)
-        table, slope = np.zeros((1, 2), np.int64), np.array([SLOPE], np.float32)
-        rows = one_rows.Rows("float32", lanes, 1, activation)
-        one_rows.kernel(rows)(*map(address, (y, slope, table, x)), 1, 1)
-        assert np.isnan(y).all()
+EXPECTED = {
+    "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x: np.maximum(x, SLOPE * x),
+    "elu": lambda x: np.where(x > 0, x, SLOPE * np.expm1(np.minimum(x, 0))),
+    "tanh": np.tanh,
+    "sigmoid": scipy.special.expit,
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", EXPECTED)
+def test_activations_are_right_everywhere(activation: str, dtype: str) -> None:
+    lanes = lanes_of(dtype)
+    near = np.random.default_rng(0).standard_normal(4096)
+    far = np.concatenate([near * 10.0**power for power in (-30, -6, -3, -1, 0, 1, 2, 3, 30)])
+    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 87.0, 88.8, -88.8, 709.0, -745.0] * 8)
+    x = np.concatenate([far, special[: len(special) // lanes * lanes]]).astype(dtype)
+    y = np.zeros_like(x)
+    rows, table = one_rows.Rows(dtype, lanes, 1, activation), np.zeros((1, 2), np.int64)
+    numbers = constants(dtype, SLOPE)
+    one_rows.kernel(rows)(*map(address, (y, numbers, table, x)), 1, len(x) // lanes)
+    with np.errstate(all="ignore"):
+        expected = EXPECTED[activation](x.astype(np.float64))
+    # Four units in the last place, also near 0.
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(y, expected, rtol=4 * eps, atol=np.finfo(dtype).tiny)
 
 
 @settings(max_examples=40, deadline=None)
