@@ -81,7 +81,7 @@ def build(nodes: tuple[Node, ...], groups: Sequence[int], dtype: str) -> Unit:
 
 def takes(node: Node) -> bool:
     """Return whether the choice of the algorithm is left to the engine."""
-    return isinstance(node.spec, ConvSpec) and node.spec.method == "auto"
+    return not isinstance(node.spec, ConvSpec) or node.spec.method == "auto"
 
 
 def _problem(node: Node, images: int, dtype: str) -> ConvProblem:

@@ -144,7 +144,7 @@ class Form:
     layers : tuple of str
         The kinds of layers, one after the other.
     takes : callable
-        ``(node) -> bool``: whether there are kernels for what the first layer is described as.
+        ``(node) -> bool``: whether there are kernels for what each of the layers is described as.
     build : callable
         ``(nodes, groups, dtype) -> unit`` for groups of so many images.
     """

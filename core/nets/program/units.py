@@ -80,5 +80,4 @@ def _ends_with(nodes: list[Node], form: Form, leaves: Sequence[int], readers: Co
         inside = readers[before.index] == 1 and before.index not in leaves
         if after.sources != (before.index,) or not inside:
             return False
-    # Those in the middle of a unit have to have kernels of their own, or none would be here.
     return all(form.takes(node) for node in own)

@@ -22,6 +22,7 @@ from core.nets.layers import LAYERS
 from core.nets.losses.mse import MseSpec
 from core.nets.network import Network, StepResult
 from core.nets.program.program import Program
+from core.nets.program.units import units_of
 from core.nets.spec import NetSpec
 
 LOSS = MseSpec(loss="mse")
@@ -186,6 +187,36 @@ def test_a_whole_net_is_one_program(name) -> None:
     (segment,) = network._segments(None, training=True, programs=True)
     assert segment.program
     assert segment.nodes == network.nodes
+
+
+def test_layers_share_a_kernel_where_nobody_else_reads_what_is_between() -> None:
+    layers = [
+        {"layer": "conv", "filters": 4, "kernel": 3},
+        {"layer": "relu"},
+        {"layer": "conv", "filters": 4, "kernel": 3},
+        {"layer": "relu", "name": "read-twice"},
+        {"layer": "max_pool", "kernel": 2},
+        {"layer": "batch_norm"},
+        {"layer": "relu"},
+        {"layer": "flatten", "name": "one"},
+        {"layer": "flatten", "name": "other", "inputs": ["read-twice"]},
+        {"layer": "concatenate", "inputs": ["one", "other"]},
+    ]
+    network = net([1, 8, 8], layers)
+    first = network._segments(None, training=True, programs=True)[0]
+    units = units_of(first.nodes, first.leaves, [lanes("float32")], "float32")
+    assert [[node.layer.name for node in unit.nodes] for unit in units] == [
+        ["conv", "relu"],
+        ["conv", "relu"],
+        ["max_pool"],
+        ["batch_norm", "relu"],
+        ["flatten"],
+        ["flatten"],
+    ]
+    chain = net([1, 8, 8], [*layers[:5], layers[7]])
+    (only,) = chain._segments(None, training=True, programs=True)
+    units = units_of(only.nodes, only.leaves, [lanes("float32")], "float32")
+    assert [len(unit.nodes) for unit in units] == [2, 1, 2, 1]
 
 
 RESIDUAL = [
