@@ -21,7 +21,7 @@ _VISIBILITY_TIMEOUT = 6 * 3600
 def celery_config(settings: Settings) -> dict[str, Any]:
     """Return the Celery configuration that both sides use."""
     return {
-        "broker_url": settings.redis_url,
+        "broker_url": _broker_url(settings),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
@@ -46,6 +46,8 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "worker_send_task_events": False,
         "worker_hijack_root_logger": False,
         "worker_proc_alive_timeout": 60,
+        # In KiB. What leaks, whoever's fault it is, costs a new process and no more.
+        "worker_max_memory_per_child": settings.worker_memory >> 10,
         # The lease decides whether work goes on, not Celery's connection to the broker.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
     }
@@ -65,6 +67,14 @@ def messages_key(prefix: str) -> str:
     'convq:celery:convq'
     """
     return f"{_key_prefix(prefix)}{QUEUE}"
+
+
+def _broker_url(settings: Settings) -> str:
+    url = settings.redis_url
+    if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
+        return url
+    # Celery would check no certificate, whereas redis-py does unless it is told otherwise.
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
 
 
 def _key_prefix(prefix: str) -> str:

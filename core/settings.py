@@ -93,6 +93,11 @@ class Settings(BaseSettings):
         le=3 * 3600,  # well within the broker's visibility timeout, see core/queue.py
         description="Work that can be resumed goes back to the queue after this, and on later.",
     )
+    worker_memory: int = Field(
+        default=8 << 30,
+        ge=1 << 20,
+        description="A process that ever took more resident memory is replaced after its job.",
+    )
     heartbeat_interval: float = Field(
         default=2, gt=0, description="Time between a worker's signs of life."
     )

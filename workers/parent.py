@@ -28,6 +28,7 @@ from core.store.connection import connect
 from core.store.jobs import JobStore
 from core.store.workers import WorkerStore
 from workers import memory
+from workers.hearing import Hearing
 from workers.reconciler import Reconciler
 from workers.steering import Steering
 from workers.task import send
@@ -57,6 +58,7 @@ class Parent:
         self._jobs = JobStore(self._redis, settings.redis_prefix)
         self._workers = WorkerStore(self._redis, settings)
         self._about = _about()
+        self._leaving = threading.Event()
         self._stop = threading.Event()
 
     def attach(self) -> None:
@@ -74,13 +76,22 @@ class Parent:
         reconciler = Reconciler(self._redis, self._settings, send)
         warden = Warden(self._redis, self._settings, self._name, send)
         steering = Steering(self._redis, self._settings, self._name, consumer)
+        hearing = Hearing(self._redis, self._settings, consumer, steering)
+
+        def steer() -> None:
+            # Once it stops, Celery takes no more messages, and must not be disturbed in that.
+            if not self._leaving.is_set():
+                steering.steer()
+                hearing.listen()
+
         self._every(self._settings.heartbeat_interval, self._beat)
         self._every(self._settings.reconcile_interval, reconciler.reconcile)
         self._every(self._settings.sweep_interval, reconciler.sweep)
         self._every(_WATCH_INTERVAL, warden.watch)
-        self._every(_WATCH_INTERVAL, steering.steer)
+        self._every(_WATCH_INTERVAL, steer)
 
     def _on_shutting_down(self, **_: Any) -> None:
+        self._leaving.set()
         # Called inside the signal handler, where nothing may wait for Redis.
         drain = partial(self._workers.drain, self._name, after=self._settings.drain)
         threading.Thread(target=self._insist, args=(drain,), name="drain", daemon=True).start()

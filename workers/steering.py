@@ -31,6 +31,11 @@ class Steering:
         The worker's name.
     consumer : celery.worker.consumer.Consumer
         Takes the messages.
+
+    Attributes
+    ----------
+    flows : bool
+        Whether messages are taken.
     """
 
     def __init__(self, client: redis.Redis, settings: Settings, worker: str, consumer: Any) -> None:
@@ -39,16 +44,16 @@ class Steering:
         self._worker = worker
         self._consumer = consumer
         self._queues = list(consumer.app.amqp.queues.consume_from)
-        self._flows = True
+        self.flows = True
 
     def steer(self) -> None:
         """Take messages if that is wanted now, else none."""
         wanted = not (self._jobs.paused() or self._workers.drains(self._worker))
-        if wanted == self._flows:
+        if wanted == self.flows:
             return
         act = self._consumer.add_task_queue if wanted else self._consumer.cancel_task_queue
         for queue in self._queues:
             # Celery's loop runs in another thread.
             self._consumer.call_soon(act, queue)
-        self._flows = wanted
+        self.flows = wanted
         log.info("%s messages", "takes" if wanted else "takes no more")

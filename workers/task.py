@@ -7,6 +7,7 @@ import os
 from functools import cache
 from typing import Any
 
+from billiard.compat import mem_rss
 from celery import current_task
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -22,7 +23,10 @@ log = logging.getLogger(__name__)
 @app.task(name=TASK)  # type: ignore[untyped-decorator]
 def wake_up(*_: Any) -> None:
     """Run what is queued. Whatever the message says, it grants nothing and chooses nothing."""
-    _runner(current_task.request.hostname.partition("@")[0]).run()
+    try:
+        _runner(current_task.request.hostname.partition("@")[0]).run()
+    finally:
+        _tell_growth(Settings().worker_memory)
 
 
 def send() -> None:
@@ -31,6 +35,18 @@ def send() -> None:
         wake_up.apply_async()
     except (OperationalError, RedisError) as error:
         log.warning("no message sent, the reconciler will: %s", error)
+
+
+def _tell_growth(limit: int) -> None:
+    # Celery replaces the process (core/queue.py), and tells nobody.
+    taken = mem_rss() << 10
+    if taken > limit:
+        log.warning(
+            "the process has taken %d MiB of memory, more than CONVQ_WORKER_MEMORY (%d MiB); "
+            "another one takes its place",
+            taken >> 20,
+            limit >> 20,
+        )
 
 
 @cache

@@ -46,6 +46,8 @@ class Arena:
     ----------
     skipped : dict
         What cannot be done on this machine, and why.
+    lease : float
+        Seconds after which a silent worker loses its job.
     """
 
     def __init__(self, folder: Path, workers: int, settings: Mapping[str, Any]) -> None:
@@ -58,6 +60,7 @@ class Arena:
             folder / "data", workers=workers, settings={**settings, "store_url": store}
         )
         self._settings = dict(settings)
+        self.lease = Settings(**settings).lease
         self._logs = folder / "data" / "logs"
         self._extra: dict[str, Process] = {}
 

@@ -18,8 +18,11 @@ from redis.exceptions import RedisError
 
 from bench.chaos.arena import FAR, Arena, wait_until
 from core.queue import messages_key
+from core.settings import Settings
+from core.store.jobs import Job
 
 MESSAGES = messages_key("convq")
+MAX_ATTEMPTS = Settings().max_attempts
 
 Strike = Callable[[Arena, random.Random], list[str]]
 
@@ -55,8 +58,7 @@ class Missed(Exception):
 
 def kill_worker(arena: Arena, chance: random.Random) -> list[str]:
     """Kill a worker's parent and, with it, its child; one that has something to do, if any has."""
-    busy = [name for name in arena.workers() if arena.running(name)]
-    name = chance.choice(busy or list(arena.workers()))
+    name = _victim(arena, chance)
     struck = arena.running(name)
     os.killpg(arena.workers()[name], signal.SIGKILL)
     return struck
@@ -65,10 +67,10 @@ def kill_worker(arena: Arena, chance: random.Random) -> list[str]:
 def kill_child(arena: Arena, chance: random.Random) -> list[str]:
     """Kill the process that computes."""
     wait_until(arena.running, 10)
-    running = [job for job in map(arena.jobs.get, arena.running()) if job.state == "running"]
-    if not running:
+    jobs = [job for job in map(arena.jobs.get, arena.running()) if _may_be_lost(job)]
+    if not jobs:
         raise Missed
-    job = chance.choice(running)
+    job = chance.choice(jobs)
     assert job.pid is not None
     os.kill(job.pid, signal.SIGKILL)
     return [job.id]
@@ -94,12 +96,12 @@ def kill_redis(arena: Arena, chance: random.Random) -> list[str]:
 
 def freeze_worker(arena: Arena, chance: random.Random) -> list[str]:
     """Stop a worker beyond its lease, and let it go on: what it commits then is refused."""
-    name = chance.choice(list(arena.workers()))
-    wait_until(lambda: arena.running(name), 3)
+    wait_until(arena.running, 3)
+    name = _victim(arena, chance)
     pid = arena.workers()[name]
     arena.signal(name, signal.SIGSTOP)
     struck = arena.running(name)
-    time.sleep(14)
+    time.sleep(1.4 * arena.lease)
     # Whoever was killed meanwhile has a successor that runs.
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGCONT)
@@ -152,7 +154,7 @@ def cut_network(arena: Arena, chance: random.Random) -> list[str]:
     wait_until(lambda: arena.running(FAR), 3)
     struck = arena.running(FAR)
     arena.proxy.cut()
-    time.sleep(14)
+    time.sleep(1.4 * arena.lease)
     arena.proxy.mend()
     return struck
 
@@ -186,6 +188,24 @@ def lock_disk(arena: Arena, chance: random.Random) -> list[str]:
     raise Missed
 
 
+def _victim(arena: Arena, chance: random.Random) -> str:
+    """Return a worker that has something to do, if any has, and whose jobs may be lost."""
+    running = {name: arena.running(name) for name in arena.workers()}
+    able = [
+        name
+        for name, jobs in running.items()
+        if all(_may_be_lost(arena.jobs.get(job)) for job in jobs)
+    ]
+    if not able:
+        raise Missed
+    return chance.choice([name for name in able if running[name]] or able)
+
+
+def _may_be_lost(job: Job) -> bool:
+    """Tell whether one more loss does not yet make the job poison."""
+    return job.state == "running" and job.attempt < MAX_ATTEMPTS
+
+
 def _oldest_queued(arena: Arena) -> list[str]:
     with suppress(RedisError):
         found = arena.redis.zrange("convq:waiting:normal", 0, 0)
@@ -198,13 +218,13 @@ FAULTS = (
     Fault("worker", "kill -9 of a whole worker", kill_worker, 60, kill=True),
     Fault("api", "kill -9 of the API", kill_api, 30, kill=True),
     Fault("redis", "kill -9 of Redis", kill_redis, 20, kill=True),
-    Fault("freeze", "a worker stopped for 14 s, lease 10 s", freeze_worker, 8),
+    Fault("freeze", "a worker stopped for 1.4 leases", freeze_worker, 8),
     Fault("redis-stop", "Redis stopped for 1 to 5 s", stop_redis, 5),
     Fault("redis-pause", "CLIENT PAUSE for 1 to 5 s", pause_clients, 5),
     Fault("deleted", "all messages deleted", delete_messages, 10),
     Fault("repeated", "messages delivered three times", repeat_messages, 10),
     Fault("swallowed", "messages popped and never seen", swallow_message, 10),
-    Fault("cut", "a worker cut off from Redis for 14 s", cut_network, 6),
+    Fault("cut", "a worker cut off from Redis for 1.4 leases", cut_network, 6),
     Fault("reset", "all connections of a worker broken", reset_connections, 8),
     Fault("full", "the artifact store full for 3 to 8 s", fill_disk, 4, needs="disk"),
     Fault("read-only", "the artifact store read-only for 3 to 8 s", lock_disk, 4, needs="disk"),

@@ -52,12 +52,15 @@ class Load:
         Of the API.
     seed : int
         Decides what is submitted.
+    side : int
+        Pixels a side of the picture that makes the slow work slow.
     """
 
-    def __init__(self, url: str, seed: int) -> None:
+    def __init__(self, url: str, seed: int, side: int) -> None:
         self.accepted = Accepted()
         self._url = url
         self._seed = seed
+        self._side = side
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -77,7 +80,7 @@ class Load:
                     "kernel": {"preset": "gaussian", "sigma": 4},
                 },
                 SLOW: {
-                    "inputs": [upload(3000, 3000)],
+                    "inputs": [upload(self._side, self._side)],
                     "kernel": {"artifact": upload(121, 121)},
                     "method": "direct",
                 },

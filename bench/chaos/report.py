@@ -37,6 +37,7 @@ def markdown(report: dict[str, Any]) -> str:
         *(f"| {state} | {count} |" for state, count in sorted(verdict["states"].items())),
         f"| attempts | {verdict['attempts']} |",
         *(f"| {_WORDS[name]} | {count} |" for name, count in verdict["broken"].items()),
+        f"| failed as poison, having been struck three times or more | {verdict['worn_out']} |",
         f"| idempotency keys that made two jobs | {verdict['keys_that_made_two_jobs']} |",
         "",
         "Recovery: seconds from a fault until a job that it struck ran again or had ended. For a "

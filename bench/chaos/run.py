@@ -30,6 +30,7 @@ def run(
     seed: int,
     workers: int = 2,
     patience: float = 120,
+    side: int = 3000,
     settings: Mapping[str, Any] = MappingProxyType({}),
     say: Say = lambda line: None,
 ) -> dict[str, Any]:
@@ -49,6 +50,8 @@ def run(
         Workers beside the one behind a proxy and the one with a wrong clock.
     patience : float
         Jobs are stuck if none of them ends for so long after the last fault.
+    side : int
+        Pixels a side of the picture that makes the slow work slow.
     settings : mapping of str to object
         Fields of `core.settings.Settings` that are not as by default.
     say : callable
@@ -58,7 +61,7 @@ def run(
     started = time.monotonic()
     try:
         arena.start()
-        load = Load(arena.stack.url, seed)
+        load = Load(arena.stack.url, seed, side)
         expected = load.prepare()
         before = arena.memory()
         say(f"up after {time.monotonic() - started:.0f} s; skipped: {arena.skipped or 'nothing'}")
@@ -82,7 +85,7 @@ def run(
             "seconds": round(time.monotonic() - started, 1),
             "settled_after": round(settled, 1),
             "kills": sum(blow.fault in _KILLS for blow in campaign.blows),
-            "verdict": judge(arena, load.accepted, expected),
+            "verdict": judge(arena, load.accepted, expected, campaign.blows),
             "recovery": recoveries(arena, campaign.blows),
             "poison": history(arena, poison.job_id),
             "memory": {"before": before, "after": arena.memory()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -9,17 +10,22 @@ import numpy as np
 import convq
 from bench.chaos.arena import Arena
 from bench.chaos.campaign import Blow, recovery
+from bench.chaos.faults import MAX_ATTEMPTS
 from bench.chaos.load import POISON, Accepted, digests
 from core.errors import NotFound
 from core.store.jobs import TERMINAL
 
 
-def judge(arena: Arena, accepted: Accepted, expected: dict[str, str]) -> dict[str, Any]:
+def judge(
+    arena: Arena, accepted: Accepted, expected: dict[str, str], blows: list[Blow]
+) -> dict[str, Any]:
     """Look at every accepted job; return counts, and the ids of those that break a promise."""
     faults: dict[str, list[str]] = {
         name: [] for name in ("lost", "stuck", "twice", "failed", "wrong", "open_attempts")
     }
     states: dict[str, int] = {}
+    hits = Counter(job for blow in blows for job in blow.struck)
+    worn_out = 0
     attempts = 0
     with convq.Client(arena.stack.url) as client:
         for job_id, sort in accepted.sorts.items():
@@ -40,6 +46,9 @@ def judge(arena: Arena, accepted: Accepted, expected: dict[str, str]) -> dict[st
                 faults["open_attempts"].append(job_id)
             if sort == POISON:
                 continue
+            if (job.error or {}).get("code") == "poison" and hits[job_id] >= MAX_ATTEMPTS:
+                worn_out += 1
+                continue
             if job.state == "failed" or (
                 job.state == "cancelled" and job_id not in accepted.cancelled
             ):
@@ -53,6 +62,7 @@ def judge(arena: Arena, accepted: Accepted, expected: dict[str, str]) -> dict[st
         "states": states,
         "attempts": attempts,
         "keys_that_made_two_jobs": len(accepted.doubled),
+        "worn_out": worn_out,
         "other_answers": accepted.problems,
         "broken": {name: len(ids) for name, ids in faults.items()},
         "examples": {name: ids[:10] for name, ids in faults.items() if ids},
