@@ -23,6 +23,7 @@ from convq.cli import (
     models,
     plan,
     predict,
+    series,
     service,
     spectrum,
     stochastic_convolve,
@@ -92,6 +93,7 @@ app.command("match", cls=Command, rich_help_panel=JOBS)(match.match)
 app.command("stochastic-convolve", cls=Command, rich_help_panel=JOBS)(
     stochastic_convolve.stochastic_convolve
 )
+app.command("series", cls=Command, rich_help_panel=JOBS)(series.series)
 app.command("jobs", cls=Command, rich_help_panel=JOBS)(jobs.list_jobs)
 app.command("show", cls=Command, rich_help_panel=JOBS)(jobs.show)
 app.command("watch", cls=Command, rich_help_panel=JOBS)(jobs.watch)

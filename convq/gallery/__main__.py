@@ -10,6 +10,7 @@ from typing import Any, Final
 from convq.gallery.diffuse import diffuse
 from convq.gallery.frequency_filter import frequency_filter
 from convq.gallery.match import match
+from convq.gallery.series import series
 from convq.gallery.spectrum import spectrum
 from convq.gallery.stochastic_convolve import stochastic_convolve
 from core.media import PNG, encode
@@ -20,6 +21,7 @@ PICTURES: Final[tuple[Callable[[], Any], ...]] = (
     diffuse,
     match,
     stochastic_convolve,
+    series,
 )
 
 

@@ -13,6 +13,7 @@ from core.jobs import (
     match,
     predict,
     search,
+    series,
     spectrum,
     stochastic_convolve,
     sweep,
@@ -32,6 +33,7 @@ KINDS: tuple[Kind[Any], ...] = (
     diffuse.KIND,
     match.KIND,
     stochastic_convolve.KIND,
+    series.KIND,
 )
 
 

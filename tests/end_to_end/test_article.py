@@ -76,3 +76,10 @@ def test_draws_come_near_the_convolution(command: Any) -> None:
     command("stochastic-convolve", "lines.png", "-k", "box:size=3", "-n", "400", "--out", "out")
     found = json.loads(Path("out/lines-samples.json").read_text())
     assert 0.8 < found["error"] / found["expected_error"] < 1.2
+
+
+def test_a_series_is_forecast(command: Any) -> None:
+    np.save("walk.npy", np.cumsum(np.random.default_rng(0).normal(size=300)))
+    command("series", "walk.npy", "--ar", "1", "--difference", "1", "--horizon", "5", "-o", "out")
+    assert np.load("out/walk-forecast.npy").shape == (5, 3)
+    assert Path("out/walk-series.png").is_file()

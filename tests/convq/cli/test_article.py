@@ -49,6 +49,16 @@ CASES = {
         "kernel": {"preset": "box", "size": 5}, "normalize": "sum", "samples": 7, "seed": 3,
         "boundary": "wrap", "cval": 1.0,
     },
+    "series a.bin --ar 2 --difference 1 --ma 3 --horizon 9 --level 0.5": {
+        "ar": 2, "difference": 1, "ma": 3, "horizon": 9, "level": 0.5,
+    },
+    "series a.bin --method autoregression --estimator least-squares": {
+        "method": "autoregression", "estimator": "least-squares",
+    },
+    "series a.bin --method moving-average --weight 2 --weight 1": {
+        "method": "moving-average", "weights": [2.0, 1.0],
+    },
+    "series a.bin --method whiten --whitening pca": {"method": "whiten", "whitening": "pca"},
 }  # fmt: skip
 
 # What a job cannot do without, for the commands that have such options.

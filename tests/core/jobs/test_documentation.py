@@ -12,7 +12,7 @@ from core.jobs.kind import Spec
 from core.jobs.registry import by_name
 
 DOCS = Path(__file__).parents[3] / "docs"
-KINDS = ["spectrum", "frequency-filter", "diffuse", "match", "stochastic-convolve"]
+KINDS = ["spectrum", "frequency-filter", "diffuse", "match", "stochastic-convolve", "series"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

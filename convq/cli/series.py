@@ -1,0 +1,83 @@
+"""``convq series``: moving averages, ARIMA with forecasts, whitening."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from convq.cli.options import AsJson, Files, Url
+from convq.cli.submitting import submit_files
+from convq.cli.train import Detach, Label, Out
+
+
+def series(
+    files: Files,
+    method: Annotated[
+        Literal["moving-average", "autoregression", "arima", "whiten"] | None,
+        typer.Option(
+            metavar="NAME",
+            help="moving-average, autoregression, arima or whiten. \\[default: arima]",
+        ),
+    ] = None,
+    ar: Annotated[
+        int | None, typer.Option(min=0, help="Values before that explain. \\[default: 1]")
+    ] = None,
+    difference: Annotated[
+        int | None, typer.Option(min=0, help="arima: differences first. \\[default: 0]")
+    ] = None,
+    ma: Annotated[
+        int | None, typer.Option(min=0, help="arima: errors before that explain. \\[default: 0]")
+    ] = None,
+    horizon: Annotated[
+        int | None, typer.Option(min=0, help="arima: values to forecast. \\[default: 0]")
+    ] = None,
+    level: Annotated[
+        float | None, typer.Option(help="Probability of the intervals. \\[default: 0.95]")
+    ] = None,
+    estimator: Annotated[
+        Literal["yule-walker", "least-squares"] | None,
+        typer.Option(
+            metavar="NAME",
+            help="autoregression: yule-walker or least-squares. \\[default: yule-walker]",
+        ),
+    ] = None,
+    weight: Annotated[
+        list[float] | None,
+        typer.Option(help="moving-average: of the value, the one before, ...; repeat it."),
+    ] = None,
+    whitening: Annotated[
+        Literal["standardise", "pca", "zca"] | None,
+        typer.Option(metavar="NAME", help="whiten: standardise, pca or zca. \\[default: zca]"),
+    ] = None,
+    out: Out = None,
+    label: Label = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Smooth, model and forecast time series, or take the correlations out of several.
+
+    [bold]convq series sales.npy --ar 2 --difference 1 --ma 1 --horizon 30 --out ahead/[/bold]
+    """
+    fields = {
+        "method": method,
+        "ar": ar,
+        "difference": difference,
+        "ma": ma,
+        "horizon": horizon,
+        "level": level,
+        "estimator": estimator,
+        "weights": weight or None,
+        "whitening": whitening,
+    }
+    submit_files(
+        "series",
+        files,
+        fields,
+        out=out,
+        label=label,
+        detach=detach,
+        as_json=as_json,
+        url=url,
+    )

@@ -1,0 +1,62 @@
+"""Whether residuals are noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2, kurtosis, skew
+
+from core.conv.blocks import Check, never
+from core.series.autoregression import autocovariance
+
+
+def diagnose(
+    residuals: NDArray[Any], parameters: int = 0, lags: int = 10, *, check: Check = never
+) -> dict[str, Any]:
+    """Return figures that tell noise from what a model has left unexplained.
+
+    Parameters
+    ----------
+    residuals : ndarray, shape (T,)
+        Of a model.
+    parameters : int
+        How many of the model's coefficients were fitted, which costs as many degrees of freedom.
+    lags : int
+        Of the autocorrelations.
+    check : callable
+        As in `core.conv.correlate`.
+
+    Returns
+    -------
+    dict
+        ``mean``, ``variance``, ``skewness``, ``kurtosis`` (0 for the normal distribution), the
+        ``autocorrelations`` from lag 1 on, and the test of Ljung and Box: its ``statistic`` and the
+        ``probability`` of one as large if there is no correlation; None with too few lags.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=500)
+    >>> diagnose(noise)["ljung_box"]["probability"] > 0.05
+    True
+    """
+    n = len(residuals)
+    lags = min(lags, n - 1)
+    covariance = autocovariance(residuals, lags, check=check)
+    varies = covariance[0] > 0
+    correlation = covariance[1:] / covariance[0] if varies else np.zeros(lags)
+    statistic = float(n * (n + 2) * (correlation**2 / (n - np.arange(1, lags + 1))).sum())
+    freedom = lags - parameters
+    return {
+        "mean": float(np.mean(residuals)),
+        "variance": float(np.var(residuals)),
+        "skewness": float(skew(residuals)) if varies else 0.0,
+        "kurtosis": float(kurtosis(residuals)) if varies else 0.0,
+        "autocorrelations": correlation.tolist(),
+        "ljung_box": {
+            "lags": lags,
+            "statistic": statistic,
+            "probability": float(chi2.sf(statistic, freedom)) if freedom > 0 else None,
+        },
+    }

@@ -1,0 +1,67 @@
+"""Data without correlations: standardised, or along the eigenvectors of their covariance."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import InvalidInput
+
+Whitening: TypeAlias = Literal["standardise", "pca", "zca"]
+WHITENINGS: tuple[Whitening, ...] = ("standardise", "pca", "zca")
+
+
+def whiten(x: NDArray[Any], how: Whitening) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return data with mean 0 and variance 1.
+
+    Parameters
+    ----------
+    x : ndarray, shape (T, D)
+        Rows of ``D`` figures.
+    how : {"standardise", "pca", "zca"}
+        Each figure by its own deviation; along the eigenvectors of the covariance, the largest
+        variance first; or the same turned back, which is nearest to the data.
+
+    Returns
+    -------
+    y : ndarray, shape (T, R)
+        ``(x - mean) @ matrix``. For ``pca`` and ``standardise`` figures without variance are left
+        out, so that ``R`` may be smaller than ``D``; for ``zca`` they become 0.
+    mean : ndarray, shape (D,)
+    matrix : ndarray, shape (D, R)
+
+    Raises
+    ------
+    InvalidInput
+        Nothing varies.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(99, 3)) @ [[1, 2, 0], [0, 1, 0], [1, 0, 5]]
+    >>> y, mean, matrix = whiten(x, "zca")
+    >>> bool(np.allclose(np.cov(y.T), np.eye(3)))
+    True
+    """
+    x = np.asarray(x, np.float64)
+    mean = x.mean(axis=0)
+    centred = x - mean
+    # From the data themselves, not from their covariance: squares would lose half of the digits.
+    if how == "standardise":
+        deviation = np.sqrt(np.square(centred).sum(axis=0) / max(len(x) - 1, 1))
+        directions = np.eye(x.shape[1])
+    else:
+        _, sizes, rows = np.linalg.svd(centred, full_matrices=False)
+        deviation, directions = sizes / np.sqrt(max(len(x) - 1, 1)), rows.T
+    varies = deviation > max(x.shape) * np.finfo(float).eps * np.abs(x).max(initial=0)
+    if not varies.any():
+        raise InvalidInput(
+            "nothing varies, so there is nothing to whiten",
+            field="inputs",
+            accepted="at least two different rows",
+        )
+    matrix = directions[:, varies] / deviation[varies]
+    if how == "zca":
+        matrix = matrix @ directions[:, varies].T
+    return centred @ matrix, mean, matrix
