@@ -194,7 +194,7 @@ _ONCE = {"trace", "timings", "created", "started", "finished", "last_seen", "old
 
 
 def plain(value: Any, known: set[str]) -> Any:
-    """Return an answer without what no two answers have in common: times, traces, and ids that are new."""
+    """Return an answer without what is of this answer alone: times, traces, ids that are new."""
     if isinstance(value, dict):
         return {k: plain(v, known) for k, v in value.items() if k not in _ONCE}
     if isinstance(value, list):
