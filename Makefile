@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist bench-queue gallery fuzz clean
+.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist bench-queue gallery fuzz chaos clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -69,6 +69,9 @@ gallery: .venv/base.stamp ## draw the pictures of the documentation again
 
 fuzz: .venv/dev.stamp ## break files and requests on purpose: ten minutes, SEED=1
 	@$(BIN)/python -m fuzz --seed $(or $(SEED),1)
+
+chaos: .venv/dev.stamp ## work under fire: kills, freezes, cuts, full disks; about 20 minutes
+	@$(BIN)/python -m bench.chaos
 
 clean: ## remove what the commands made
 	rm -rf .venv demo-out convq-data

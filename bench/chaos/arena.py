@@ -122,7 +122,7 @@ class Arena:
 
     def memory(self) -> dict[str, dict[str, int]]:
         """Return resident bytes and open files of the parent and the children of each worker."""
-        return {name: _usage(pid) for name, pid in self.workers().items()}
+        return {name: usage(pid) for name, pid in self.workers().items()}
 
     def _worker(self, name: str, environment: Mapping[str, str]) -> Process:
         settings = {f"CONVQ_{key.upper()}": str(value) for key, value in self._settings.items()}
@@ -151,7 +151,8 @@ def wait_until(happened: Any, seconds: float, pause: float = 0.05) -> bool:
     return bool(happened())
 
 
-def _usage(group: int) -> dict[str, int]:
+def usage(group: int) -> dict[str, int]:
+    """Return resident bytes and open files of a process group."""
     resident = files = 0
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
