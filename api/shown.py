@@ -47,11 +47,11 @@ def summary(record: Job) -> wire.JobSummary:
 def job(services: Services, record: Job) -> wire.Job:
     """Return a job's record with its plan and its attempts."""
     plan = None if record.plan is None else documents.read(services.artifacts, record.plan)
-    attempts = [_attempt(entry) for entry in services.jobs.attempts(record.id)]
+    attempts = services.jobs.attempts(record.id) if record.attempt else []
     return wire.Job(
         **dict(summary(record)),
         plan=plan,
-        attempts=attempts,
+        attempts=[_attempt(entry) for entry in attempts],
         checkpointed=_maybe_when(record.checkpointed),
         trace=record.trace,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -61,6 +62,7 @@ class Scripts:
     """
 
     def __init__(self, client: redis.Redis, prefix: str) -> None:
+        self._client = client
         self._prefix = prefix
         self._scripts = {
             name: client.register_script(source) for name, source in _sources().items()
@@ -69,6 +71,16 @@ class Scripts:
     def run(self, name: str, *args: Any, client: Any = None) -> Any:
         """Run the script, in a pipeline if ``client`` is one; one script is one transaction."""
         return self._scripts[name](args=[self._prefix, *args], client=client)
+
+    def run_each(self, name: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
+        """Run the script with each of the arguments, in one round trip."""
+        if len(calls) == 1:  # a pipeline asks first whether the script is known
+            return [self.run(name, *calls[0])]
+        pipeline = self._client.pipeline(transaction=False)
+        for arguments in calls:
+            self.run(name, *arguments, client=pipeline)
+        answers: list[Any] = pipeline.execute()
+        return answers
 
 
 @cache

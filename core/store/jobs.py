@@ -315,16 +315,14 @@ class JobStore:
             json.dumps(self._request(job, record), separators=(",", ":"))
             for job, record in zip(new, records, strict=True)
         ]
-        pipeline = self._redis.pipeline(transaction=False)
         messages = queue.messages_key(self._prefix)
-        for first in range(0, len(new), _AT_ONCE):
-            some = requests[first : first + _AT_ONCE]
-            self._scripts.run(
-                "submit", _IDEMPOTENCY_MS, messages, most, most_of_tenant, *some, client=pipeline
-            )
+        shared = (_IDEMPOTENCY_MS, messages, most, most_of_tenant)
+        calls = [
+            (*shared, *requests[first : first + _AT_ONCE]) for first in range(0, len(new), _AT_ONCE)
+        ]
         answers: list[tuple[Job, bool] | ConvqError] = []
         missing = 0
-        for now, count, *found in pipeline.execute():
+        for now, count, *found in self._scripts.run_each("submit", calls):
             missing = count
             for outcome, value in zip(found[::2], found[1::2], strict=True):
                 at = len(answers)
@@ -549,7 +547,7 @@ class JobStore:
 
     def finish_many(self, ends: Sequence[End]) -> list[bool]:
         """Commit the ends of attempts, each for itself, in one round trip."""
-        pipeline = self._redis.pipeline(transaction=False)
+        calls = []
         for end in ends:
             fields = {
                 "progress": json.dumps(vars(end.progress)),
@@ -558,17 +556,10 @@ class JobStore:
                 "plan": end.plan,
                 "error": json.dumps(end.error) if end.error else None,
             }
-            self._scripts.run(
-                "finish",
-                end.job_id,
-                end.attempt,
-                end.state,
-                json.dumps({name: text for name, text in fields.items() if text is not None}),
-                end.error["message"] if end.error else "",
-                *end.artifacts,
-                client=pipeline,
-            )
-        return [bool(done) for done in pipeline.execute()]
+            record = json.dumps({name: text for name, text in fields.items() if text is not None})
+            reason = end.error["message"] if end.error else ""
+            calls.append((end.job_id, end.attempt, end.state, record, reason, *end.artifacts))
+        return [bool(done) for done in self._scripts.run_each("finish", calls)]
 
     def checkpoint(
         self, job_id: str, attempt: int, digest: str

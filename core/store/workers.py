@@ -103,10 +103,15 @@ class WorkerStore:
 
     def all(self) -> list[Worker]:
         """Return all workers seen in the last hour, by name."""
-        now = self._now()
         index = f"{self._prefix}:workers"
-        self._redis.zremrangebyscore(index, "-inf", now - _KEEP_SECONDS)
-        seen: list[tuple[str, float]] = self._redis.zrange(index, 0, -1, withscores=True)
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.time()
+        pipeline.zrange(index, 0, -1, withscores=True)
+        (seconds, microseconds), found = pipeline.execute()
+        now = int(seconds) + int(microseconds) / 1e6
+        seen = [(name, score) for name, score in found if score > now - _KEEP_SECONDS]
+        if len(seen) < len(found):
+            self._redis.zremrangebyscore(index, "-inf", now - _KEEP_SECONDS)
         if not seen:
             return []
         names = sorted(name for name, _ in seen)
