@@ -131,7 +131,8 @@ def test_a_message_delivered_twice_runs_once(
     own_jobs.wait_for(own_jobs.submit_slow(size=9), "running")
     job = own_client.submit(inputs=[SMALL], kernel=BOX)
     redis = connect(Settings(redis_url=own_stack.redis_url))
-    (message,) = redis.lrange("convq:celery:convq", 0, -1)
+    # On a busy machine it may have been sent again already.
+    message, *_ = redis.lrange("convq:celery:convq", 0, -1)
     redis.rpush("convq:celery:convq", message, message)
     assert_done_once(own_client, job, attempts=1)
     while redis.llen("convq:celery:convq"):
