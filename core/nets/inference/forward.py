@@ -21,7 +21,10 @@ def forward_of(step: Operation, weights: Weights, made: Mapping[int, Array]) -> 
 
     Values that kernels have made are read where they lie, ``made``.
     """
-    own = [own_weights(node, weights) for node in step.nodes]
+    own = [
+        {name: array.copy() for name, array in own_weights(node, weights).items()}
+        for node in step.nodes
+    ]
     first = step.nodes[0]
 
     def forward(values: Values) -> None:

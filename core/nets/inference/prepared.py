@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from core.conv.blocks import Check, never
 from core.nets.arguments import check_images
 from core.nets.graph import INPUT, Node
 from core.nets.inference.forward import Step, Values, forward_of
-from core.nets.inference.fusion import operations
+from core.nets.inference.fusion import Operation, operations
 from core.nets.inference.memory import LINE_BYTES, Kept, Place, aligned
 from core.nets.inference.planning import Plan, plan
 from core.nets.layer import Shape, Weights
@@ -51,6 +51,9 @@ class Wanted:
     dtype: np.dtype[Any]
 
 
+Surroundings: TypeAlias = Callable[[], AbstractContextManager[object]]
+
+
 class Prepared:
     """A net for predictions of one image at a time; made by `core.nets.network.Network.prepared`.
 
@@ -64,14 +67,12 @@ class Prepared:
         steps: Sequence[Step],
         result: Place | None,
         kept: Kept,
-        *,
-        quiet: bool,
+        surroundings: Surroundings,
     ) -> None:
         self._wanted = wanted
         self._steps = steps
         self._kept = kept
-        # NumPy's layers may warn, and multiply matrices on other threads.
-        self._surroundings = nullcontext if quiet else passing
+        self._surroundings = surroundings
         self._result = None if result is None else result.view
         self._turn = threading.Lock()
 
@@ -140,7 +141,7 @@ def prepare(
     kept = Kept(dtype.name, [])
     if not codegen.available() or dtype.name not in _DTYPES:
         own = [forward_of(step, weights, {}) for step in todo.steps]
-        return Prepared(wanted, own, None, kept, quiet=False)
+        return Prepared(wanted, own, None, kept, _surroundings(todo.steps))
     # Only here, because they import llvmlite.
     from core.conv.codegen.target import host
     from core.nets.inference.kernels import FAMILIES
@@ -152,9 +153,21 @@ def prepare(
         planned = plan(todo.steps, todo.output, shape, {}, lanes)
     places = _places(planned, kept)
     steps = steps_of(todo.steps, weights, planned, places, kept)
-    quiet = all(step.result in planned.families for step in todo.steps)
-    made = todo.output in planned.families
-    return Prepared(wanted, steps, places[todo.output] if made else None, kept, quiet=quiet)
+    rest = [step for step in todo.steps if step.result not in planned.families]
+    result = places[todo.output] if todo.output in planned.families else None
+    return Prepared(wanted, steps, result, kept, _surroundings(rest))
+
+
+def _surroundings(forwards: Sequence[Operation]) -> Surroundings:
+    """Return what layers need that compute by themselves."""
+    if any(node.multiply_adds for one in forwards for node in one.nodes):
+        return passing
+    # To keep the BLAS to one thread takes as long as a small net, and here nobody asks it.
+    return _silently if forwards else nullcontext
+
+
+def _silently() -> AbstractContextManager[object]:
+    return np.errstate(all="ignore")
 
 
 def _sizes(planned: Plan) -> dict[int, int]:

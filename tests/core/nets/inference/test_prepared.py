@@ -300,14 +300,21 @@ def forwards(network: Network, weights: dict[str, np.ndarray], monkeypatch: Any)
         return found
 
 
-def test_later_changes_of_the_weights_do_not_matter() -> None:
-    network = net(
-        [1, 4], [{"layer": "tanh"}, {"layer": "flatten"}, {"layer": "dense", "features": 2}]
-    )
+@pytest.mark.parametrize("norm", ["layer_norm", "batch_norm"])
+def test_later_changes_of_the_weights_do_not_matter(norm) -> None:
+    layers = [{"layer": norm}, {"layer": "flatten"}, {"layer": "dense", "features": 2}]
+    network = net([1, 4], layers)
     weights, x = weights_of(network), images(network, 1)
     prepared, expected = network.prepared(weights), network.run(weights, x)
-    weights["dense1.weight"][:] = 0
-    np.testing.assert_allclose(prepared.run(x), expected, rtol=1e-6)
+    for array in weights.values():
+        array[:] = 0
+    np.testing.assert_allclose(prepared.run(x), expected, rtol=1e-5)
+
+
+def test_overflows_are_results_and_no_warnings() -> None:
+    network = net([3], [{"layer": "softmax"}, {"layer": "layer_norm"}])
+    x = np.array([[np.inf, 1.0, -np.inf]], np.float32)
+    assert np.isnan(network.prepared(weights_of(network)).run(x)).all()
 
 
 def test_results_are_the_callers_own() -> None:
