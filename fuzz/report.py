@@ -23,6 +23,9 @@ Seed {seed}, {when}, {machine}, Python {python}.
 """
 
 
+_COUNTS = ("tried", "read", "refused")
+
+
 def write(folder: Path, outcomes: dict[str, dict[str, Any]], *, seed: int) -> None:
     """Write ``fuzz.json`` and ``fuzz.md`` into ``folder``."""
     from fuzz.campaign import LARGE_BYTES, SLOW_SECONDS
@@ -37,7 +40,7 @@ def write(folder: Path, outcomes: dict[str, dict[str, Any]], *, seed: int) -> No
     document = about | {"outcomes": outcomes}
     (folder / "fuzz.json").write_text(json.dumps(document, indent=1) + "\n")
     rows = [_row(name, outcome) for name, outcome in outcomes.items()]
-    total = {key: sum(o[key] for o in outcomes.values()) for key in ("tried", "read", "refused")}
+    total = {key: sum(o[key] or 0 for o in outcomes.values()) for key in _COUNTS}
     failures = [failure for outcome in outcomes.values() for failure in outcome["failures"]]
     rows.append(_row("**all**", total | {"failures": failures, "slowest": None, "grown": None}))
     head = _HEAD.format(slow=SLOW_SECONDS, large=LARGE_BYTES >> 20, **about)
@@ -48,5 +51,5 @@ def write(folder: Path, outcomes: dict[str, dict[str, Any]], *, seed: int) -> No
 def _row(name: str, outcome: dict[str, Any]) -> str:
     slowest = "" if outcome["slowest"] is None else f"{outcome['slowest']:.2f} s"
     grown = "" if outcome["grown"] is None else f"{outcome['grown'] >> 20} MiB"
-    counts = " | ".join(f"{outcome[key]:,}" for key in ("tried", "read", "refused"))
+    counts = " | ".join("" if outcome[key] is None else f"{outcome[key]:,}" for key in _COUNTS)
     return f"| {name} | {counts} | {len(outcome['failures'])} | {slowest} | {grown} |\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery import Celery, signals
@@ -15,6 +16,9 @@ def _set_up_logging(**_: Any) -> None:
     # Celery would set up its own in the parent and in each child.
     settings = Settings()
     logs.setup(settings.log_format, level=settings.log_level)
+    # A message only wakes; what is done then is told by who does it.
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 signals.setup_logging.connect(_set_up_logging)

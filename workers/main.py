@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 from core import logs
@@ -34,6 +35,8 @@ def run(settings: Settings, *, name: str, queues: list[str] | None = None) -> in
         without_mingle=True,
         without_heartbeat=True,
     )
+    # With this billiard would let children write lines of its own form before they set up logging.
+    os.environ.pop("_MP_FORK_LOGLEVEL_", None)
     Parent(settings, name).attach()
     worker.start()
     return int(worker.exitcode or 0)
