@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist bench-queue gallery fuzz chaos clean
+.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist bench-queue bench-article gallery fuzz chaos clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -63,6 +63,9 @@ bench-queue: .venv/bench.stamp ## the queue beside Celery, RQ and Dramatiq
 bench-mnist: .venv/dev.stamp ## handwritten digits; DATA is the .npz with x and y
 	@test -n "$(DATA)" || { echo "say where the digits are: make bench-mnist DATA=mnist-train.npz"; exit 1; }
 	@$(BIN)/python -m bench.mnist --data "$(DATA)"
+
+bench-article: .venv/bench.stamp ## the other kinds of jobs against the usual tools
+	@$(BIN)/python -m bench.article
 
 gallery: .venv/base.stamp ## draw the pictures of the documentation again
 	@$(BIN)/python -m convq.gallery docs/images
