@@ -105,6 +105,8 @@ def _is_plain(x: Array) -> bool:
 
 
 def _is_finite(x: Array) -> bool:
+    if type(x) is np.ndarray and x.nbytes <= _KEPT_BYTES:
+        return math.isfinite(peak(x))
     # What is not finite makes the sum so. A sum may overflow by itself: then the peak tells.
     with np.errstate(over="ignore", invalid="ignore"):
         total = complex(x.sum())

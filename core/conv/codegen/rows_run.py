@@ -15,7 +15,7 @@ from core.arrays import Array
 from core.conv.blocks import Check, cores, for_each
 from core.conv.boundary import Extended
 from core.conv.codegen import calls
-from core.conv.codegen.channels_lanes import scratch
+from core.conv.codegen.batch_last_memory import scratch
 from core.conv.codegen.library import Kernel
 from core.conv.codegen.operands import stored_dtype
 from core.conv.codegen.rows import Cut, Piece, supports
@@ -131,21 +131,20 @@ def run(
     cut : Cut
         Its pieces.
     """
-    table = _table(form, layout, out.strides, family, cut).copy()
-    table[:, _X] += x.ctypes.data
+    table, size = _table(form, layout, out.strides, family, cut), cut.scratch_bytes
+    added = np.zeros(calls.ROW, np.int64)
+    added[_X] = x.ctypes.data
     for column, array in enumerate((out, *weights), _OUT):
-        table[:, column] += array.ctypes.data
-    size = cut.scratch_bytes
+        added[column] = array.ctypes.data
     if cut.at_once:
         check()
-        memory = scratch("rows", (len(table), size), "uint8")
-        table[:, _SCRATCH] = np.arange(len(table)) * size + memory.ctypes.data
-        calls.run(table)
+        added[_SCRATCH] = scratch(len(table) * size)
+        calls.run(table + added)
         return
+    table = table + added
 
     def compute(row: int) -> None:
-        memory = scratch("rows", (1, size), "uint8")
-        table[row, _SCRATCH] = memory.ctypes.data
+        table[row, _SCRATCH] = scratch(size)
         calls.run_alone(table[row : row + 1])
 
     for_each(compute, range(len(table)), check, cores())
@@ -156,7 +155,9 @@ def _table(
     form: NormalForm, layout: Layout, out_strides: Shape, family: Family, cut: Cut
 ) -> NDArray[np.int64]:
     found = [row for piece in cut.pieces for row in _rows(form, layout, out_strides, family, piece)]
-    return calls.table(found)
+    table = calls.table(found)
+    table[:, _SCRATCH] = np.arange(len(table)) * cut.scratch_bytes
+    return table
 
 
 def _rows(
