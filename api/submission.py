@@ -95,7 +95,12 @@ def submit(services: Services, wishes: Sequence[Wish]) -> tuple[list[Submitted |
         except ConvqError as error:
             answers[place] = error
     settings = services.settings
-    limits = Limits(settings.max_queued, settings.max_queued_of_tenant)
+    limits = Limits(
+        settings.max_queued,
+        settings.max_queued_of_tenant,
+        settings.max_stored,
+        settings.max_stored_of_tenant,
+    )
     recorded = services.jobs.submit_many(list(new.values()), limits)
     for place, answer in zip(new, recorded.answers, strict=True):
         if isinstance(answer, NotFound):  # an input expired between the plan and the record

@@ -65,16 +65,17 @@ async def receive(services: Services, request: Request) -> tuple[Artifact, bool]
     Stalled
         The client fell silent.
     StorageFull
-        The disk takes no more.
+        The disk takes no more, or as much is stored as may be.
     MediaTypeMismatch
         The content contradicts the Content-Type, or the file is wrapped in a form or compressed.
     """
     refuse_coded(request.headers)
     _refuse_form(request.headers.get("content-type"))
     most = services.settings.max_upload
-    _check_size(int(request.headers.get("content-length", 0)), most)
+    size = int(request.headers.get("content-length", 0))
+    _check_size(size, most)
     # Said now, and not after gigabytes were sent in vain.
-    await anyio.to_thread.run_sync(services.redis.ping)
+    await anyio.to_thread.run_sync(_check_room, services, size)
     expected = _expected_digests(request.headers)
     with services.artifacts.incoming() as path:
         digest = await _save(request, path, most)
@@ -127,7 +128,13 @@ def _store(
         error.accepted = error.accepted or "a whole, undamaged file"
         raise
     _check_media_type(content_type, info.media_type)
+    _check_room(services, path.stat().st_size)
     return services.artifacts.commit(path, digest, info.media_type, info.shape, info.dtype)
+
+
+def _check_room(services: Services, size: int) -> None:
+    settings = services.settings
+    services.artifacts.check_room(size, settings.max_stored, settings.max_stored_of_tenant)
 
 
 def _check_size(size: int, most: int) -> None:

@@ -312,6 +312,8 @@ class QueueLimits(BaseModel):
     queued: int = Field(description="Jobs in the queue.")
     queued_of_tenant: int = Field(description="Jobs in the queue of one tenant.")
     batch: int = Field(description="Jobs of one batch.")
+    stored: int = Field(description="Bytes of artifacts.")
+    stored_of_tenant: int = Field(description="Bytes of artifacts that one tenant holds.")
 
 
 class Queue(BaseModel):
@@ -330,7 +332,13 @@ class Queue(BaseModel):
             "cancelled": 0,
         },
         paused=False,
-        limits={"queued": 100_000, "queued_of_tenant": 100_000, "batch": 1000},
+        limits={
+            "queued": 100_000,
+            "queued_of_tenant": 100_000,
+            "batch": 1000,
+            "stored": 1 << 50,
+            "stored_of_tenant": 1 << 50,
+        },
     )
 
     depth: Depth

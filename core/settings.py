@@ -123,6 +123,12 @@ class Settings(BaseSettings):
     max_queued_of_tenant: int = Field(
         default=100_000, gt=0, description="Most jobs in the queue of one tenant."
     )
+    max_stored: int = Field(
+        default=1 << 50, gt=0, description="Most bytes of artifacts, results included."
+    )
+    max_stored_of_tenant: int = Field(
+        default=1 << 50, gt=0, description="Most bytes of artifacts of one tenant."
+    )
     max_batch: int = Field(default=1000, gt=0, description="Most jobs of one batch.")
     memory_cap: int = Field(
         default=4 << 30, gt=0, description="Most memory that one planned convolution may take."

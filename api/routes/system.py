@@ -67,6 +67,8 @@ def get_queue(services: Using, caller: Calling) -> wire.Queue:
             queued=services.settings.max_queued,
             queued_of_tenant=services.settings.max_queued_of_tenant,
             batch=services.settings.max_batch,
+            stored=services.settings.max_stored,
+            stored_of_tenant=services.settings.max_stored_of_tenant,
         ),
     )
 

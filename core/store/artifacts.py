@@ -27,6 +27,7 @@ import redis
 from core.errors import ConvqError, IntegrityError, InvalidInput, NotFound
 from core.store.connection import Scripts
 from core.store.files import Files
+from core.store.stored import check_room
 from core.store.tenants import DEFAULT
 
 log = logging.getLogger(__name__)
@@ -281,6 +282,10 @@ class ArtifactStore:
         await anyio.to_thread.run_sync(self._check, artifact)
         async for piece in self.files.stream(artifact.key, start, end):
             yield piece
+
+    def check_room(self, more: int, most: int, most_of_tenant: int) -> None:
+        """Raise StorageFull if ``more`` bytes would exceed what is stored at most."""
+        check_room(self._redis, self._prefix, self._tenant, more, most, most_of_tenant)
 
     def check_writable(self) -> None:
         """Write and delete a small file, or raise the store's error."""

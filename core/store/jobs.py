@@ -30,6 +30,7 @@ from core import queue, trace
 from core.errors import Conflict, ConvqError, InvalidInput, LeaseLost, NotFound, QueueFull
 from core.store.connection import Scripts, server_ms
 from core.store.ids import new_id
+from core.store.stored import no_room
 from core.store.tenants import DEFAULT, space
 
 State = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
@@ -218,10 +219,12 @@ class End:
 
 
 class Limits(NamedTuple):
-    """How many jobs may be queued: in all, and of one tenant."""
+    """How many jobs may be queued and bytes be stored: in all, and of one tenant."""
 
-    queued: int
-    queued_of_tenant: int
+    queued: int = _ANY_NUMBER
+    queued_of_tenant: int = _ANY_NUMBER
+    stored: int = _ANY_NUMBER
+    stored_of_tenant: int = _ANY_NUMBER
 
 
 class Recorded(NamedTuple):
@@ -309,14 +312,14 @@ class JobStore:
         Recorded
             Its answers hold the errors that `submit` raises, and `QueueFull`.
         """
-        most, most_of_tenant = limits or Limits(_ANY_NUMBER, _ANY_NUMBER)
+        limits = limits or Limits()
         records = [self._record(job) for job in new]
         requests = [
             json.dumps(self._request(job, record), separators=(",", ":"))
             for job, record in zip(new, records, strict=True)
         ]
         messages = queue.messages_key(self._prefix)
-        shared = (_IDEMPOTENCY_MS, messages, most, most_of_tenant)
+        shared = (_IDEMPOTENCY_MS, messages, *limits)
         calls = [
             (*shared, *requests[first : first + _AT_ONCE]) for first in range(0, len(new), _AT_ONCE)
         ]
@@ -327,7 +330,11 @@ class JobStore:
             for outcome, value in zip(found[::2], found[1::2], strict=True):
                 at = len(answers)
                 if outcome == "full":
-                    answers.append(_full(value, most_of_tenant if value else most))
+                    most = limits.queued_of_tenant if value else limits.queued
+                    answers.append(_full(value, most))
+                elif outcome == "crowded":
+                    most = limits.stored_of_tenant if value else limits.stored
+                    answers.append(no_room(value, most))
                 else:
                     answers.append(self._answer(new[at], records[at], outcome, value, now))
         return Recorded(answers, missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import redis
 
 from core.settings import Settings
+from core.store.artifacts import ArtifactStore
+from core.store.garbage import Garbage
 from core.store.jobs import JobStore
 from core.store.workers import WorkerStore
 
@@ -66,3 +69,30 @@ def test_a_job_that_no_worker_has_the_memory_for(
         assert "small" in refused.json()["accepted"]
     workers.beat("large", {"memory": needed})
     assert http.post("/v1/jobs", json=body).status_code == 202
+
+
+def test_no_room_for_more_bytes(
+    http_with: Callable[..., httpx.Client],
+    npy: Callable[[Any], bytes],
+    jobs: JobStore,
+    client: redis.Redis,
+    artifacts: ArtifactStore,
+) -> None:
+    data = npy(np.zeros((8, 8), np.float32))
+    http = http_with(max_stored_of_tenant=len(data))
+    http.get("/v1/queue").raise_for_status()
+    artifacts.of("others").put(b"x" * 100_000, "application/octet-stream")
+    digest = http.post("/v1/artifacts", content=data).json()["digest"]
+    body = {"kind": "convolve", "inputs": [digest], "kernel": {"preset": "box"}}
+    for refused in (
+        http.post("/v1/artifacts", content=b"more"),
+        http.post("/v1/artifacts", content=iter([b"mo", b"re"])),
+        http.post("/v1/jobs", json=body),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (507, "storage_full")
+        assert str(len(data)) in refused.json()["accepted"]
+    assert jobs.page().jobs == []
+    time.sleep(0.002)
+    Garbage(artifacts, client).sweep(age=0.001)
+    assert not client.exists("convq:stored")
+    assert http.post("/v1/artifacts", content=b"more").status_code == 201

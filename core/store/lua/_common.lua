@@ -31,6 +31,15 @@ local function holds(tenant, digest)
   return true
 end
 
+-- Counts the bytes that are stored, in all (':all') and of each tenant that holds them, up or down; those
+-- from before there was a count are left out.
+local function count_bytes(digest, whose, sign)
+  local record = redis.call('HMGET', artifact_key(digest), 'size', 'counted')
+  if not record[2] then return end
+  local sum = redis.call('HINCRBY', P .. ':stored', whose, sign * record[1])
+  if sum == 0 then redis.call('HDEL', P .. ':stored', whose) end
+end
+
 -- Lets a tenant hold an artifact that exists. Returns whether it did not before.
 local function grant(tenant, digest, now)
   if redis.call('HEXISTS', artifact_key(digest), 'tenant:' .. tenant) == 1 then return false end
@@ -39,6 +48,7 @@ local function grant(tenant, digest, now)
     redis.call('HSET', artifact_key(digest), 'tenant:default', now)
   end
   redis.call('HSET', artifact_key(digest), 'tenant:' .. tenant, now)
+  count_bytes(digest, tenant, 1)
   return not held
 end
 

@@ -13,5 +13,7 @@ if redis.call('EXISTS', key) == 1 then
   return damaged
 end
 for field, value in pairs(cjson.decode(fields)) do redis.call('HSET', key, field, value) end
-redis.call('HSET', key, 'key', file, 'created', now, 'refs', 0, 'tenant:' .. tenant, now)
+redis.call('HSET', key, 'key', file, 'created', now, 'refs', 0, 'tenant:' .. tenant, now, 'counted', 1)
+count_bytes(digest, ':all', 1)
+count_bytes(digest, tenant, 1)
 return false

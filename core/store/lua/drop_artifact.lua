@@ -11,6 +11,11 @@ if marked == '1' or (record[1] and tonumber(record[1]) > 0) then
   redis.call('ZADD', index, now_ms(), digest)
   return false
 end
+count_bytes(digest, ':all', -1)
+for _, field in ipairs(redis.call('HKEYS', artifact_key(digest))) do
+  local tenant = string.match(field, '^tenant:(.*)$')
+  if tenant then count_bytes(digest, tenant, -1) end
+end
 redis.call('ZREM', index, digest)
 redis.call('HDEL', P .. ':damaged', digest)
 redis.call('DEL', artifact_key(digest))

@@ -1,12 +1,13 @@
--- lifetime of idempotency keys in ms, the broker's list, most queued jobs in all and of a tenant, then
--- a job as JSON each: id; idem, the
--- idempotency key ('' for none), and fingerprint of the request; record, its fields; parent, the job
--- that begins this one ('' for none), its attempt, and the place that this one has in it; tenant, whose
--- it is ('' for whose the one is that begins it); artifacts, the digests that it refers to.
+-- lifetime of idempotency keys in ms, the broker's list, most queued jobs in all and of a tenant, most
+-- stored bytes in all and of a tenant, then a job as JSON each: id; idem, the idempotency key ('' for
+-- none), and fingerprint of the request; record, its fields; parent, the job that begins this one (''
+-- for none), its attempt, and the place that this one has in it; tenant, whose it is ('' for whose the
+-- one is that begins it); artifacts, the digests that it refers to.
 -- Returns the time, how many wake-ups are missing, then outcome and value for each job. A job is
 -- recorded wholly or, if its outcome is none of 'created' and 'repeated', not at all.
 local lifetime, list = ARGV[2], ARGV[3]
 local most, most_of_tenant = tonumber(ARGV[4]), tonumber(ARGV[5])
+local most_bytes, most_bytes_of_tenant = tonumber(ARGV[6]), tonumber(ARGV[7])
 local now = now_ms()
 local queued = queued_count()
 
@@ -35,6 +36,9 @@ local function submit(job)
     if redis.call('ZCARD', space(tenant) .. ':jobs:state:queued') >= most_of_tenant then
       return 'full', tenant
     end
+    local stored = redis.call('HMGET', P .. ':stored', ':all', tenant)
+    if tonumber(stored[1] or 0) >= most_bytes then return 'crowded', '' end
+    if tonumber(stored[2] or 0) >= most_bytes_of_tenant then return 'crowded', tenant end
   end
   for _, digest in ipairs(job.artifacts) do
     if not holds(tenant, digest) then return 'missing', digest end
@@ -66,7 +70,7 @@ local function submit(job)
 end
 
 local answer = { now, 0 }
-for i = 6, #ARGV do
+for i = 8, #ARGV do
   local outcome, value = submit(cjson.decode(ARGV[i]))
   table.insert(answer, outcome)
   table.insert(answer, value)

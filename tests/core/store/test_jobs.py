@@ -198,7 +198,7 @@ def test_deleting_leaves_no_key_behind(
     jobs.cancel(job.id)
     jobs.delete(job.id)
     left = set(client.keys("*")) - before
-    assert left == {"convq:artifacts", f"convq:artifact:{kept.digest}"}
+    assert left == {"convq:artifacts", "convq:stored", f"convq:artifact:{kept.digest}"}
     assert client.hget(f"convq:artifact:{kept.digest}", "refs") == "0"
 
 
