@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _BALLAST = "ballast"
@@ -25,6 +26,8 @@ class Disk:
     def __init__(self, folder: Path, megabytes: int) -> None:
         self.folder = folder
         self._megabytes = megabytes
+        # A ballast cannot be thrown off a disk that is read-only meanwhile.
+        self._broken = threading.Lock()
 
     def refuses(self) -> str | None:
         """Mount it; return None, or why that is not possible here."""
@@ -34,28 +37,28 @@ class Disk:
         done = self._run("mount", "-t", "tmpfs", "-o", f"size={self._megabytes}m", "none")
         return done.stderr.strip() or None
 
-    def fill(self) -> None:
+    @contextmanager
+    def full(self) -> Iterator[None]:
         """Leave no room."""
-        with (self.folder / _BALLAST).open("wb") as ballast:
+        ballast = self.folder / _BALLAST
+        with self._broken:
             try:
-                while True:
-                    ballast.write(bytes(1 << 20))
-                    ballast.flush()
-            except OSError:
-                return
-
-    def empty(self) -> None:
-        """Give the room back."""
-        (self.folder / _BALLAST).unlink(missing_ok=True)
+                with suppress(OSError), ballast.open("wb", buffering=0) as file:
+                    while True:
+                        file.write(bytes(1 << 20))
+                yield
+            finally:
+                ballast.unlink(missing_ok=True)
 
     @contextmanager
     def read_only(self) -> Iterator[bool]:
         """Refuse all writing; False where the kernel does not allow it while files are open."""
-        done = self._run("mount", "-o", "remount,ro", "none")
-        try:
-            yield done.returncode == 0
-        finally:
-            self._run("mount", "-o", f"remount,rw,size={self._megabytes}m", "none")
+        with self._broken:
+            done = self._run("mount", "-o", "remount,ro", "none")
+            try:
+                yield done.returncode == 0
+            finally:
+                self._run("mount", "-o", f"remount,rw,size={self._megabytes}m", "none")
 
     def unmount(self) -> None:
         """Let it go, with all that it holds."""

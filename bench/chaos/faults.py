@@ -169,9 +169,8 @@ def reset_connections(arena: Arena, chance: random.Random) -> list[str]:
 def fill_disk(arena: Arena, chance: random.Random) -> list[str]:
     """Leave no room in the artifact store for a while."""
     struck = arena.running()
-    arena.disk.fill()
-    time.sleep(chance.uniform(3, 8))
-    arena.disk.empty()
+    with arena.disk.full():
+        time.sleep(chance.uniform(0.3, 0.8) * arena.lease)
     return struck
 
 
@@ -182,7 +181,7 @@ def lock_disk(arena: Arena, chance: random.Random) -> list[str]:
         # The kernel refuses while a file is open for writing, so between two of them.
         with arena.disk.read_only() as locked:
             if locked:
-                time.sleep(chance.uniform(3, 8))
+                time.sleep(chance.uniform(0.3, 0.8) * arena.lease)
                 return struck
         time.sleep(0.02)
     raise Missed
