@@ -225,6 +225,12 @@ FAULTS = (
     Fault("swallowed", "messages popped and never seen", swallow_message, 10),
     Fault("cut", "a worker cut off from Redis for 1.4 leases", cut_network, 6),
     Fault("reset", "all connections of a worker broken", reset_connections, 8),
-    Fault("full", "the artifact store full for 3 to 8 s", fill_disk, 4, needs="disk"),
-    Fault("read-only", "the artifact store read-only for 3 to 8 s", lock_disk, 4, needs="disk"),
+    Fault("full", "the artifact store full for 0.3 to 0.8 leases", fill_disk, 4, needs="disk"),
+    Fault(
+        "read-only",
+        "the artifact store read-only for 0.3 to 0.8 leases",
+        lock_disk,
+        4,
+        needs="disk",
+    ),
 )
