@@ -71,6 +71,22 @@ def heat_kernel(time: float, dtype: Any = "float64") -> NDArray[Any]:
     return kernel
 
 
+def heat_kernels(time: float, ndim: int, dtype: Any = "float64") -> list[NDArray[Any]]:
+    """Return the `heat_kernel` along each of several axes, with length 1 along the others.
+
+    Examples
+    --------
+    >>> [kernel.shape for kernel in heat_kernels(0.1, 2, "float32")]
+    [(11, 1), (1, 11)]
+    """
+    kernel = heat_kernel(time, dtype)
+    # With all axes named the engine sees planes, where single lines would lie far apart.
+    return [
+        kernel.reshape([-1 if other == axis else 1 for other in range(ndim)])
+        for axis in range(ndim)
+    ]
+
+
 def propagate(
     u: Array,
     time: float,
@@ -110,9 +126,9 @@ def propagate(
     >>> u.round(6).tolist()
     [1.333333, 1.333333, 1.333333, 1.333333, 1.333333, 1.333333]
     """
-    kernel = array_module(u).asarray(heat_kernel(time, u.dtype))
-    for axis in axes:
+    for kernel in heat_kernels(time, len(axes), u.dtype):
+        taps = array_module(u).asarray(kernel)
         u = conv.convolve(
-            u, kernel, "same", boundary, cval=cval, axes=axis, memory_cap=memory_cap, check=check
+            u, taps, "same", boundary, cval=cval, axes=axes, memory_cap=memory_cap, check=check
         )
     return u

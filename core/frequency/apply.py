@@ -164,10 +164,22 @@ def _options(x: Array) -> dict[str, Any]:
 def _energy(
     coefficients: Array, shape: tuple[int, ...], axes: Sequence[int], boundary: Boundary
 ) -> float:
-    xp = array_module(coefficients)
-    weight = xp.asarray(_weights(coefficients.shape, shape, axes, boundary))
-    squared = xp.square(coefficients.real) + xp.square(coefficients.imag)
-    return float((squared * weight).sum(dtype=float))
+    energy = _squares(coefficients)
+    if boundary == "reflect":
+        return energy
+    # Stored once are the waves that stand for two, and those that are their own opposites.
+    last, n = axes[-1], shape[axes[-1]]
+    at: list[Any] = [slice(None)] * coefficients.ndim
+    alone = 0.0
+    for index in (0, n // 2) if n % 2 == 0 else (0,):
+        at[last] = index
+        alone += _squares(coefficients[tuple(at)])
+    return 2 * energy - alone
+
+
+def _squares(coefficients: Array) -> float:
+    flat = coefficients.ravel()
+    return float(array_module(flat).vdot(flat, flat).real)
 
 
 def _weights(

@@ -119,8 +119,9 @@ def transfer(
         case "high-pass":
             return 1 - low
     assert wanted.upper is not None
-    between = _low(radius, wanted, wanted.upper) * (1 - low)
-    return between if wanted.band == "band-pass" else 1 - between
+    between: NDArray[Any] = _low(radius, wanted, wanted.upper) * (1 - low)
+    chosen: NDArray[Any] = between if wanted.band == "band-pass" else 1 - between
+    return chosen
 
 
 def _low(radius: NDArray[Any], wanted: Filter, cutoff: float) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from core import conv
 from core.conv.boundary import Boundary
-from core.diffusion import Conductivity, film, heat_kernel, perona_malik, propagate, steps_for
+from core.diffusion import Conductivity, film, heat_kernels, perona_malik, propagate, steps_for
 from core.diffusion.heat import MAX_TIME
 from core.errors import InvalidInput
 from core.jobs import kernels
@@ -271,8 +271,11 @@ def _convolutions(
     """Return the kernels that a piece of the time takes, and the axes of each."""
     if loaded is None:
         assert spec.time is not None
-        kernel = heat_kernel(spec.time / _pieces(spec), subject.precision)
-        return [(kernel, (axis,)) for axis in subject.axes]
+        time = spec.time / _pieces(spec)
+        return [
+            (kernel, subject.axes)
+            for kernel in heat_kernels(time, len(subject.axes), subject.precision)
+        ]
     bank = kernels.bank(loaded, len(subject.axes), "none" if spec.normalize == "sum" else "softmax")
     if not bank.single or bank.combine is not None or len(bank.stack) != 1:
         raise InvalidInput(

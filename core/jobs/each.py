@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import Cancelled, ConvqError, InvalidInput, LeaseLost
-from core.jobs.inputs import Digest, Input, digests, names, renamed
+from core.jobs.inputs import Digest, Input, describe, digests, names, renamed
 from core.jobs.run import Drained, Run
 from core.jobs.subjects import Subject
 from core.media import (
@@ -90,14 +90,15 @@ def real(item: Item) -> NDArray[Any]:
     Raises
     ------
     InvalidInput
-        They are complex, or some are not finite: a transform would spread one over all others.
+        They are complex, or none, or some are not finite: a transform would spread one over
+        all others.
     """
-    if item.values.dtype.kind == "c":
+    if item.values.dtype.kind not in "biuf" or item.values.size == 0 or item.values.ndim == 0:
         raise InvalidInput(
-            "complex values have no meaning here",
+            "only real numbers along at least one axis have a meaning here",
             field="inputs",
-            given=str(item.values.dtype),
-            accepted="real numbers",
+            given=describe(item.values.shape, str(item.values.dtype)),
+            accepted="real numbers, at least one",
         )
     values = item.values.astype(item.subject.precision)
     wrong = values.size - int(np.isfinite(values).sum())

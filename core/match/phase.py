@@ -84,16 +84,24 @@ def register(x: NDArray[Any], reference: NDArray[Any]) -> Registration:
     peak = np.abs(scipy.fft.ifftn(product, workers=-1))
     coarse = np.array(np.unravel_index(int(peak.argmax()), x.shape), float)
     coarse = (coarse + np.array(x.shape) // 2) % x.shape - np.array(x.shape) // 2
-    steps = np.arange(-_REACH, _REACH + 0.5 / _FINENESS, 1 / _FINENESS)
+    near, _ = _highest(product, coarse, 0.1, _REACH)
+    place, height = _highest(product, near, 1 / _FINENESS, 0.15)
+    return Registration(
+        tuple(round(float(value), 6) + 0.0 for value in place), height / int(known.sum())
+    )
+
+
+def _highest(
+    product: NDArray[Any], around: NDArray[Any], step: float, reach: float
+) -> tuple[NDArray[Any], float]:
+    """Return where the inverse transform is largest, among points around a place."""
+    steps = np.arange(-round(reach / step), round(reach / step) + 1) * step
     found = product
-    for axis, n in enumerate(x.shape):
-        places = coarse[axis] + steps
-        waves = np.exp(2j * np.pi * np.outer(places, scipy.fft.fftfreq(n)))
+    for axis, n in enumerate(product.shape):
+        waves = np.exp(2j * np.pi * np.outer(around[axis] + steps, scipy.fft.fftfreq(n)))
         found = np.moveaxis(np.tensordot(waves, found, axes=(1, axis)), 0, axis)
     top = np.unravel_index(int(np.abs(found).argmax()), found.shape)
-    shift = [round(float(coarse[axis] + steps[top[axis]]), 6) for axis in range(x.ndim)]
-    score = float(np.abs(found[top])) / int(known.sum())
-    return Registration(tuple(value + 0.0 for value in shift), score)
+    return around + steps[list(top)], float(np.abs(found[top]))
 
 
 def _spectrum(x: NDArray[Any]) -> NDArray[Any]:

@@ -7,7 +7,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from core.arrays import Array, array_module, fft_module
+from core.arrays import Array, array_module, fft_module, is_on_gpu
+from core.conv.blocks import cores
 from core.errors import InvalidInput
 
 Window: TypeAlias = Literal["periodic", "hann", "none"]
@@ -55,7 +56,8 @@ def transform(x: Array, window: Window = "periodic") -> Array:
     fft = fft_module(x)
     if window == "hann":
         x = faded(x)
-    spectrum = fft.fft2(x)
+    options = {} if is_on_gpu(x) else {"workers": cores()}
+    spectrum = fft.fft2(x, **options)
     if window == "periodic":
         spectrum -= _smooth_part(x)
     return fft.fftshift(spectrum)

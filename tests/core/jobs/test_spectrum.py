@@ -63,8 +63,9 @@ def test_what_is_no_picture_fails_alone(works: Any) -> None:
     volume = works.upload(np.zeros((3, 4, 5)))
     holes = works.upload(np.array([[1.0, np.nan], [2.0, 3.0]]))
     imaginary = works.upload(np.array([[1j, 2]]))
-    run = works.run("spectrum", volume, holes, imaginary, works.upload(np.ones((2, 3))))
-    assert [failure["code"] for failure in run.failures] == ["invalid_input"] * 3
+    nothing = works.upload(np.empty((0, 3)))
+    run = works.run("spectrum", volume, holes, imaginary, nothing, works.upload(np.ones((2, 3))))
+    assert [failure["code"] for failure in run.failures] == ["invalid_input"] * 4
     assert "1 of 4 values" in run.failures[1]["given"]
     assert len(run.results) == 3
     document = works.json(run, run.results[-1]["name"])
