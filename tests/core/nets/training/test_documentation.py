@@ -26,9 +26,12 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     names: dict[str, Any] = {"Path": Path}
     exec(first, names)
     model = load("digits.safetensors")
-    np.testing.assert_array_equal(
+    # A few images run through other kernels than many do.
+    np.testing.assert_allclose(
         model.run(x[:5, None].astype(np.uint8)),
         names["trainer"].network.run(names["trained"].weights, x[:5, None].astype(np.uint8)),
+        rtol=1e-4,
+        atol=1e-5,
     )
     weights = names["trained"].weights
     exec(second, names)
