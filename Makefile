@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist bench-queue bench-article gallery fuzz chaos test-edge-arm clean
+.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist bench-queue bench-article gallery fuzz chaos audit test-edge-arm clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -75,6 +75,9 @@ fuzz: .venv/dev.stamp ## break files and requests on purpose: ten minutes, SEED=
 
 chaos: .venv/dev.stamp ## work under fire: kills, freezes, cuts, full disks; about 20 minutes
 	@$(BIN)/python -m bench.chaos
+
+audit: .venv/dev.stamp ## look for known vulnerabilities among the installed packages
+	@$(BIN)/pip-audit --strict --skip-editable
 
 test-edge-arm: .venv/dev.stamp ## standalone bundles under emulated ARM (QEMU, Debian)
 	@$(BIN)/python -m bench.edge.arm
