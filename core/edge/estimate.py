@@ -8,14 +8,14 @@ from core.edge.plan import Plan
 from core.edge.profiles import Profile
 from core.errors import TooLarge
 
-# Python, NumPy and the runtime before a model is loaded, as measured with CPython 3.11 and
-# NumPy 2.4 on x86.
+# Python, NumPy and the runtime before a model is loaded: an estimate, above the 33 MB that a whole
+# process with LeNet-5 had at its peak on x86. No board has been measured.
 _PROCESS = 36 << 20
 # What a board's system needs for itself.
 _SYSTEM = 0.5
 _FLOAT = 4
-# The share of all multiply-adds a core could do that small layers reach on average, and calls that
-# begin in a step.
+# The share of all multiply-adds a core could do that small layers are taken to reach on average: an
+# estimate, compared with no board; and calls that begin in a step.
 _EFFICIENCY = 0.4
 _STEP = 2e-6
 # Vectors of multiply-adds that begin per clock.
