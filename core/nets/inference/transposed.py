@@ -33,7 +33,12 @@ class Phase(NamedTuple):
 
 
 def suits(operation: Operation, incoming: Sequence[Shape]) -> bool:
-    """Return whether zeros around the image meet finite weights only, and filters fill lanes."""
+    """Return whether zeros around the image meet finite weights only, and filters fill lanes.
+
+    And whether every output sees an input: a stride longer than the filters leaves some out.
+    """
+    if not all(phase.elements for phases in _phases(operation, incoming[0]) for phase in phases):
+        return False
     groups, weight = _spec(operation).groups, operation.weights["weight"]
     taps = math.prod((*weight.shape[2:], *incoming[0][1:]))
     idle = unfilled(weight.shape[1], weight.itemsize) * len(weight) * taps

@@ -249,6 +249,12 @@ def test_a_named_method_is_kept() -> None:
     assert_same(net([3, 8, 8], [{"layer": "conv", "filters": 4, "kernel": 3, "method": "direct"}]))
 
 
+def test_outputs_that_no_input_reaches_are_the_bias() -> None:
+    assert_same(
+        net([3, 5, 5], [{"layer": "conv_transpose", "filters": 16, "kernel": 2, "stride": 3}])
+    )
+
+
 @pytest.mark.parametrize(
     "limits", [["convolutions.MOST_IDLE", "transposed.MOST_IDLE"], ["prepared._MOST_BYTES"]]
 )
