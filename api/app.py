@@ -87,6 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = services
     app.state.metrics = metrics
+    app.add_route("/v1/jobs/batch", batches.refuse_others, batches.OTHERS, include_in_schema=False)
     for module in (
         artifacts,
         batches,

@@ -234,6 +234,8 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 def _allowed(request: Request) -> set[str]:
     """Return all methods that OpenAPI has for the path; a route by itself knows only its own."""
     paths: dict[str, Any] = request.app.openapi()["paths"]
+    if request.url.path in paths:  # it may have the form of another, too
+        return {method.upper() for method in paths[request.url.path]}
     return {
         method.upper()
         for template, operations in paths.items()

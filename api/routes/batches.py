@@ -6,7 +6,7 @@ import json
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -19,6 +19,8 @@ from api.validation import faults
 from core.errors import ConvqError
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JobRoute)
+
+OTHERS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT"]
 
 _SPEC: TypeAdapter[Any] = TypeAdapter(submission.JobSpec)
 
@@ -98,3 +100,8 @@ def _invalid(error: ValidationError) -> wire.BatchJob:
 def _refused(body: bytes | memoryview) -> wire.BatchJob:
     problem = wire.Problem.model_validate(json.loads(bytes(body)))
     return wire.BatchJob(status=problem.status, problem=problem)
+
+
+async def refuse_others(_: Request) -> Response:
+    """Say that this path takes posts only: it is not the job called batch."""
+    raise HTTPException(405, headers={"Allow": "POST"})
