@@ -16,6 +16,7 @@ from core.conv.blocks import Check, cores, for_each
 from core.conv.boundary import Extended
 from core.conv.codegen import calls
 from core.conv.codegen.batch_last_memory import scratch
+from core.conv.codegen.calls_source import ROW
 from core.conv.codegen.library import Kernel
 from core.conv.codegen.operands import stored_dtype
 from core.conv.codegen.rows import Cut, Piece, supports
@@ -132,7 +133,7 @@ def run(
         Its pieces.
     """
     table, size = _table(form, layout, out.strides, family, cut), cut.scratch_bytes
-    added = np.zeros(calls.ROW, np.int64)
+    added = np.zeros(ROW, np.int64)
     added[_X] = x.ctypes.data
     for column, array in enumerate((out, *weights), _OUT):
         added[column] = array.ctypes.data
