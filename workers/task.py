@@ -20,7 +20,7 @@ from workers.runner import Runner
 log = logging.getLogger(__name__)
 
 
-@app.task(name=TASK)  # type: ignore[untyped-decorator]
+@app.task(name=TASK, Strategy="workers.messages:careful")  # type: ignore[untyped-decorator]
 def wake_up(*_: Any) -> None:
     """Run what is queued. Whatever the message says, it grants nothing and chooses nothing."""
     try:
