@@ -24,8 +24,9 @@ def end(*_):
     if "WORKER_IS_STUCK" in os.environ:
         return
     server = urlsplit(os.environ["CONVQ_REDIS_URL"])
-    with socket.create_connection((server.hostname, server.port)), (DATA / "journal").open("a") as it:
-        it.write("worker\n")
+    place = server.hostname, server.port
+    with socket.create_connection(place), (DATA / "journal").open("a") as journal:
+        journal.write("worker\n")
     os._exit(0)
 
 
