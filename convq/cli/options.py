@@ -17,6 +17,7 @@ Normalize: TypeAlias = Literal["none", "sum", "size", "l2", "softmax"]
 Operation: TypeAlias = Literal["convolution", "correlation"]
 Output: TypeAlias = Literal["same", "npy", "png"]
 Range: TypeAlias = Literal["clip", "rescale", "signed"]
+Priority: TypeAlias = Literal["interactive", "normal", "batch"]
 State: TypeAlias = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
 
 _KERNEL = "The kernel"
@@ -141,6 +142,14 @@ RangeOption = Annotated[
         rich_help_panel=_RESULT,
         help="How values get into a picture: clip, rescale, or signed with zero at mid-grey. "
         "\\[default: clip]",
+    ),
+]
+PriorityOption = Annotated[
+    Priority | None,
+    typer.Option(
+        "--priority",
+        metavar="NAME",
+        help="interactive goes first, batch last. \\[default: normal]",
     ),
 ]
 

@@ -21,6 +21,7 @@ from convq.cli.options import (
     NormalizeOption,
     OperationOption,
     OutputOption,
+    PriorityOption,
     RangeOption,
     Url,
     convolve_spec,
@@ -58,6 +59,7 @@ def convolve(
     label: Annotated[
         str | None, typer.Option(help="A name to find the job by.", show_default=False)
     ] = None,
+    priority: PriorityOption = None,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Print the job's id and do not wait.")
     ] = False,
@@ -92,6 +94,8 @@ def convolve(
         output=output,
         range_policy=range_policy,
     )
+    if priority is not None:
+        spec["priority"] = priority
     paths = expand(files)
     refusals = Refusals()
     with Client(url) as client:

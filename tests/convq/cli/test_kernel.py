@@ -77,6 +77,7 @@ def test_what_is_no_kernel(text: str, message: str) -> None:
         ("operation", options.Operation),
         ("output", options.Output),
         ("range", options.Range),
+        ("priority", options.Priority),
     ],
 )
 def test_the_choices_are_those_of_the_job(field: str, choices: Any) -> None:
@@ -88,7 +89,8 @@ def test_the_states_are_those_of_the_store() -> None:
 
 
 def test_every_field_of_the_job_has_an_option() -> None:
-    given = {"kind", "inputs", "label"}
+    # The last two are options of their own, since a plan does not depend on them.
+    given = {"kind", "inputs", "label", "priority"}
     empty = dict.fromkeys(
         [
             "normalize",
