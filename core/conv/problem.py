@@ -32,6 +32,9 @@ Operation = Literal["convolve", "correlate", "conv"]
 Mode = Literal["full", "same", "valid"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+# Numbers side by side that are worth an axis of their own; fewer are faster apart.
+_LEAST_RUN = 8
+
 
 @dataclass(frozen=True)
 class ConvProblem:
@@ -125,9 +128,19 @@ class ConvProblem:
         return self.w_shape[len(self.w_shape) - len(self.axes) :]
 
     @cached_property
+    def run(self) -> Shape:
+        """Lengths of last axes whose numbers the kernel treats alike, taken as one axis of one tap.
+
+        As a batch their numbers would be far apart; along an axis they fill the lanes of vectors.
+        """
+        after = self.x_shape[self.axes[-1] + 1 :]
+        return after if self.operation != "conv" and math.prod(after) >= _LEAST_RUN else ()
+
+    @cached_property
     def batch_shape(self) -> Shape:
-        """Lengths of the axes of ``x`` that are not convolved."""
-        return tuple(n for axis, n in enumerate(self.x_shape) if axis not in self.axes)
+        """Lengths of the axes of ``x`` that are neither convolved nor of the `run`."""
+        batched = self.x_shape[: len(self.x_shape) - len(self.run)]
+        return tuple(n for axis, n in enumerate(batched) if axis not in self.axes)
 
     @cached_property
     def widths(self) -> tuple[tuple[int, int], ...]:
@@ -143,6 +156,8 @@ class ConvProblem:
     def normal(self) -> NormalForm:
         """The problem that algorithms solve, `x` already extended."""
         multi = self.operation == "conv"
+        # The axis of the run, if there is one: all of its numbers, and nothing to step over.
+        length, one, none = ((math.prod(self.run),), (1,), (0,)) if self.run else ((), (), ())
         return NormalForm(
             batch=self.x_shape[0] if multi else math.prod(self.batch_shape),
             in_channels=self.x_shape[1] if multi else 1,
@@ -151,15 +166,17 @@ class ConvProblem:
             spatial=tuple(
                 n + before + after
                 for n, (before, after) in zip(self.spatial, self.widths, strict=True)
-            ),
-            kernel=self.kernel,
+            )
+            + length,
+            kernel=self.kernel + one,
             start=tuple(
                 start + before
                 for (start, _), (before, _) in zip(self._windows, self.widths, strict=True)
-            ),
-            out=tuple(m for _, m in self._windows),
-            stride=self.stride,
-            dilation=self.dilation,
+            )
+            + none,
+            out=tuple(m for _, m in self._windows) + length,
+            stride=self.stride + one,
+            dilation=self.dilation + one,
             dtype=self._accumulator,
             bits=self.bits,
             rank=self.rank,
@@ -173,7 +190,7 @@ class ConvProblem:
         if self.operation == "conv":
             return form.out_shape
         shape = list(self.x_shape)
-        for axis, m in zip(self.axes, form.out, strict=True):
+        for axis, (_, m) in zip(self.axes, self._windows, strict=True):
             shape[axis] = m
         return (form.out_channels, *shape) if self.bank else tuple(shape)
 
@@ -196,19 +213,20 @@ class ConvProblem:
 
         ``w`` is reversed and conjugated as the operation asks, and has the accumulator's dtype.
         """
-        form = self.normal
-        last = tuple(range(-form.ndim, 0))
+        form, widths = self.normal, self.widths
         if self.operation == "conv":
             inputs, weights = x, w
         else:
-            moved = x if self._convolves_last else _moveaxis(x, self.axes, last)
-            inputs = moved.reshape(form.batch, 1, *self.spatial)
+            moved = x if self._is_in_order else _moveaxis(x, self.axes, self._places)
+            run = form.spatial[len(self.axes) :]
+            inputs = moved.reshape(form.batch, 1, *self.spatial, *run)
+            widths += ((0, 0),) * len(run)
             weights = w.reshape(form.out_channels, 1, *form.kernel)
         if self.operation != "convolve":
             weights = weights[(..., *(slice(None, None, -1),) * form.ndim)]
         if self.operation == "correlate":
             weights = weights.conj()
-        return extend(inputs, self.widths, self.boundary, self.cval), weights.astype(
+        return extend(inputs, widths, self.boundary, self.cval), weights.astype(
             form.dtype, copy=False
         )
 
@@ -217,10 +235,10 @@ class ConvProblem:
         if self.operation == "conv":
             return y
         form = self.normal
-        y = y.swapaxes(0, 1).reshape(form.out_channels, *self.batch_shape, *form.out)
-        if self._convolves_last:
-            return y if self.bank else y[0]
-        y = _moveaxis(y, tuple(range(-form.ndim, 0)), tuple(axis + 1 for axis in self.axes))
+        out = form.out[: len(self.axes)]
+        y = y.swapaxes(0, 1).reshape(form.out_channels, *self.batch_shape, *out, *self.run)
+        if not self._is_in_order:
+            y = _moveaxis(y, self._places, tuple(axis + 1 for axis in self.axes))
         return y if self.bank else y[0]
 
     def target(self, out: Array) -> Array | None:
@@ -232,8 +250,8 @@ class ConvProblem:
         Raises
         ------
         InvalidInput
-            ``out`` has another shape or dtype than the result, or is not contiguous with the
-            convolved axes last.
+            ``out`` has another shape or dtype than the result, or its memory is not in the order
+            in which results are computed.
         """
         form = self.normal
         if out.shape != self.out_shape or out.dtype.name != self.dtype:
@@ -246,7 +264,7 @@ class ConvProblem:
         if form.dtype != self.dtype or self.is_exact:
             return None
         in_order = self.operation == "conv" or (
-            self._convolves_last and 1 in (form.batch, form.out_channels)
+            self._is_in_order and 1 in (form.batch, form.out_channels)
         )
         if not (in_order and out.flags.c_contiguous):
             raise InvalidInput(
@@ -286,8 +304,14 @@ class ConvProblem:
         }
 
     @cached_property
-    def _convolves_last(self) -> bool:
-        return self.axes == tuple(range(len(self.x_shape)))[-len(self.axes) :]
+    def _places(self) -> Shape:
+        """Where the convolved axes are in the normal form, counted from the last: before the run."""
+        last = -len(self.run)
+        return tuple(range(last - len(self.axes), last))
+
+    @cached_property
+    def _is_in_order(self) -> bool:
+        return self.axes == tuple(len(self.x_shape) + place for place in self._places)
 
     @cached_property
     def _accumulator(self) -> str:

@@ -147,6 +147,33 @@ def test_axes_are_convolved_and_the_others_are_batch(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((2, 11, 9), (1,)), ((11, 3, 4), (0,)), ((10, 9, 8), (0, 1)), ((6, 3, 7, 13), (0, 2))],
+)
+@pytest.mark.parametrize("boundary", ["zero", "wrap"])
+def test_axes_after_the_convolved_ones_are_batch_however_long(
+    name: str, shape: tuple[int, ...], axes: tuple[int, ...], boundary: str
+) -> None:
+    random = np.random.default_rng(12)
+    x, w = random.standard_normal(shape), random.standard_normal((3, 2)[: len(axes)])
+    if name == "separable" and len(axes) == 1:
+        pytest.skip("a 1-D kernel has nothing to separate")
+    others = [axis for axis in range(len(shape)) if axis not in axes]
+    for mode in MODES:
+        result = convolve(x, w, mode, boundary, name, axes=axes)
+        for index in np.ndindex(*(shape[axis] for axis in others)):
+            at = tuple(
+                index[others.index(axis)] if axis in others else slice(None)
+                for axis in range(len(shape))
+            )
+            expected = convolve(x[at], w, mode, boundary, "reference")
+            np.testing.assert_allclose(result[at], expected, atol=1e-12)
+        bank = convolve_bank(x, np.stack([w, 2 * w]), mode, boundary, name, axes=axes)
+        np.testing.assert_allclose(bank, np.stack([result, 2 * result]), atol=1e-12)
+
+
 @pytest.mark.parametrize("algorithm", FAST, ids=lambda a: a.name)
 @pytest.mark.parametrize("dtype", ["float32", "complex64", "float64"])
 @pytest.mark.parametrize(
