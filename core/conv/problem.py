@@ -305,7 +305,7 @@ class ConvProblem:
 
     @cached_property
     def _places(self) -> Shape:
-        """Where the convolved axes are in the normal form, counted from the last: before the run."""
+        """Where the normal form has the convolved axes, counted from the last: before the run."""
         last = -len(self.run)
         return tuple(range(last - len(self.axes), last))
 
