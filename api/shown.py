@@ -9,7 +9,8 @@ from api import wire
 from api.services import Services
 from core.store import documents
 from core.store.artifacts import Artifact
-from core.store.jobs import TERMINAL, Attempt, Job
+from core.store.jobs import Attempt, Job
+from core.store.states import TERMINAL
 from core.store.workers import Worker
 
 

@@ -12,7 +12,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from core.settings import Settings
-from core.store.jobs import TERMINAL, Event, JobStore, parse_event
+from core.store.jobs import Event, JobStore, parse_event
+from core.store.states import TERMINAL
 
 _HEARTBEAT_SECONDS = 15.0
 _BATCH = 200

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.described import DIGEST, JOB_ID
-from core.store.jobs import Priority, State
+from core.store.states import Priority, State
 from core.store.workers import WorkerState
 
 _CREATED = "2026-11-22T12:00:00Z"

@@ -9,7 +9,8 @@ from core.errors import ConvqError
 from core.jobs import submission
 from core.jobs.kind import Spec
 from core.store.artifacts import ArtifactStore
-from core.store.jobs import Job, JobStore, Place, Priority
+from core.store.jobs import Job, JobStore, Place
+from core.store.states import Priority
 
 
 class Children:

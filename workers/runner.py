@@ -23,7 +23,8 @@ from core.settings import Settings
 from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
 from core.store.ids import new_id
-from core.store.jobs import TERMINAL, Job, JobStore
+from core.store.jobs import Job, JobStore
+from core.store.states import TERMINAL
 from workers.attempt import Ending, end_of, needed_by, work
 from workers.children import Children
 from workers.lease import Held, Lease

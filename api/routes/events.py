@@ -19,7 +19,8 @@ from api.routes.jobs import JobId
 from api.services import Using
 from api.watching import Watching
 from core.errors import Unavailable
-from core.store.jobs import TERMINAL, Event
+from core.store.jobs import Event
+from core.store.states import TERMINAL
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from api.described import JOB_ID, JOB_ID_PATTERN, JOB_LINKS, answers, headers
 from api.parameters import known_form
 from api.services import Using
 from core.errors import ConvqError
-from core.store.jobs import TERMINAL, State
+from core.store.states import TERMINAL, State
 
 KEY_PATTERN = r"^[\x21-\x7e]+$"
 

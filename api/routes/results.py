@@ -17,7 +17,7 @@ from api.routes.jobs import JobId
 from api.services import Services, Using
 from core.errors import NotFound
 from core.store import documents
-from core.store.jobs import TERMINAL
+from core.store.states import TERMINAL
 
 router = APIRouter(prefix="/v1/jobs", tags=["results"], route_class=Guarded)
 

@@ -13,7 +13,7 @@ from bench.chaos.arena import Arena
 from bench.chaos.faults import FAULTS, Fault, Missed
 from core.errors import NotFound
 from core.store.connection import server_ms
-from core.store.jobs import TERMINAL
+from core.store.states import TERMINAL
 
 _TRIES = 10
 _KILLS = sum(fault.share for fault in FAULTS if fault.kill)

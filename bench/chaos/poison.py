@@ -11,7 +11,7 @@ from contextlib import suppress
 from redis.exceptions import RedisError
 
 from bench.chaos.arena import Arena
-from core.store.jobs import TERMINAL
+from core.store.states import TERMINAL
 
 
 class Poison:

@@ -13,7 +13,7 @@ from bench.chaos.campaign import Blow, recovery
 from bench.chaos.faults import MAX_ATTEMPTS
 from bench.chaos.load import POISON, Accepted, digests
 from core.errors import NotFound
-from core.store.jobs import TERMINAL
+from core.store.states import TERMINAL
 
 
 def judge(
@@ -26,7 +26,7 @@ def judge(
     states: dict[str, int] = {}
     hits = Counter(job for blow in blows for job in blow.struck)
     worn_out = 0
-    attempts = 0
+    outcomes: dict[str, Counter[str]] = {}
     with convq.Client(arena.stack.url) as client:
         for job_id, sort in accepted.sorts.items():
             try:
@@ -36,7 +36,7 @@ def judge(
                 continue
             states[job.state] = states.get(job.state, 0) + 1
             tries = arena.jobs.attempts(job_id)
-            attempts += len(tries)
+            outcomes.setdefault(sort, Counter()).update(str(one.outcome) for one in tries)
             told = [e.data["state"] for e in arena.jobs.events(job_id) if e.event == "state"]
             if job.state not in TERMINAL:
                 faults["stuck"].append(job_id)
@@ -58,9 +58,11 @@ def judge(
     ended = sum(count for state, count in states.items() if state in TERMINAL)
     return {
         "accepted": len(accepted.sorts),
+        "sorts": dict(Counter(accepted.sorts.values())),
         "finished": ended,
         "states": states,
-        "attempts": attempts,
+        "attempts": sum(count.total() for count in outcomes.values()),
+        "outcomes": {sort: dict(count) for sort, count in sorted(outcomes.items())},
         "keys_that_made_two_jobs": len(accepted.doubled),
         "worn_out": worn_out,
         "other_answers": accepted.problems,

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from convq.cli.options import AsJson, JobId, State, Url
+from convq.cli.options import AsJson, JobId, Url
+from core.store.states import State
 
 Out = Annotated[
     Path | None,

@@ -10,6 +10,7 @@ import typer
 
 from convq.cli import completion
 from convq.cli.kernel import parse_kernel
+from core.store.states import Priority
 
 Mode: TypeAlias = Literal["full", "same", "valid"]
 Boundary: TypeAlias = Literal["zero", "constant", "reflect", "mirror", "nearest", "wrap"]
@@ -17,8 +18,6 @@ Normalize: TypeAlias = Literal["none", "sum", "size", "l2", "softmax"]
 Operation: TypeAlias = Literal["convolution", "correlation"]
 Output: TypeAlias = Literal["same", "npy", "png"]
 Range: TypeAlias = Literal["clip", "rescale", "signed"]
-Priority: TypeAlias = Literal["interactive", "normal", "batch"]
-State: TypeAlias = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
 
 _KERNEL = "The kernel"
 _CONVOLUTION = "The convolution"

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.conv.device import Device
 from core.jobs.run import Run
 from core.store.artifacts import Artifact, ArtifactStore
-from core.store.jobs import Priority
+from core.store.states import Priority
 
 
 class Spec(BaseModel):

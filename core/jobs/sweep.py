@@ -25,7 +25,8 @@ from core.jobs.trained import METRICS, MODEL, TRAINING
 from core.media import CSV, JSON, SAFETENSORS
 from core.media.jsonable import finite
 from core.store import documents
-from core.store.jobs import TERMINAL, Job
+from core.store.jobs import Job
+from core.store.states import TERMINAL
 
 Objective = Literal["validation_accuracy", "validation_loss", "accuracy", "loss"]
 

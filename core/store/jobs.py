@@ -22,7 +22,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Literal, NamedTuple, Self
 
 import redis
 
@@ -30,13 +30,9 @@ from core import queue, trace
 from core.errors import Conflict, ConvqError, InvalidInput, LeaseLost, NotFound, QueueFull
 from core.store.connection import Scripts, server_ms
 from core.store.ids import new_id
+from core.store.states import STATES, TERMINAL, Priority, State
 from core.store.stored import no_room
 from core.store.tenants import DEFAULT, space
-
-State = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
-STATES: tuple[State, ...] = get_args(State)
-Priority = Literal["interactive", "normal", "batch"]
-TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 
 _IDEMPOTENCY_MS = 24 * 3600 * 1000
 _PAGE_SCAN = 500

@@ -18,7 +18,8 @@ from core.store import documents
 from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
 from core.store.garbage import Garbage
-from core.store.jobs import TERMINAL, JobStore
+from core.store.jobs import JobStore
+from core.store.states import TERMINAL
 from core.store.workers import WorkerStore
 from workers.runner import Runner
 

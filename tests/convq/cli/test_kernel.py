@@ -12,7 +12,6 @@ from convq.cli import options
 from convq.cli.kernel import parse_kernel
 from core.errors import InvalidInput
 from core.jobs.convolve import ConvolveSpec
-from core.store.jobs import STATES
 
 names = st.from_regex(r"[a-z][a-z0-9]*(-[a-z]+)?", fullmatch=True)
 values = st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans())
@@ -77,15 +76,10 @@ def test_what_is_no_kernel(text: str, message: str) -> None:
         ("operation", options.Operation),
         ("output", options.Output),
         ("range", options.Range),
-        ("priority", options.Priority),
     ],
 )
 def test_the_choices_are_those_of_the_job(field: str, choices: Any) -> None:
     assert get_args(choices) == get_args(ConvolveSpec.model_fields[field].annotation)
-
-
-def test_the_states_are_those_of_the_store() -> None:
-    assert get_args(options.State) == STATES
 
 
 def test_every_field_of_the_job_has_an_option() -> None:

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from core.errors import Conflict, LeaseLost
-from core.store.jobs import STATES, TERMINAL, JobStore, Place, Progress
+from core.store.jobs import JobStore, Place, Progress
+from core.store.states import STATES, TERMINAL
 from tests.core.store import machine as model
 from tests.core.store.machine import MAX_LOST, Action, Machine
 
