@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ Item = TypeVar("Item")
 _LEAST_ELEMENTS = 16
 # A smaller share of the work than this is not worth another thread.
 _WORTH_A_THREAD = 1 << 15
+_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
 
 def never() -> None:
@@ -93,9 +95,27 @@ def block_count(form: NormalForm, size: Shape, images: int) -> int:
 
 
 @cache
-def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores(quota: Path = _QUOTA) -> int:
+    """Return how many processors this process may use.
+
+    Parameters
+    ----------
+    quota : Path
+        Where Linux tells how much time the container gets (cgroup version 2): microseconds, or
+        "max", of each period of so many. More threads than that would be stopped in turns.
+
+    Examples
+    --------
+    >>> cores() >= 1
+    True
+    """
+    mine = hasattr(os, "sched_getaffinity")
+    found = len(os.sched_getaffinity(0)) if mine else os.cpu_count() or 1
+    try:
+        time, period = quota.read_text().split()
+    except OSError:
+        return found
+    return found if time == "max" else max(1, min(found, int(time) // int(period)))
 
 
 def workers_for(x: Array) -> int:
