@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 import typer
 
 from convq.cli import completion
-from convq.cli.options import AsJson, BoundaryOption, CvalOption, Files, RangeOption, Url
-from convq.cli.submitting import columns, submit_files
-from convq.cli.train import Detach, Label, Out
+from convq.cli.options import ArrayOutput, BoundaryOption, CvalOption, Files, RangeOption
+from convq.cli.submitting import Work, columns, submits
 
 
+@submits("diffuse")
 def diffuse(
     files: Files,
     method: Annotated[
@@ -64,17 +64,9 @@ def diffuse(
     frames: Annotated[
         int | None, typer.Option(min=0, help="Pictures in a film of it. \\[default: 0, no film]")
     ] = None,
-    output: Annotated[
-        Literal["same", "npy"] | None,
-        typer.Option(metavar="FORMAT", help="same as the input, or npy. \\[default: same]"),
-    ] = None,
+    output: ArrayOutput = None,
     range_policy: RangeOption = None,
-    out: Out = None,
-    label: Label = None,
-    detach: Detach = False,
-    as_json: AsJson = False,
-    url: Url = None,
-) -> None:
+) -> Work:
     """Let pictures and fields diffuse, and make a film of it.
 
     [bold]convq diffuse photo.jpg --method perona-malik --time 20 --edge 15 --out calm/[/bold]
@@ -96,14 +88,5 @@ def diffuse(
         "output": output,
         "range": range_policy,
     }
-    submit_files(
-        "diffuse",
-        files,
-        fields,
-        show=columns("-diffused.json", mass_error="mass_error", variance="variance.after"),
-        out=out,
-        label=label,
-        detach=detach,
-        as_json=as_json,
-        url=url,
-    )
+    show = columns("-diffused.json", mass_error="mass_error", variance="variance.after")
+    return Work(files, fields, show=show)

@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from convq.cli.options import AsJson, Files, RangeOption, Url
-from convq.cli.submitting import columns, submit_files
-from convq.cli.train import Detach, Label, Out
+from convq.cli.options import ArrayOutput, Files, RangeOption
+from convq.cli.submitting import Work, columns, submits
 
 _WHAT = "What goes through"
 
@@ -28,6 +27,7 @@ def _notch(text: str) -> list[float]:
         raise typer.BadParameter(f"{text!r} are no frequencies, such as 0.1,0.25") from None
 
 
+@submits("frequency-filter")
 def frequency_filter(
     files: Files,
     band: Annotated[
@@ -87,17 +87,9 @@ def frequency_filter(
         Literal["reflect", "wrap"] | None,
         typer.Option(metavar="NAME", help="What lies outside. \\[default: reflect]"),
     ] = None,
-    output: Annotated[
-        Literal["same", "npy"] | None,
-        typer.Option(metavar="FORMAT", help="same as the input, or npy. \\[default: same]"),
-    ] = None,
+    output: ArrayOutput = None,
     range_policy: RangeOption = None,
-    out: Out = None,
-    label: Label = None,
-    detach: Detach = False,
-    as_json: AsJson = False,
-    url: Url = None,
-) -> None:
+) -> Work:
     """Filter by frequency, or keep only the largest coefficients.
 
     [bold]convq frequency-filter photo.jpg --band low-pass --cutoff 0.1 --out soft/[/bold]
@@ -116,15 +108,7 @@ def frequency_filter(
         "output": output,
         "range": range_policy,
     }
-    submit_files(
-        "frequency-filter",
-        files,
-        fields,
-        show=columns("-filter.json", coefficients="coefficients_kept", energy="energy_kept",
-                     psnr="psnr"),
-        out=out,
-        label=label,
-        detach=detach,
-        as_json=as_json,
-        url=url,
-    )  # fmt: skip
+    show = columns(
+        "-filter.json", coefficients="coefficients_kept", energy="energy_kept", psnr="psnr"
+    )
+    return Work(files, fields, show=show)

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from convq.cli.options import AsJson, JobId, Url
+from convq.cli.options import AsJson, JobId, Out, Url
 from core.store.states import State
-
-Out = Annotated[
-    Path | None,
-    typer.Option("--out", "-o", metavar="FOLDER", help="Download the results to this folder."),
-]
 
 
 def list_jobs(

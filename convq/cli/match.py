@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from convq.cli.options import AsJson, Files, Url
-from convq.cli.submitting import columns, submit_files
-from convq.cli.train import Detach, Label, Out
+from convq.cli.options import Files
+from convq.cli.submitting import Work, columns, submits
 
 
+@submits("match")
 def match(
     template: Annotated[
         str,
@@ -56,12 +56,7 @@ def match(
     scores: Annotated[
         bool, typer.Option("--scores", help="Also deliver the scores of all places as .npy.")
     ] = False,
-    out: Out = None,
-    label: Label = None,
-    detach: Detach = False,
-    as_json: AsJson = False,
-    url: Url = None,
-) -> None:
+) -> Work:
     """Find a picture in pictures, or an excerpt in recordings.
 
     [bold]convq match chorus.wav songs/ --out where/[/bold]
@@ -78,15 +73,9 @@ def match(
         "scores": scores or None,
     }
     figures = {"score": "score"} if method == "phase" else {"found": "count", "best": "best.score"}
-    submit_files(
-        "match",
+    return Work(
         files,
         fields,
         referred={"template": template} | ({} if mask is None else {"mask": mask}),
         show=columns("-matches.json", **figures),
-        out=out,
-        label=label,
-        detach=detach,
-        as_json=as_json,
-        url=url,
     )

@@ -46,6 +46,14 @@ Files = Annotated[
         help="Pictures, .npy, .npz or WAV files; a folder stands for the files in it.",
     ),
 ]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", metavar="FOLDER", help="Download the results to here.", show_default=False
+    ),
+]
+Label = Annotated[str | None, typer.Option(help="A name to find the job by.", show_default=False)]
+Detach = Annotated[bool, typer.Option("--detach", "-d", help="Print the job's id and do not wait.")]
 KernelOption = Annotated[
     str,
     typer.Option(
@@ -132,6 +140,10 @@ OutputOption = Annotated[
         rich_help_panel=_RESULT,
         help="same as the input, npy for full precision, or png. \\[default: same]",
     ),
+]
+ArrayOutput = Annotated[
+    Literal["same", "npy"] | None,
+    typer.Option(metavar="FORMAT", help="same as the input, or npy. \\[default: same]"),
 ]
 RangeOption = Annotated[
     Range | None,

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from convq.cli import completion
-from convq.cli.options import AsJson, Files, Url
+from convq.cli.options import Files
 from convq.cli.reading import Reading
-from convq.cli.submitting import Show, submit_files
-from convq.cli.train import Detach, Label, Out
+from convq.cli.submitting import Show, Work, submits
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,6 +32,7 @@ Layer = Annotated[
 ]
 
 
+@submits("predict")
 def predict(
     model: Model,
     files: Files,
@@ -47,12 +47,7 @@ def predict(
         typer.Option(metavar="FORMAT", help="json, csv or npy. \\[default: json]"),
     ] = None,
     reading: Reading = None,
-    out: Out = None,
-    label: Label = None,
-    detach: Detach = False,
-    as_json: AsJson = False,
-    url: Url = None,
-) -> None:
+) -> Work:
     """Tell what a model says of pictures, sounds, arrays, texts or data sets.
 
     [bold]convq predict digits@production photos/*.png --top 3[/bold]
@@ -62,20 +57,15 @@ def predict(
     fields: dict[str, Any] = {"top": top, "layer": layer, "format": output}
     if raw or layer is not None:
         fields["output"] = "raw" if raw else "features"
-    submit_files(
-        "predict",
+    return Work(
         files,
         fields | _read(reading),
         referred={"model": model},
         show=_table_of("predictions.json") if not raw and layer is None else None,
-        out=out,
-        label=label,
-        detach=detach,
-        as_json=as_json,
-        url=url,
     )
 
 
+@submits("embed")
 def embed(
     model: Model,
     files: Files,
@@ -90,12 +80,7 @@ def embed(
         ),
     ] = None,
     reading: Reading = None,
-    out: Out = None,
-    label: Label = None,
-    detach: Detach = False,
-    as_json: AsJson = False,
-    url: Url = None,
-) -> None:
+) -> Work:
     """Make an index of images, by the code of an autoencoder or any layer.
 
     [bold]convq embed shoes@1 shoes/ --filter sobel-magnitude --out index/[/bold]
@@ -104,19 +89,10 @@ def embed(
 
     kernel = None if filter_ is None else parse_kernel(filter_)
     fields = {"layer": layer, "filter": kernel} | _read(reading)
-    submit_files(
-        "embed",
-        files,
-        fields,
-        referred={"model": model},
-        out=out,
-        label=label,
-        detach=detach,
-        as_json=as_json,
-        url=url,
-    )
+    return Work(files, fields, referred={"model": model})
 
 
+@submits("search")
 def search(
     index: Annotated[
         str,
@@ -133,29 +109,13 @@ def search(
         Literal["cosine", "euclidean"] | None,
         typer.Option(metavar="NAME", help="cosine or euclidean. \\[default: cosine]"),
     ] = None,
-    out: Out = None,
-    label: Label = None,
-    detach: Detach = False,
-    as_json: AsJson = False,
-    url: Url = None,
-) -> None:
+) -> Work:
     """Find the images of an index that are nearest to others.
 
     [bold]convq search index/index.npz shoe.png --out found/[/bold]
     """
     fields = {"neighbours": neighbours, "distance": distance}
-    submit_files(
-        "search",
-        files,
-        fields,
-        referred={"index": index},
-        show=_table_of("neighbours.json"),
-        out=out,
-        label=label,
-        detach=detach,
-        as_json=as_json,
-        url=url,
-    )
+    return Work(files, fields, referred={"index": index}, show=_table_of("neighbours.json"))
 
 
 def _read(reading: list[str] | None) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from convq.cli.options import AsJson, Files, Url
-from convq.cli.submitting import submit_files
-from convq.cli.train import Detach, Label, Out
+from convq.cli.options import Files
+from convq.cli.submitting import Work, submits
 
 
+@submits("series")
 def series(
     files: Files,
     method: Annotated[
@@ -50,12 +50,7 @@ def series(
         Literal["standardise", "pca", "zca"] | None,
         typer.Option(metavar="NAME", help="whiten: standardise, pca or zca. \\[default: zca]"),
     ] = None,
-    out: Out = None,
-    label: Label = None,
-    detach: Detach = False,
-    as_json: AsJson = False,
-    url: Url = None,
-) -> None:
+) -> Work:
     """Smooth, model and forecast time series, or take the correlations out of several.
 
     [bold]convq series sales.npy --ar 2 --difference 1 --ma 1 --horizon 30 --out ahead/[/bold]
@@ -71,13 +66,4 @@ def series(
         "weights": weight or None,
         "whitening": whitening,
     }
-    submit_files(
-        "series",
-        files,
-        fields,
-        out=out,
-        label=label,
-        detach=detach,
-        as_json=as_json,
-        url=url,
-    )
+    return Work(files, fields)

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from convq.cli.options import AsJson, Files, Url
-from convq.cli.submitting import columns, submit_files
-from convq.cli.train import Detach, Label, Out
+from convq.cli.options import Files
+from convq.cli.submitting import Work, columns, submits
 
 
+@submits("spectrum")
 def spectrum(
     files: Files,
     window: Annotated[
@@ -33,12 +33,7 @@ def spectrum(
     coefficients: Annotated[
         bool, typer.Option("--coefficients", help="Also deliver the coefficients as .npy.")
     ] = False,
-    out: Out = None,
-    label: Label = None,
-    detach: Detach = False,
-    as_json: AsJson = False,
-    url: Url = None,
-) -> None:
+) -> Work:
     """Draw the Fourier transform of pictures, and tell where their lines point.
 
     [bold]convq spectrum scan.png --deskew --out level/[/bold]
@@ -50,16 +45,7 @@ def spectrum(
         "deskew": deskew or None,
         "coefficients": coefficients or None,
     }
-    submit_files(
-        "spectrum",
-        files,
-        fields,
-        show=columns(
-            "-spectrum.json", degrees="orientation.degrees", confidence="orientation.confidence"
-        ),
-        out=out,
-        label=label,
-        detach=detach,
-        as_json=as_json,
-        url=url,
+    show = columns(
+        "-spectrum.json", degrees="orientation.degrees", confidence="orientation.confidence"
     )
+    return Work(files, fields, show=show)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from convq.cli.options import (
-    AsJson,
+    ArrayOutput,
     BoundaryOption,
     CvalOption,
     Files,
     KernelOption,
     NormalizeOption,
     RangeOption,
-    Url,
 )
-from convq.cli.submitting import columns, submit_files
-from convq.cli.train import Detach, Label, Out
+from convq.cli.submitting import Work, columns, submits
 
 
+@submits("stochastic-convolve")
 def stochastic_convolve(
     files: Files,
     kernel: KernelOption,
@@ -33,17 +32,9 @@ def stochastic_convolve(
     ] = None,
     boundary: BoundaryOption = None,
     cval: CvalOption = None,
-    output: Annotated[
-        Literal["same", "npy"] | None,
-        typer.Option(metavar="FORMAT", help="same as the input, or npy. \\[default: same]"),
-    ] = None,
+    output: ArrayOutput = None,
     range_policy: RangeOption = None,
-    out: Out = None,
-    label: Label = None,
-    detach: Detach = False,
-    as_json: AsJson = False,
-    url: Url = None,
-) -> None:
+) -> Work:
     """Convolve by drawing positions with the probabilities of a kernel.
 
     [bold]convq stochastic-convolve photo.jpg -k gaussian:sigma=4 -n 50 --out drawn/[/bold]
@@ -60,14 +51,5 @@ def stochastic_convolve(
         "output": output,
         "range": range_policy,
     }
-    submit_files(
-        "stochastic-convolve",
-        files,
-        fields,
-        show=columns("-samples.json", error="error", expected="expected_error"),
-        out=out,
-        label=label,
-        detach=detach,
-        as_json=as_json,
-        url=url,
-    )
+    show = columns("-samples.json", error="error", expected="expected_error")
+    return Work(files, fields, show=show)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import typer
+
+from convq.cli.options import AsJson, Detach, Label, Out, PriorityOption, Url
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,36 +25,87 @@ Show: TypeAlias = "Callable[[Client, Job], RenderableType | None]"
 _DIGEST = "sha256:"
 
 
-def submit_files(
+class Work(NamedTuple):
+    """What a command asks for.
+
+    Attributes
+    ----------
+    files : sequence of Path
+        The inputs of the job; a folder stands for the files in it.
+    fields : mapping
+        Its other fields; None leaves the default to the service.
+    referred : mapping
+        Fields that name a file, which is uploaded, or are references already.
+    check : callable, optional
+        Told the client before anything is uploaded; raises if the job cannot be.
+    told : callable, optional
+        What is said of the job when it is queued, as names and values.
+    show : callable, optional
+        What is shown on a terminal once it has ended.
+    """
+
+    files: Sequence[Path]
+    fields: Mapping[str, Any]
+    referred: Mapping[str, str] = {}
+    check: Callable[[Client], None] | None = None
+    told: Callable[[Job], list[tuple[str, RenderableType]]] | None = None
+    show: Show | None = None
+
+
+def submits(kind: str) -> Callable[[Callable[..., Work]], Callable[..., None]]:
+    """Make a command of a function whose parameters are options and which says what is asked for.
+
+    The command has these options and those that all such commands share. It submits the job; unless
+    it is to be detached, it follows the job, shows its figures and fetches its results.
+
+    Parameters
+    ----------
+    kind : str
+        Of the job.
+    """
+
+    def command_of(ask: Callable[..., Work]) -> Callable[..., None]:
+        @wraps(ask, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+        def command(
+            *,
+            out: Out = None,
+            label: Label = None,
+            priority: PriorityOption = None,
+            detach: Detach = False,
+            as_json: AsJson = False,
+            url: Url = None,
+            **given: Any,
+        ) -> None:
+            if detach and out is not None:
+                raise typer.BadParameter(
+                    "a detached job has no results to write yet", param_hint="--out"
+                )
+            work = ask(**given)
+            work = work._replace(fields={**work.fields, "priority": priority})
+            _submit(kind, work, out=out, label=label, detach=detach, as_json=as_json, url=url)
+
+        # Typer reads the options of a command from its signature.
+        own = inspect.signature(ask, eval_str=True).parameters.values()
+        of_all = inspect.signature(command, follow_wrapped=False, eval_str=True).parameters.values()
+        shared = (option for option in of_all if option.kind is option.KEYWORD_ONLY)
+        options = [*own, *shared]
+        command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        command.__annotations__ = {option.name: option.annotation for option in options}
+        return command
+
+    return command_of
+
+
+def _submit(
     kind: str,
-    files: list[Path],
-    fields: Mapping[str, Any],
+    work: Work,
     *,
     out: Path | None,
     label: str | None,
     detach: bool,
     as_json: bool,
     url: str | None,
-    referred: Mapping[str, str] | None = None,
-    show: Show | None = None,
 ) -> None:
-    """Submit a job; unless it is detached, follow it, show its figures and fetch its results.
-
-    Parameters
-    ----------
-    kind : str
-        Of the job.
-    files : list of Path
-        Its inputs; a folder stands for the files in it.
-    fields : mapping
-        Its other fields; None leaves the default to the service.
-    out, label, detach, as_json, url
-        The options that all such commands have.
-    referred : mapping, optional
-        Fields that name a file, which is uploaded, or are references already.
-    show : callable, optional
-        What to show on a terminal once it has ended.
-    """
     from convq.cli.boundary import FAILED
     from convq.cli.console import answered, err, print_json, text
     from convq.cli.console import out as console
@@ -61,13 +116,13 @@ def submit_files(
     from convq.cli.tables import facts
     from convq.client import Client
 
-    if detach and out is not None:
-        raise typer.BadParameter("a detached job has no results to write yet", param_hint="--out")
-    paths = expand(files)
+    paths = expand(work.files)
     refusals = Refusals()
-    given = {name: value for name, value in fields.items() if value is not None}
+    given = {name: value for name, value in work.fields.items() if value is not None}
     with Client(url) as client:
-        given |= {name: _uploaded(client, value) for name, value in (referred or {}).items()}
+        if work.check is not None:
+            work.check(client)
+        given |= {name: _uploaded(client, value) for name, value in work.referred.items()}
         inputs = upload(client, paths, refusals)
         job = client.submit(kind, inputs=inputs, label=label, **given)
         if detach:
@@ -77,10 +132,13 @@ def submit_files(
                 typer.echo(job.id)
             raise typer.Exit(FAILED if refusals else 0)
         if not as_json:
-            err.print(facts([("job", text(job.id))]))
+            more = [] if work.told is None else work.told(job)
+            err.print(facts([("job", text(job.id)), *more]))
         done = follow(client, job)
-        if show is not None and not as_json and (shown := show(client, done)) is not None:
-            console.print(shown)
+        if work.show is not None and not as_json:
+            shown = work.show(client, done)
+            if shown is not None:
+                console.print(shown)
         deliver(client, done, out, as_json, refusals)
 
 

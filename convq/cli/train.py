@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from convq.cli.options import AsJson, Url
+from convq.cli.options import AsJson, Detach, Label, Out, Url
 from convq.cli.reading import Reading
 from convq.cli.training import (
     Augment,
@@ -29,15 +29,6 @@ from convq.cli.training import (
 if TYPE_CHECKING:
     from convq.client import Client, Job
     from core.errors import ConvqError
-
-Label = Annotated[str | None, typer.Option(help="A name to find the job by.", show_default=False)]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", "-o", metavar="FOLDER", help="Download the results to here.", show_default=False
-    ),
-]
-Detach = Annotated[bool, typer.Option("--detach", "-d", help="Print the job's id and do not wait.")]
 
 
 def train(
