@@ -1,13 +1,11 @@
 """The diffusion equation: by its propagator, and by explicit steps that stop at edges."""
 
-from core.diffusion.film import film
 from core.diffusion.heat import heat_kernel, heat_kernels, propagate
 from core.diffusion.perona_malik import CONDUCTIVITIES, Conductivity, perona_malik, steps_for
 
 __all__ = [
     "CONDUCTIVITIES",
     "Conductivity",
-    "film",
     "heat_kernel",
     "heat_kernels",
     "perona_malik",

@@ -20,7 +20,7 @@ from core.conv.problem import Mode
 from core.errors import InvalidInput
 from core.jobs import kernels
 from core.jobs.each import each
-from core.jobs.inputs import Digest, Input, describe, digests, renamed
+from core.jobs.inputs import Digest, Input, describe, digests, distinct, renamed
 from core.jobs.kernels import Bank, KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
@@ -99,10 +99,7 @@ class ConvolveSpec(Spec):
 
 def references(spec: ConvolveSpec) -> tuple[str, ...]:
     """Return the digests of the inputs and of the kernel, each once."""
-    found = digests(spec.inputs)
-    if isinstance(spec.kernel, kernels.ArtifactKernel):
-        found.append(spec.kernel.artifact)
-    return tuple(dict.fromkeys(found))
+    return distinct(spec.inputs, *kernels.references(spec.kernel))
 
 
 def items(spec: ConvolveSpec) -> int:

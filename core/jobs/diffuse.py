@@ -12,17 +12,18 @@ from pydantic import Field, model_validator
 
 from core import conv
 from core.conv.boundary import Boundary
-from core.diffusion import Conductivity, film, heat_kernels, perona_malik, propagate, steps_for
+from core.diffusion import Conductivity, heat_kernels, perona_malik, propagate, steps_for
 from core.diffusion.heat import MAX_TIME
 from core.errors import InvalidInput
 from core.jobs import kernels
 from core.jobs.each import Item, deliver_bytes, deliver_json, deliver_like, each, read, real
-from core.jobs.inputs import Digest, Input, describe, digests, renamed
+from core.jobs.inputs import Digest, Input, describe, distinct, renamed
 from core.jobs.kernels import KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
-from core.jobs.subjects import Subject, plan_each, work
-from core.media import JSON, WEBP, RangePolicy, to_range
+from core.jobs.subjects import Subject, check_axes, plan_each, work
+from core.kernels import Normalization
+from core.media import JSON, WEBP, RangePolicy, film, to_range
 
 # Nothing leaves and nothing comes in.
 _CLOSED = ("reflect", "wrap")
@@ -125,10 +126,7 @@ class DiffuseSpec(Spec):
 
 def references(spec: DiffuseSpec) -> tuple[str, ...]:
     """Return the digests of the inputs and of the kernel, each once."""
-    found = digests(spec.inputs)
-    if isinstance(spec.kernel, kernels.ArtifactKernel):
-        found.append(spec.kernel.artifact)
-    return tuple(dict.fromkeys(found))
+    return distinct(spec.inputs, *kernels.references(spec.kernel))
 
 
 def items(spec: DiffuseSpec) -> int:
@@ -276,15 +274,8 @@ def _convolutions(
             (kernel, subject.axes)
             for kernel in heat_kernels(time, len(subject.axes), subject.precision)
         ]
-    bank = kernels.bank(loaded, len(subject.axes), "none" if spec.normalize == "sum" else "softmax")
-    if not bank.single or bank.combine is not None or len(bank.stack) != 1:
-        raise InvalidInput(
-            "several kernels are no propagator",
-            field="kernel",
-            given=f"{len(bank.stack)} kernels",
-            accepted="one kernel",
-        )
-    taps = bank.stack[0].astype(subject.precision)
+    how: Normalization = "none" if spec.normalize == "sum" else "softmax"
+    taps = kernels.single(loaded, len(subject.axes), how).astype(subject.precision)
     if spec.normalize == "sum":
         if taps.min() < 0 or not 0 < taps.sum() < np.inf:
             raise InvalidInput(
@@ -327,13 +318,7 @@ def _loaded(spec: DiffuseSpec, artifacts: Any) -> Loaded | None:
 
 
 def _check(spec: DiffuseSpec, subject: Subject) -> None:
-    if len(subject.axes) > 3:
-        raise InvalidInput(
-            "too many axes",
-            field="inputs",
-            given=describe(subject.shape, subject.dtype),
-            accepted="at most 3",
-        )
+    check_axes(subject, 3)
     if spec.frames and len(subject.axes) != 2:
         raise InvalidInput(
             "a film shows pictures and arrays of two axes",

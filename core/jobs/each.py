@@ -29,6 +29,9 @@ from core.media import (
     write,
 )
 
+# Of red, green and blue, by ITU-R BT.601.
+_LUMA = (0.299, 0.587, 0.114)
+
 
 @dataclass(frozen=True, eq=False)
 class Item:
@@ -110,6 +113,20 @@ def real(item: Item) -> NDArray[Any]:
             accepted="finite numbers",
         )
     return values
+
+
+def brightness(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the brightness of a picture: its one channel, or the luma of three.
+
+    Examples
+    --------
+    >>> brightness(np.full((1, 1, 3), 8.0)).round(9).tolist()
+    [[8.0]]
+    """
+    if values.ndim == 2:
+        return values
+    luma: NDArray[Any] = values @ np.asarray(_LUMA, values.dtype)
+    return luma
 
 
 def deliver_like(

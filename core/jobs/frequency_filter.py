@@ -23,10 +23,10 @@ from core.frequency import (
     transfer,
 )
 from core.jobs.each import Item, deliver_json, deliver_like, deliver_picture, each, read, real
-from core.jobs.inputs import Digest, Input, describe, digests, renamed
+from core.jobs.inputs import Digest, Input, describe, distinct, renamed
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
-from core.jobs.subjects import Subject, plan_each, work
+from core.jobs.subjects import Subject, check_axes, plan_each, work
 from core.media import JSON, WAV, RangePolicy
 
 _MOST_AXES = 3
@@ -120,7 +120,7 @@ def filter_of(spec: FrequencyFilterSpec, per_cycle: float) -> Filter:
 
 def references(spec: FrequencyFilterSpec) -> tuple[str, ...]:
     """Return the digests of the inputs, each once."""
-    return tuple(dict.fromkeys(digests(spec.inputs)))
+    return distinct(spec.inputs)
 
 
 def items(spec: FrequencyFilterSpec) -> int:
@@ -133,15 +133,15 @@ def plan(spec: FrequencyFilterSpec, planning: Planning) -> dict[str, Any]:
 
     def plan_one(subject: Subject) -> dict[str, Any]:
         _check(spec, subject)
-        planes = math.prod(subject.shape) // math.prod(_shape(subject))
-        one = planning.device.fft_seconds(_shape(subject), str(subject.precision))
+        planes = math.prod(subject.shape) // math.prod(subject.extent)
+        one = planning.device.fft_seconds(subject.extent, str(subject.precision))
         values = math.prod(subject.shape)
         seconds = 2 * planes * one + 20 * values * 8 * planning.device.copy
         if spec.keep is not None:  # sorting
             seconds += values * math.log2(max(values, 2)) * 4e-9
         needed = values * (4 * subject.precision.itemsize + 16 * (spec.keep is not None))
         name = "dct" if spec.boundary == "reflect" else "fft"
-        why = f"there and back, {' × '.join(map(str, _shape(subject)))} points"
+        why = f"there and back, {' × '.join(map(str, subject.extent))} points"
         return work(name, why, seconds, needed, planning)
 
     return plan_each(spec.inputs, planning, plan_one)
@@ -166,7 +166,7 @@ def _one(spec: FrequencyFilterSpec, run: Run, name: str, digest: str) -> None:
         if len(item.subject.axes) == 2:
             if mask.ndim == 3:  # each colour keeps its own coefficients
                 mask = mask.mean(axis=2)
-            height, width = _shape(item.subject)
+            height, width = item.subject.extent
             drawn = mask_picture(mask.astype(float), (height, width), spec.boundary)
             deliver_picture(run, item, "-mask", drawn)
         deliver_json(run, renamed(name, JSON, "-filter"), found, digest)
@@ -199,9 +199,9 @@ def _filtered(
             given=spec.cutoff,
             accepted=f"at most {highest * rate:g}" + (" Hz" if subject.media_type == WAV else ""),
         )
-    mask = transfer(wanted, grid(_shape(subject), spec.boundary), spec.boundary)
+    mask = transfer(wanted, grid(subject.extent, spec.boundary), spec.boundary)
     y, energy = multiply(x, mask, subject.axes, spec.boundary)
-    share = passed(mask, _shape(subject), spec.boundary)
+    share = passed(mask, subject.extent, spec.boundary)
     return y, mask, {
         "coefficients_kept": share,
         "compression": 1 / share if share else None,
@@ -229,19 +229,9 @@ def _energy(x: NDArray[Any]) -> float:
     return float(np.square(x, dtype=float).sum())
 
 
-def _shape(subject: Subject) -> tuple[int, ...]:
-    return tuple(subject.shape[axis] for axis in subject.axes)
-
-
 def _check(spec: FrequencyFilterSpec, subject: Subject) -> None:
+    check_axes(subject, _MOST_AXES)
     ndim = len(subject.axes)
-    if ndim > _MOST_AXES:
-        raise InvalidInput(
-            "too many axes",
-            field="inputs",
-            given=describe(subject.shape, subject.dtype),
-            accepted=f"at most {_MOST_AXES}",
-        )
     for centre in spec.notches:
         if len(centre) != ndim:
             raise InvalidInput(

@@ -63,6 +63,18 @@ def digests(inputs: list[Digest | Input]) -> list[str]:
     return [entry if isinstance(entry, str) else entry.artifact for entry in inputs]
 
 
+def distinct(inputs: list[Digest | Input], *others: str) -> tuple[str, ...]:
+    """Return the digests of the inputs, and others, each once.
+
+    Examples
+    --------
+    >>> first, second = "sha256:" + "0" * 64, "sha256:" + "1" * 64
+    >>> distinct([first, first], second, first) == (first, second)
+    True
+    """
+    return tuple(dict.fromkeys((*digests(inputs), *others)))
+
+
 def renamed(name: str, media_type: str, suffix: str = "") -> str:
     """Return ``name`` with ``suffix`` and the extension of ``media_type``.
 

@@ -149,6 +149,11 @@ def load(spec: PresetKernel | ValuesKernel | ArtifactKernel, artifacts: Artifact
     return Loaded(spec, None)
 
 
+def references(spec: PresetKernel | ValuesKernel | ArtifactKernel | None) -> tuple[str, ...]:
+    """Return the digest of the artifact that a kernel is in, if it is in one."""
+    return (spec.artifact,) if isinstance(spec, ArtifactKernel) else ()
+
+
 def bank(loaded: Loaded, ndim: int, how: Normalization) -> Bank:
     """Return the kernels for inputs with ``ndim`` spatial axes.
 
@@ -179,6 +184,26 @@ def bank(loaded: Loaded, ndim: int, how: Normalization) -> Bank:
         )
     single = kernel.ndim == ndim
     return Bank(normalize(kernel[None] if single else kernel, how), None, single)
+
+
+def single(loaded: Loaded, ndim: int, how: Normalization = "none") -> NDArray[np.float64]:
+    """Return the one kernel for inputs with ``ndim`` spatial axes.
+
+    Raises
+    ------
+    InvalidInput
+        As `bank`; or there are several kernels, or complex ones.
+    """
+    found = bank(loaded, ndim, how)
+    if not found.single or found.combine is not None or found.stack.dtype.kind == "c":
+        raise InvalidInput(
+            "several kernels, or a complex one, have no meaning here",
+            field="kernel",
+            given=f"{len(found.stack)} of dtype {found.stack.dtype}",
+            accepted="one kernel of real values",
+        )
+    kernel: NDArray[np.float64] = found.stack[0].astype(np.float64)
+    return kernel
 
 
 def _array(values: list[Any]) -> NDArray[Any]:

@@ -13,11 +13,19 @@ from pydantic import Field, model_validator
 
 from core import conv
 from core.errors import InvalidInput
-from core.jobs.each import Item, deliver_array, deliver_json, deliver_picture, each, read, real
-from core.jobs.inputs import Digest, Input, describe, digests, renamed
+from core.jobs.each import (
+    Item,
+    brightness,
+    deliver_array,
+    deliver_json,
+    deliver_picture,
+    each,
+    read,
+    real,
+)
+from core.jobs.inputs import Digest, Input, describe, distinct, renamed
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
-from core.jobs.spectrum import brightness
 from core.jobs.subjects import Subject, of_record, plan_each, work
 from core.match import (
     Match,
@@ -124,7 +132,7 @@ class _Wanted:
 def references(spec: MatchSpec) -> tuple[str, ...]:
     """Return the digests of the inputs, the template and the mask, each once."""
     others = [spec.template] if spec.mask is None else [spec.template, spec.mask]
-    return tuple(dict.fromkeys((*digests(spec.inputs), *others)))
+    return distinct(spec.inputs, *others)
 
 
 def items(spec: MatchSpec) -> int:
@@ -140,15 +148,15 @@ def plan(spec: MatchSpec, planning: Planning) -> dict[str, Any]:
 
     def plan_one(subject: Subject) -> dict[str, Any]:
         _check(spec, subject, template)
-        shape = _shape(subject)
+        shape = subject.extent
         if spec.method == "phase":
             one = planning.device.fft_seconds(shape, "complex128")
             needed = 16.0 * 8 * math.prod(shape)
             return work("phase", "three transforms", 4 * one, needed, planning)
-        block = (min(shape[0], _BLOCK + _shape(template)[0]),) if len(shape) == 1 else shape
+        block = (min(shape[0], _BLOCK + template.extent[0]),) if len(shape) == 1 else shape
         found = conv.plan(
             block,
-            _shape(template),
+            template.extent,
             "correlate",
             dtype="float64",
             mode="valid",
@@ -369,11 +377,11 @@ def _check(spec: MatchSpec, subject: Subject, template: Subject) -> None:
             given=describe(template.shape, template.dtype),
             accepted="a picture as the template",
         )
-    if spec.method == "phase" and _shape(subject) != _shape(template):
-        raise _other_shape(subject, _shape(template))
+    if spec.method == "phase" and subject.extent != template.extent:
+        raise _other_shape(subject, template.extent)
     least = min(spec.scales)
     if spec.method != "phase" and any(
-        least * k > 1.5 * n for k, n in zip(_shape(template), _shape(subject), strict=True)
+        least * k > 1.5 * n for k, n in zip(template.extent, subject.extent, strict=True)
     ):
         raise InvalidInput(
             "the template is larger than the input",
@@ -410,10 +418,6 @@ def _no_template(given: str) -> InvalidInput:
         given=given,
         accepted="a picture, an npy, an npz of one array, or a WAV",
     )
-
-
-def _shape(subject: Subject) -> tuple[int, ...]:
-    return tuple(subject.shape[axis] for axis in subject.axes)
 
 
 KIND = Kind(

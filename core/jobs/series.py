@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from core import conv
 from core.errors import InvalidInput
 from core.jobs.each import Item, deliver_array, deliver_json, deliver_picture, each, read, real
-from core.jobs.inputs import Digest, Input, describe, digests, renamed
+from core.jobs.inputs import Digest, Input, describe, distinct, renamed
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, plan_each, work
@@ -85,7 +85,7 @@ class SeriesSpec(Spec):
 
 def references(spec: SeriesSpec) -> tuple[str, ...]:
     """Return the digests of the inputs, each once."""
-    return tuple(dict.fromkeys(digests(spec.inputs)))
+    return distinct(spec.inputs)
 
 
 def items(spec: SeriesSpec) -> int:

@@ -11,6 +11,7 @@ from pydantic import Field
 from core.errors import InvalidInput
 from core.jobs.each import (
     Item,
+    brightness,
     deliver_array,
     deliver_json,
     deliver_like,
@@ -19,10 +20,10 @@ from core.jobs.each import (
     read,
     real,
 )
-from core.jobs.inputs import Digest, Input, describe, digests, renamed
+from core.jobs.inputs import Digest, Input, describe, distinct, renamed
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
-from core.jobs.subjects import Subject, plan_each, work
+from core.jobs.subjects import Subject, check_plane, plan_each, work
 from core.media import JSON, NPY
 from core.spectrum import (
     Window,
@@ -35,9 +36,6 @@ from core.spectrum import (
     transform,
 )
 from core.spectrum.orientation import SMALLEST
-
-# Of red, green and blue, by ITU-R BT.601.
-_LUMA = (0.299, 0.587, 0.114)
 
 
 class SpectrumSpec(Spec):
@@ -77,7 +75,7 @@ class SpectrumSpec(Spec):
 
 def references(spec: SpectrumSpec) -> tuple[str, ...]:
     """Return the digests of the inputs, each once."""
-    return tuple(dict.fromkeys(digests(spec.inputs)))
+    return distinct(spec.inputs)
 
 
 def items(spec: SpectrumSpec) -> int:
@@ -109,37 +107,6 @@ def plan(spec: SpectrumSpec, planning: Planning) -> dict[str, Any]:
 def run(spec: SpectrumSpec, run: Run) -> None:
     """Transform one input after another; one that cannot be processed fails alone."""
     each(spec.inputs, run, lambda name, digest: _one(spec, run, name, digest))
-
-
-def check_plane(subject: Subject) -> None:
-    """Refuse what has not two axes, apart from colours.
-
-    Raises
-    ------
-    InvalidInput
-        It is a sound, or an array with another number of axes.
-    """
-    if subject.axes != (0, 1):
-        raise InvalidInput(
-            "not a picture",
-            field="inputs",
-            given=describe(subject.shape, subject.dtype),
-            accepted="pictures, and arrays of two axes",
-        )
-
-
-def brightness(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the brightness of a picture: its one channel, or the luma of three.
-
-    Examples
-    --------
-    >>> brightness(np.full((1, 1, 3), 8.0)).round(9).tolist()
-    [[8.0]]
-    """
-    if values.ndim == 2:
-        return values
-    luma: NDArray[Any] = values @ np.asarray(_LUMA, values.dtype)
-    return luma
 
 
 def _check(spec: SpectrumSpec, subject: Subject) -> None:

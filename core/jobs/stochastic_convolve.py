@@ -15,7 +15,7 @@ from core.errors import InvalidInput
 from core.jobs import kernels
 from core.jobs.each import deliver_array, deliver_json, deliver_like, deliver_picture, each, real
 from core.jobs.each import read as read_item
-from core.jobs.inputs import Digest, Input, digests, renamed
+from core.jobs.inputs import Digest, Input, distinct, renamed
 from core.jobs.kernels import KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
@@ -76,10 +76,7 @@ class StochasticConvolveSpec(Spec):
 
 def references(spec: StochasticConvolveSpec) -> tuple[str, ...]:
     """Return the digests of the inputs and of the kernel, each once."""
-    found = digests(spec.inputs)
-    if isinstance(spec.kernel, kernels.ArtifactKernel):
-        found.append(spec.kernel.artifact)
-    return tuple(dict.fromkeys(found))
+    return distinct(spec.inputs, *kernels.references(spec.kernel))
 
 
 def items(spec: StochasticConvolveSpec) -> int:
@@ -178,15 +175,8 @@ def _kernel(spec: StochasticConvolveSpec, loaded: Loaded, subject: Subject) -> N
     ndim = len(subject.axes)
     if subject.is_array and loaded.array is not None:
         ndim = min(ndim, loaded.array.ndim)
-    bank = kernels.bank(loaded, ndim, spec.normalize)
-    if not bank.single or bank.combine is not None or bank.stack.dtype.kind == "c":
-        raise InvalidInput(
-            "several kernels, or a complex one, give no probabilities",
-            field="kernel",
-            given=f"{len(bank.stack)} of dtype {bank.stack.dtype}",
-            accepted="one kernel of real values",
-        )
-    taps = int(np.count_nonzero(bank.stack[0]))
+    kernel = kernels.single(loaded, ndim, spec.normalize)
+    taps = int(np.count_nonzero(kernel))
     if not 1 <= taps <= _MOST_TAPS:
         raise InvalidInput(
             "no kernel to draw by",
@@ -194,7 +184,6 @@ def _kernel(spec: StochasticConvolveSpec, loaded: Loaded, subject: Subject) -> N
             given=f"{taps} values that are not zero",
             accepted=f"1 to {_MOST_TAPS}",
         )
-    kernel: NDArray[np.float64] = bank.stack[0].astype(np.float64)
     return kernel
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.conv.device import Device
-from core.errors import ConvqError, TooLarge, UnsupportedMedia
+from core.errors import ConvqError, InvalidInput, TooLarge, UnsupportedMedia
 from core.jobs.inputs import Digest, Input, describe, digests
 from core.jobs.kind import Planning
 from core.media import PICTURES, WAV
@@ -56,9 +56,48 @@ class Subject:
         return tuple(range(len(self.shape) if self.is_array else 2))
 
     @property
+    def extent(self) -> tuple[int, ...]:
+        """The lengths of these axes."""
+        return tuple(self.shape[axis] for axis in self.axes)
+
+    @property
     def precision(self) -> np.dtype[Any]:
         """The floating dtype that holds every value that the input can have."""
         return np.dtype(np.float32 if self.dtype in _SINGLE else np.float64)
+
+
+def check_axes(subject: Subject, most: int) -> None:
+    """Refuse arrays with too many axes.
+
+    Raises
+    ------
+    InvalidInput
+        There are more than ``most``.
+    """
+    if len(subject.axes) > most:
+        raise InvalidInput(
+            "too many axes",
+            field="inputs",
+            given=describe(subject.shape, subject.dtype),
+            accepted=f"at most {most}",
+        )
+
+
+def check_plane(subject: Subject) -> None:
+    """Refuse what has not two axes, apart from colours.
+
+    Raises
+    ------
+    InvalidInput
+        It is a sound, or an array with another number of axes.
+    """
+    if subject.axes != (0, 1):
+        raise InvalidInput(
+            "not a picture",
+            field="inputs",
+            given=describe(subject.shape, subject.dtype),
+            accepted="pictures, and arrays of two axes",
+        )
 
 
 def of_record(artifact: Artifact) -> Subject | None:

@@ -1,6 +1,7 @@
 """Bytes to arrays and back: pictures, .npy and .npz, sound."""
 
 from core.media.codecs import Source, decode, encode, inspect, write
+from core.media.film import film
 from core.media.guard import MAX_PIXELS
 from core.media.info import Decoded, Extra, MediaInfo
 from core.media.jsonable import MAX_JSON_VALUES, to_json
@@ -57,6 +58,7 @@ __all__ = [
     "Source",
     "decode",
     "encode",
+    "film",
     "inspect",
     "merge_alpha",
     "preview",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,10 @@ import pytest
 import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from core.diffusion import film, heat_kernel, perona_malik, propagate, steps_for
+from core.diffusion import heat_kernel, perona_malik, propagate, steps_for
 from core.diffusion.heat import MAX_TIME
 from core.errors import Cancelled, InvalidInput
-from core.media import sniff
 
 TIMES = st.floats(0.001, 300)
 
@@ -138,10 +135,3 @@ def test_it_can_be_stopped() -> None:
 
     with pytest.raises(Cancelled):
         perona_malik(np.zeros((3, 3)), 1, 1, [0, 1], check=check)
-
-
-def test_a_film_has_all_frames() -> None:
-    data = film([np.full((700, 350, 3), level, np.uint8) for level in (0, 100, 200)])
-    assert sniff(data) == "image/webp"
-    with Image.open(BytesIO(data)) as image:
-        assert (image.n_frames, image.size) == (3, (320, 640))
