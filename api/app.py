@@ -10,7 +10,7 @@ from typing import Any
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import Depends, FastAPI
 
-from api import docs, problems, wire
+from api import dashboard, docs, problems, wire
 from api.access import describe_keys
 from api.metrics import Metrics
 from api.middleware import Surroundings
@@ -18,12 +18,14 @@ from api.parameters import refuse_unknown
 from api.routes import (
     artifacts,
     batches,
+    bodies,
     events,
     jobs,
     models,
     operations,
     plans,
     results,
+    storage,
     system,
 )
 from api.services import Services
@@ -92,16 +94,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         artifacts,
         batches,
         jobs,
+        bodies,
         events,
         results,
         models,
         plans,
         system,
         operations,
+        storage,
     ):
         app.include_router(module.router)
     problems.register(app)
     docs.register(app)
+    dashboard.register(app)
     app.add_middleware(Surroundings, metrics=metrics)
     _describe_more(app, keys=services.settings.keys)
     return app

@@ -46,3 +46,10 @@ def no_room(tenant: str, most: int) -> StorageFull:
         field="artifact",
         accepted=f"at most {most} bytes",
     )
+
+
+def stored(client: redis.Redis, prefix: str) -> tuple[int, dict[str, int]]:
+    """Return the bytes that are stored: in all, and those that each tenant holds, by its name."""
+    answer: Any = client.hgetall(f"{prefix}:stored")
+    tenants = {str(name): int(count) for name, count in sorted(answer.items())}
+    return tenants.pop(_ALL, 0), tenants

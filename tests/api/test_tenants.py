@@ -142,6 +142,7 @@ def probes(n: Names) -> Iterator[tuple[str, str, str, Any, dict[str, str]]]:
     for job in (n["ended"], n["running"], n["queued"]):
         path = f"/v1/jobs/{job}"
         yield ask("get_job", "GET", path)
+        yield ask("get_job_body", "GET", f"{path}/body")
         yield ask("get_job_events", "GET", f"{path}/events")
         yield ask("get_job_events", "GET", f"{path}/events", **{"Last-Event-ID": "9" * 18})
         yield ask("get_job_results", "GET", f"{path}/results")
@@ -187,7 +188,10 @@ def probes(n: Names) -> Iterator[tuple[str, str, str, Any, dict[str, str]]]:
 
 
 # Operators see and do what concerns all tenants.
-OF_OPERATORS = {"get_metrics", "pause_queue", "resume_queue", "drain_worker", "resume_worker"}
+OF_OPERATORS = {
+    *("get_metrics", "get_storage", "get_garbage"),
+    *("pause_queue", "resume_queue", "drain_worker", "resume_worker"),
+}
 
 _ID = re.compile(r"\b[0-9abcdefghjkmnpqrstvwxyz]{20}\b")
 _ONCE = {"trace", "timings", "created", "started", "finished", "last_seen", "oldest_seconds"}
@@ -284,8 +288,15 @@ def test_the_probes_are_answered_otherwise_to_who_has_the_things(
             for operation, _, status, *_ in seen(http, names):
                 found.setdefault(operation, set()).add(status)
     about_things = {
-        *("get_artifact", "head_artifact", "get_job", "get_job_events", "get_job_results"),
-        *("get_job_result", "head_job_result", "cancel_job", "delete_job", "get_model"),
+        *("get_artifact", "head_artifact", "get_job", "get_job_body", "get_job_events"),
+        *(
+            "get_job_results",
+            "get_job_result",
+            "head_job_result",
+            "cancel_job",
+            "delete_job",
+            "get_model",
+        ),
         *("get_model_version", "get_model_file", "head_model_file", "get_model_onnx"),
         *("set_model_alias", "delete_model_alias"),
     }
@@ -311,7 +322,9 @@ def test_there_is_a_decision_for_every_route(app: FastAPI) -> None:
         # posts.
         path = getattr(route, "path", None)
         assert isinstance(route, APIRoute | Mount | Route)
-        assert path in ("/openapi.json", "/docs", "/docs/assets", "/v1/jobs/batch"), path
+        assert path in ("/", "/ui", "/openapi.json", "/docs", "/docs/assets", "/v1/jobs/batch"), (
+            path
+        )
     assert found == probed | OF_OPERATORS
     for operation in OF_OPERATORS:
         assert scopes_of(operation) == ("admin",)
@@ -342,6 +355,8 @@ def test_what_all_tenants_have_is_for_operators(
         assert (worker["state"], worker["running"]) == ("up", None)
         for method, path in (
             ("GET", "/metrics"),
+            ("GET", "/v1/storage"),
+            ("GET", "/v1/storage/garbage"),
             ("POST", "/v1/queue/pause"),
             ("POST", "/v1/queue/resume"),
             ("POST", "/v1/workers/worker-1/drain"),
