@@ -7,9 +7,11 @@ from typing import Any
 from core.errors import NotFound
 from core.jobs import (
     convolve,
+    deconvolve,
     diffuse,
     embed,
     frequency_filter,
+    irregular_convolve,
     match,
     predict,
     search,
@@ -34,6 +36,8 @@ KINDS: tuple[Kind[Any], ...] = (
     match.KIND,
     stochastic_convolve.KIND,
     series.KIND,
+    deconvolve.KIND,
+    irregular_convolve.KIND,
 )
 
 
