@@ -11,9 +11,10 @@ import numpy as np
 from core.conv.codegen import batch_last_sums as sums
 from core.conv.codegen.batch_last_epilogue import PLAIN, Epilogue
 from core.conv.codegen.batch_last_layer import Layer, lanes
-from core.conv.codegen.batch_last_memory import Real, address, empty, filled, flag, scratch
+from core.conv.codegen.batch_last_memory import Real, filled, flag
 from core.conv.codegen.calls import Call
 from core.conv.codegen.library import Kernel
+from core.conv.codegen.memory import address, empty, scratch
 from core.conv.codegen.target import host
 from core.conv.normal import Shape
 

@@ -12,18 +12,11 @@ from core.conv.codegen import batch_last_points as points
 from core.conv.codegen import batch_last_sums as sums
 from core.conv.codegen.batch_last_epilogue import PLAIN, Epilogue
 from core.conv.codegen.batch_last_layer import Layer, lanes
-from core.conv.codegen.batch_last_memory import (
-    LINE_BYTES,
-    Real,
-    address,
-    empty,
-    filled,
-    flag,
-    scratch,
-)
+from core.conv.codegen.batch_last_memory import Real, filled, flag
 from core.conv.codegen.batch_last_winograd import PRODUCTS, kernel
 from core.conv.codegen.calls import Call
 from core.conv.codegen.library import Kernel
+from core.conv.codegen.memory import LINE_BYTES, address, empty, scratch
 from core.conv.codegen.target import host
 from core.conv.codegen.winograd_transforms import constants
 from core.conv.normal import Shape

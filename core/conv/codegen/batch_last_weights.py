@@ -10,9 +10,10 @@ import numpy as np
 
 from core.conv.codegen import batch_last_products as products
 from core.conv.codegen.batch_last_layer import Layer, lanes
-from core.conv.codegen.batch_last_memory import Real, address, filled, scratch
+from core.conv.codegen.batch_last_memory import Real, filled
 from core.conv.codegen.calls import Call
 from core.conv.codegen.library import Kernel
+from core.conv.codegen.memory import address, scratch
 from core.conv.codegen.target import host
 from core.conv.normal import Shape
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.conv.codegen import batch_last_points as points
 from core.conv.codegen.batch_last_layer import Layer, lanes
-from core.conv.codegen.batch_last_memory import LINE_BYTES, Real, address, empty, filled, scratch
+from core.conv.codegen.batch_last_memory import Real, filled
 from core.conv.codegen.batch_last_points import Cut
 from core.conv.codegen.batch_last_tile import tiles
 from core.conv.codegen.batch_last_weights import is_finite
@@ -19,6 +19,7 @@ from core.conv.codegen.batch_last_winograd_weights import kernel
 from core.conv.codegen.calls import Call
 from core.conv.codegen.channels_sums import cycles
 from core.conv.codegen.library import Kernel
+from core.conv.codegen.memory import LINE_BYTES, address, empty, scratch
 from core.conv.codegen.target import host
 from core.conv.codegen.winograd_transforms import SIDE, constants
 from core.conv.normal import Shape

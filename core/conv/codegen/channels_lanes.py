@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from core.conv.codegen.memory import empty
 from core.conv.normal import NormalForm, Shape
 
 Table = np.ndarray[Any, np.dtype[np.int64]]
@@ -164,7 +165,6 @@ def runs(strides: Shape, sizes: Shape, first: Shape, span: Shape, lanes: int) ->
 
 
 _SCRATCH = threading.local()
-_LINE_BYTES = 64
 # Larger arrays are not worth their memory between two calls.
 _KEPT_BYTES = 1 << 23
 
@@ -178,10 +178,7 @@ def scratch(role: str, shape: Shape, dtype: str) -> np.ndarray[Any, Any]:
     last = held.get(role)
     if last is not None and last[:2] == (shape, dtype):
         return last[2]
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.empty(size + _LINE_BYTES, np.uint8)
-    start = -memory.ctypes.data % _LINE_BYTES
-    array = memory[start : start + size].view(dtype).reshape(shape)
-    if size <= _KEPT_BYTES:
+    array = empty(shape, dtype)
+    if array.nbytes <= _KEPT_BYTES:
         held[role] = shape, dtype, array
     return array

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from core.conv.codegen.memory import address
 from core.conv.normal import NormalForm, Shape
 
 BoxArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -123,11 +124,6 @@ def of_channels(boxes: BoxArray, array: np.ndarray[Any, Any], channels: range) -
     result = np.repeat(boxes[:, None], len(channels), axis=1)
     result[..., 0] += address(array) + np.array(channels) * array.strides[1]
     return result
-
-
-def address(array: np.ndarray[Any, Any]) -> int:
-    """Return where the first element of ``array`` lies."""
-    return int(array.__array_interface__["data"][0])
 
 
 def evened(boxes: BoxArray, axis: int) -> BoxArray:

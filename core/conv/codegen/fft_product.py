@@ -13,9 +13,9 @@ from typing import Protocol
 
 from core.conv.codegen.emit import Emitter, Kind
 from core.conv.codegen.fft_complex import Complex, Vectors
-from core.conv.codegen.fft_layout import address
 from core.conv.codegen.fft_memory import RealArray
 from core.conv.codegen.library import load
+from core.conv.codegen.memory import address
 from core.conv.codegen.target import Target, host
 
 # Spectra of inputs and of kernels, sums, and the counts of inputs, outputs and channels.

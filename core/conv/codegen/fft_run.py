@@ -7,10 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
-from core.conv.codegen.fft_layout import BoxArray, address
+from core.conv.codegen.fft_layout import BoxArray
 from core.conv.codegen.fft_memory import RealArray
 from core.conv.codegen.fft_tile import PARAMETERS, Task, name_of, tile_kernel
 from core.conv.codegen.library import load_with_constants
+from core.conv.codegen.memory import address
 from core.conv.codegen.target import host
 from core.conv.normal import Shape
 

@@ -20,6 +20,7 @@ from core.conv.codegen.fft_axis import Axis, Leaf, Sink, Source, Strip
 from core.conv.codegen.fft_complex import Complex, Vectors
 from core.conv.codegen.fft_window import Boxes, lane_numbers
 from core.conv.codegen.library import Written
+from core.conv.codegen.memory import LINE_BYTES
 from core.conv.codegen.target import Target
 
 Task = Literal["convolve", "forward", "inverse"]
@@ -40,7 +41,6 @@ the number of turns, and of those that share a spectrum, both boxes' strides in 
 memory for tiles, constants."""
 
 # Bytes of a line of the cache.
-_LINE = 64
 # How many rows before it is needed a row is fetched: long enough for main memory.
 _ROWS_AHEAD = 8
 
@@ -57,7 +57,7 @@ def tile_strides(dtype: str, tile: Shape) -> tuple[int, ...]:
     >>> tile_strides("float32", (8, 64)), tile_strides("float32", (64,))
     ((1312, 160, 2), (160, 2))
     """
-    pair = 2 * _LINE // np.dtype(dtype).itemsize
+    pair = 2 * LINE_BYTES // np.dtype(dtype).itemsize
     strides = [2]
     for n in reversed(tile):
         pairs = -(-n * strides[0] // pair)
@@ -264,7 +264,7 @@ class _Writer:
         if not position:
             return
         ahead = [*position[:-1], self.code.index(position[-1], _ROWS_AHEAD)]
-        step = _LINE // np.dtype(self.vectors.dtype).itemsize
+        step = LINE_BYTES // np.dtype(self.vectors.dtype).itemsize
         for box in boxes:
             row = where.row(box, ahead)
             for offset in range(0, self.tile[-1] * (2 if self.is_complex else 1), step):

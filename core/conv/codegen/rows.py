@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from core.conv.blocks import cores
+from core.conv.codegen.memory import LINE_BYTES
 from core.conv.device import Device
 from core.conv.normal import NormalForm
 
@@ -27,7 +28,7 @@ _SHORT_WORK = 1 << 28
 _SCRATCH_BYTES, _LEAST_COLUMNS, _MOST_COLUMNS = 1 << 17, 1 << 8, 1 << 12
 # Of tall kernels they are more, in fewer columns.
 _MOST_SCRATCH_BYTES = 1 << 20
-_LEAST_TURN, _MOST_TURN, _LINE_BYTES = 8, 32, 64
+_LEAST_TURN, _MOST_TURN = 8, 32
 # Python's work around all calls, in array operations.
 _CALLS = 12
 # What comes from a near cache comes as many times as fast as from memory.
@@ -149,7 +150,7 @@ def _scratch_bytes(form: NormalForm, piece: Piece, extra: int, beyond: int) -> i
     columns = piece.size[1] + form.reach[1]
     numbers = (piece.turn + form.reach[0]) * columns
     numbers += (piece.turn + 1) * (extra * columns + beyond)
-    return -(-numbers * form.itemsize // _LINE_BYTES) * _LINE_BYTES
+    return -(-numbers * form.itemsize // LINE_BYTES) * LINE_BYTES
 
 
 def _pieces(form: NormalForm, work: int, most_columns: int) -> tuple[Piece, ...]:

@@ -15,9 +15,9 @@ from core.arrays import Array
 from core.conv.blocks import Check, cores, for_each
 from core.conv.boundary import Extended
 from core.conv.codegen import calls
-from core.conv.codegen.batch_last_memory import scratch
 from core.conv.codegen.calls_source import ROW
 from core.conv.codegen.library import Kernel
+from core.conv.codegen.memory import scratch
 from core.conv.codegen.operands import stored_dtype
 from core.conv.codegen.rows import Cut, Piece, supports
 from core.conv.codegen.staged import PARAMETERS, Reading

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from core.conv.codegen.memory import empty
 from core.nets.inference.layout import Layout
-
-LINE_BYTES = 64
 
 
 class Place(NamedTuple):
@@ -55,7 +54,7 @@ class Kept:
 
     def numbers(self, array: NDArray[Any]) -> int:
         """Keep numbers of `dtype`, on a cache line; return their address."""
-        kept = aligned(array.size, self.dtype)
+        kept = zeros(array.size, self.dtype)
         kept[:] = array.ravel()
         self.arrays.append(kept)
         return int(kept.ctypes.data)
@@ -67,15 +66,14 @@ class Kept:
         return int(kept.ctypes.data)
 
 
-def aligned(size: int, dtype: str) -> NDArray[Any]:
+def zeros(size: int, dtype: str) -> NDArray[Any]:
     """Return zeros that begin on a cache line.
 
     Examples
     --------
-    >>> aligned(3, "float32").ctypes.data % LINE_BYTES
-    0
+    >>> zeros(3, "float32")
+    array([0., 0., 0.], dtype=float32)
     """
-    itemsize = np.dtype(dtype).itemsize
-    memory = np.zeros(size * itemsize + LINE_BYTES, np.uint8)
-    start = -memory.ctypes.data % LINE_BYTES
-    return memory[start : start + size * itemsize].view(dtype)
+    found = empty((size,), dtype)
+    found.fill(0)
+    return found

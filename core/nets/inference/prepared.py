@@ -13,11 +13,12 @@ import numpy as np
 from core.arrays import Array
 from core.conv import codegen
 from core.conv.blocks import Check, never
+from core.conv.codegen.memory import LINE_BYTES
 from core.nets.arguments import check_images
 from core.nets.graph import INPUT, Node
 from core.nets.inference.forward import Step, Values, forward_of
 from core.nets.inference.fusion import Operation, operations
-from core.nets.inference.memory import LINE_BYTES, Kept, Place, aligned
+from core.nets.inference.memory import Kept, Place, zeros
 from core.nets.inference.planning import Plan, plan
 from core.nets.layer import Shape, Weights
 from core.nets.passing import passing
@@ -182,7 +183,7 @@ def _places(planned: Plan, kept: Kept) -> dict[int, Place]:
     for slot, size in sizes.items():
         starts[slot] = total
         total += size + -size % line
-    arena = aligned(total, kept.dtype)
+    arena = zeros(total, kept.dtype)
     kept.arrays.append(arena)
     return {
         value: Place(planned.layouts[value], arena[starts[slot] : starts[slot] + sizes[slot]])

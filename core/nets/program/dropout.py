@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from core.conv.blocks import cores, for_each, never
-from core.conv.codegen.batch_last_memory import address, empty
 from core.conv.codegen.batch_last_pointwise import kernel
 from core.conv.codegen.calls import Call
+from core.conv.codegen.memory import address, empty
 from core.nets.graph import Node
 from core.nets.layers.dropout import DropoutSpec, factors
 from core.nets.program.unit import Draw, Form, Place, Unit, always

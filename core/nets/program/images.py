@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.conv.codegen.batch_last_images import kernel
-from core.conv.codegen.batch_last_memory import address
 from core.conv.codegen.calls import Call
+from core.conv.codegen.memory import address
 from core.nets.graph import Node
 from core.nets.layers.standardize import StandardizeSpec
 from core.nets.layers.whiten import WhitenSpec

@@ -6,12 +6,13 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from core.conv.codegen.memory import LINE_BYTES
+
 KeyT = TypeVar("KeyT", bound=Hashable)
 
-_LINE = 64
 # Arrays whose sizes are powers of two would lie powers of two apart, and what is written to one
 # would look to the processor like what is read from the other.
-_APART = 17 * _LINE
+_APART = 17 * LINE_BYTES
 
 
 @dataclass
@@ -38,7 +39,7 @@ def places(spans: Mapping[KeyT, Span]) -> tuple[dict[KeyT, int], int]:
     found: dict[KeyT, int] = {}
     ends: dict[KeyT, int] = {}
     for key, span in sorted(spans.items(), key=lambda item: -item[1].size):
-        size = -(-span.size // _LINE) * _LINE + _APART
+        size = -(-span.size // LINE_BYTES) * LINE_BYTES + _APART
         beside = sorted(
             (start, ends[other])
             for other, start in found.items()

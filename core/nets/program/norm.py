@@ -9,8 +9,8 @@ import numpy as np
 
 from core.arrays import Array
 from core.conv.codegen import batch_norm
-from core.conv.codegen.batch_last_memory import address
 from core.conv.codegen.calls import Call
+from core.conv.codegen.memory import address
 from core.nets.graph import Node
 from core.nets.layers.batch_norm import BatchNormSpec, moved
 from core.nets.program.unit import Form, Place, Raw, Unit, always

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.linalg import cython_blas
 
 from core.arrays import Array
-from core.conv.codegen.batch_last_memory import address
 from core.conv.codegen.calls import Call
+from core.conv.codegen.memory import address
 
 _NAMES = {"float32": "sgemm", "float64": "dgemm"}
 _AS_IT_IS, _TRANSPOSED = b"N", b"T"

@@ -10,10 +10,10 @@ import numpy as np
 from core.arrays import Array
 from core.conv.blocks import cores
 from core.conv.codegen.batch_last_images import kernel as image_kernel
-from core.conv.codegen.batch_last_memory import LINE_BYTES, address, empty
 from core.conv.codegen.batch_last_pointwise import kernel as pointwise_kernel
 from core.conv.codegen.batch_last_weights import is_finite
 from core.conv.codegen.calls import Call
+from core.conv.codegen.memory import LINE_BYTES, address, empty
 from core.nets.graph import INPUT
 from core.nets.layer import Pieces, Shape, Weights
 from core.nets.program.memory import places

@@ -71,8 +71,7 @@ def tables(works: Iterable[Work], groups: int, cores: int) -> Tables:
         rows: list[Call] = []
         for part in _parts(list(run), whole, groups, cores):
             if whole:
-                rows = part
-                found.runs.append(calls.table(rows))
+                found.runs.append(calls.table(part))
                 continue
             found.chains.append(chain.table(part))
             rows.append(chain.call(found.chains[-1]))
