@@ -16,6 +16,7 @@ Where each output channel sees its own input channel only (depthwise), inputs ar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
@@ -46,6 +47,8 @@ class Tile:
         What becomes of the sums.
     by_channel : bool
         Whether output channels see their own input channels only; there is one vector then.
+    by_element : bool
+        Whether inputs are loaded a vector at a time, of which each lane multiplies by itself.
     """
 
     dtype: str
@@ -55,6 +58,7 @@ class Tile:
     step: int
     activation: Activation = "identity"
     by_channel: bool = False
+    by_element: bool = False
 
     @property
     def width(self) -> int:
@@ -63,8 +67,9 @@ class Tile:
 
     @property
     def chains(self) -> int:
-        """Partial sums that each sum is made of."""
-        return -(-_ENOUGH_SUMS // (self.pixels * self.vectors))
+        """Partial sums that each sum is made of: a power of two."""
+        wanted = -(-_ENOUGH_SUMS // (self.pixels * self.vectors))
+        return 1 << (wanted - 1).bit_length()
 
 
 @lru_cache(maxsize=1024)
@@ -129,34 +134,61 @@ def _emit_sums(
     zero = code.constant(0, dtype, lanes)
     each = tile.pixels * tile.vectors
     sums = bias * tile.pixels + [zero] * (each * (chains - 1))
-    whole = code.index(length, (code.builder.srem(length, code.integer(chains)), -1))
+    several = max(chains, lanes) if tile.by_element else chains
+    # Not a remainder: 32-bit ARM would have to call a library for it.
+    whole = code.builder.and_(length, code.integer(-several))
     with code.loop(0, run_count, carried=sums) as run:
         start = code.at(corner, dtype, integer_at(code, runs, run))
         factors = code.at(weights, dtype, code.index((code.index((run, length)), tile.width)))
-        # What is left of a run after as many steps at a time as there are chains.
-        for begin, end, count in ((0, whole, chains), (whole, length, 1))[: min(chains, 2)]:
+        # What is left of a run after so many steps at a time.
+        for begin, end, count in ((0, whole, several), (whole, length, 1))[: min(several, 2)]:
             with code.loop(begin, end, count, carried=sums) as step:
-                for chain in range(count):
-                    at = code.index(step, chain)
-                    _emit_step(code, tile, start, at, factors, sums, chain * each)
+                read = [_reader(code, tile, start, step, p, count) for p in range(tile.pixels)]
+                own_factors = code.at(factors, dtype, code.index((step, tile.width)))
+                for turn in range(count):
+                    own = turn % chains * each
+                    _emit_step(code, tile, read, turn, own_factors, sums, own)
     for chain in range(1, chains):
         for i in range(each):
             sums[i] = code.add(sums[i], sums[chain * each + i])
     return sums[:each]
 
 
+def _reader(
+    code: Emitter, tile: Tile, start: Value, step: Value, pixel: int, count: int
+) -> Callable[[int], Value]:
+    """Return what loads a pixel's number of each of ``count`` steps, into all lanes."""
+    first = code.index(step, pixel * tile.step)
+    if not tile.by_element or count == 1:
+        read = code.load if tile.by_channel else code.broadcast
+        return lambda turn: read(start, tile.dtype, tile.lanes, code.index(first, turn))
+    loaded = [
+        code.load(start, tile.dtype, tile.lanes, code.index(first, turn))
+        for turn in range(0, count, tile.lanes)
+    ]
+
+    def number(turn: int) -> Value:
+        vector = loaded[turn // tile.lanes]
+        return code.shuffle(vector, vector, [turn % tile.lanes] * tile.lanes)
+
+    return number
+
+
 def _emit_step(
-    code: Emitter, tile: Tile, start: Value, at: Value, factors: Value, sums: list[Value], own: int
+    code: Emitter,
+    tile: Tile,
+    read: list[Callable[[int], Value]],
+    turn: int,
+    factors: Value,
+    sums: list[Value],
+    own: int,
 ) -> None:
-    dtype, lanes = tile.dtype, tile.lanes
     weight = [
-        code.load(factors, dtype, lanes, code.index((at, tile.width), v * lanes))
+        code.load(factors, tile.dtype, tile.lanes, code.index((turn, tile.width), v * tile.lanes))
         for v in range(tile.vectors)
     ]
     for p in range(tile.pixels):
-        place = code.index(at, p * tile.step)
-        read = code.load if tile.by_channel else code.broadcast
-        value = read(start, dtype, lanes, place)
+        value = read[p](turn)
         for v in range(tile.vectors):
             i = own + p * tile.vectors + v
             sums[i] = code.fma(weight[v], value, sums[i])
@@ -194,11 +226,16 @@ def best_tile(like: Tile, row: int, filters: int, steps: int, registers: int) ->
     (14, 2)
     """
     vectors = -(-filters // like.lanes)
+
+    def fits(p: int, v: int) -> bool:
+        inputs = p if like.by_element else int(v > 1)
+        return p == 1 or p * v + v + inputs < registers
+
     found = [
         replace(like, pixels=p, vectors=v)
         for v in range(1, 2 if like.by_channel else vectors + 1)
         for p in range(1, row + 1)
-        if vectors % v == 0 and (p == 1 or p * v + v + (v > 1) < registers)
+        if vectors % v == 0 and fits(p, v)
     ]
 
     def seconds(tile: Tile) -> float:

@@ -46,6 +46,11 @@ class Target:
         """Return how many numbers of ``itemsize`` bytes one register holds."""
         return self.vector_bytes // itemsize
 
+    @property
+    def by_element(self) -> bool:
+        """Whether a vector can be multiplied by a lane of another, as AArch64 can."""
+        return self.triple.startswith(("aarch64", "arm64"))
+
 
 # Processors of edge boxes; the features are those that LLVM knows the processor by.
 _NAMED = {

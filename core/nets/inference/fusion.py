@@ -13,6 +13,7 @@ from core.arrays import Array
 from core.nets.graph import INPUT, Node, needed
 from core.nets.layer import Shape, Weights
 from core.nets.layers.batch_norm import BatchNormSpec
+from core.nets.layers.conv_transpose import ConvTransposeSpec
 from core.nets.layers.elu import EluSpec
 from core.nets.layers.leaky_relu import LeakyReluSpec
 
@@ -20,11 +21,11 @@ Activation = Literal["identity", "relu", "leaky_relu", "elu", "tanh", "sigmoid"]
 
 # Outside of training these change no number.
 _NOTHING = ("flatten", "dropout", "identity")
-_FILTERS = ("conv", "dense")
+_FILTERS = ("conv", "conv_transpose", "dense")
 _PLAIN: dict[str, Activation] = {"relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid"}
 # Activations of one or two instructions, and layers whose kernels may end with them.
 _CHEAP = ("relu", "leaky_relu")
-_ACTIVATED = (*_FILTERS, "conv_transpose", "batch_norm", "add")
+_ACTIVATED = (*_FILTERS, "batch_norm", "add")
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ def operations(nodes: Sequence[Node], weights: Weights, output: int) -> Operatio
     """Return the operations that compute the layer numbered ``output``.
 
     Layers that change no number are left out: what reads them reads what they read. A batch norm is
-    folded into the convolution or dense layer before it, an activation into what has a kernel for
-    it, where nothing else reads what is between.
+    folded into the convolution, transposed or not, or the dense layer before it, an activation into
+    what has a kernel for it, where nothing else reads what is between.
 
     Examples
     --------
@@ -173,14 +174,24 @@ def affine(spec: BatchNormSpec, weights: Weights) -> tuple[Array, Array]:
 
 def _scaled(before: Operation, node: Node, factor: Array, constant: Array) -> Operation | None:
     weight = before.weights["weight"]
-    by_filter = (-1, *(1,) * (weight.ndim - 1))
     with np.errstate(all="ignore"):
-        scaled = weight * factor.reshape(by_filter)
+        scaled = weight * _by_filter(before, factor)
         bias = before.weights.get("bias", np.zeros_like(constant)) * factor + constant
     if not (np.isfinite(scaled).all() and np.isfinite(bias).all()):
         # One after the other they may well be finite.
         return None
     return replace(before, nodes=(*before.nodes, node), weights={"weight": scaled, "bias": bias})
+
+
+def _by_filter(before: Operation, factor: Array) -> Array:
+    """Return a factor for each filter in the shape of the weights."""
+    weight, spec = before.weights["weight"], before.node.spec
+    ones = (1,) * (weight.ndim - 2)
+    if not isinstance(spec, ConvTransposeSpec):
+        return factor.reshape(-1, 1, *ones)
+    # (channels, filters of a group, *taps): channels of a group share theirs.
+    of_groups = factor.reshape(spec.groups, -1, *ones)
+    return np.repeat(of_groups, len(weight) // spec.groups, axis=0)
 
 
 def own_weights(node: Node, weights: Weights) -> dict[str, Array]:

@@ -76,6 +76,7 @@ def stage(
         step=step * into.pitch,
         activation=operation.activation,
         by_channel=by_channel,
+        by_element=host().by_element and not by_channel,
     )
     tile = best_tile(like, row, len(weight), runs.size * length, host().registers)
     tiles = _tiles(tile, axes, source, result)

@@ -37,7 +37,7 @@ def suits(operation: Operation, incoming: Sequence[Shape]) -> bool:
 
     And whether every output sees an input: a stride longer than the filters leaves some out.
     """
-    if not all(phase.elements for phases in _phases(operation, incoming[0]) for phase in phases):
+    if not all(phase.elements for along in phases(operation, incoming[0]) for phase in along):
         return False
     groups, weight = _spec(operation).groups, operation.weights["weight"]
     taps = math.prod((*weight.shape[2:], *incoming[0][1:]))
@@ -49,8 +49,8 @@ def suits(operation: Operation, incoming: Sequence[Shape]) -> bool:
 def border(operation: Operation, incoming: Sequence[Shape]) -> Shape:
     """Return how far outside of the image the inputs of the outermost outputs are."""
     found = []
-    for phases, n in zip(_phases(operation, incoming[0]), incoming[0][1:], strict=True):
-        outside = [max(-tap, tap + axis.count - n) for _, axis in phases for tap in axis.taps]
+    for along, n in zip(phases(operation, incoming[0]), incoming[0][1:], strict=True):
+        outside = [max(-tap, tap + axis.count - n) for _, axis in along for tap in axis.taps]
         found.append(max(0, *outside))
     return tuple(found)
 
@@ -76,18 +76,18 @@ def calls(
     biases = np.split(bias_of(operation), groups)
     stages: Stages = []
     for group, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        for phases in product(*_phases(operation, shape_of(source))):
-            elements = [phase.elements for phase in phases]
+        for chosen in product(*phases(operation, shape_of(source))):
+            elements = [phase.elements for phase in chosen]
             own = weight.swapaxes(0, 1)[np.ix_(*map(range, weight.shape[1::-1]), *elements)]
-            filters = Filters([phase.axis for phase in phases], own, bias, group)
+            filters = Filters([phase.axis for phase in chosen], own, bias, group)
             # Whole vectors reach into the next group, whose calls follow.
             own_shares = shares if groups == 1 else 1
             stages.append(stage(operation, filters, source, result, kept, own_shares))
     return stages
 
 
-def _phases(operation: Operation, incoming: Shape) -> list[list[Phase]]:
-    """Return the phases along each axis."""
+def phases(operation: Operation, incoming: Shape) -> list[list[Phase]]:
+    """Return the phases along each axis, for inputs ``(channels, *spatial)``."""
     window, out = window_of(_spec(operation), incoming), operation.shape[1:]
     steps = zip(window.kernel, window.stride, window.padding, window.dilation, out, strict=True)
     return [[_phase(first, *step) for first in range(min(step[1], step[-1]))] for step in steps]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 pytest.importorskip("llvmlite")
 
 from core.conv import codegen
-from core.conv.codegen import one_interleave, one_pool, one_rows, one_sums
+from core.conv.codegen import one_interleave, one_pool, one_rows, one_sums, one_whiten
 from core.conv.codegen.one_activation import constants
 from core.conv.codegen.one_sums import Tile, best_tile, cycles
 from core.conv.codegen.target import host, named
@@ -46,14 +46,19 @@ def activated(x: np.ndarray, activation: str) -> np.ndarray:
 @given(
     dtype=DTYPES,
     activation=ACTIVATIONS,
-    by_channel=st.booleans(),
+    kind=st.sampled_from(["", "by_channel", "by_element"]),
     size=st.sampled_from([(1, 1), (1, 3), (3, 2), (8, 1), (14, 2)]),
     data=st.data(),
 )
-def test_sums_are_those_of_all_runs(dtype, activation, by_channel, size, data) -> None:
+def test_sums_are_those_of_all_runs(dtype, activation, kind, size, data) -> None:
     lanes, (pixels, vectors) = lanes_of(dtype), size
-    tile = Tile(dtype, lanes, pixels, 1 if by_channel else vectors, 32, activation, by_channel)
-    blocks, length = data.draw(st.integers(1, 3)), 1 if by_channel else data.draw(st.integers(1, 9))
+    by_channel = kind == "by_channel"
+    vectors = 1 if by_channel else vectors
+    tile = Tile(
+        dtype, lanes, pixels, vectors, 32, activation, by_channel, by_element=kind == "by_element"
+    )
+    blocks = data.draw(st.integers(1, 3))
+    length = 1 if by_channel else data.draw(st.integers(1, 40))
     runs = np.array(data.draw(st.lists(st.integers(0, 100), min_size=1, max_size=4)), np.int64)
     x, pitch = numbers(data, 2000, dtype), blocks * tile.width + lanes
     into = np.array(data.draw(st.lists(st.integers(0, 500), min_size=1, max_size=3)), np.int64)
@@ -177,6 +182,22 @@ def test_channels_come_side_by_side(dtype, channels, data) -> None:
     np.testing.assert_array_equal(y, expected)
 
 
+@settings(max_examples=30, deadline=None)
+@given(dtype=DTYPES, rows=st.integers(1, 4), length=st.integers(1, 150), data=st.data())
+def test_whitened_images_have_mean_0_and_variance_1(dtype, rows, length, data) -> None:
+    pitches = [length + data.draw(st.integers(0, 3)) for _ in range(2)]
+    starts = np.stack([np.arange(rows) * pitch for pitch in pitches], axis=1).astype(np.int64)
+    x = numbers(data, rows * pitches[0], dtype) * 3 + 1
+    y = np.full(rows * pitches[1], 7, dtype)
+    spec = one_whiten.Whitening(dtype, lanes_of(dtype))
+    own = one_whiten.constants(dtype, rows * length, 0.01)
+    one_whiten.kernel(spec)(*map(address, (x, y, own, starts)), rows, length)
+    seen = x.reshape(rows, -1)[:, :length].astype(np.float64)
+    wanted = np.full((rows, pitches[1]), 7.0)
+    wanted[:, :length] = (seen - seen.mean()) / np.sqrt(seen.var() + 0.01)
+    np.testing.assert_allclose(y.reshape(rows, -1), wanted, rtol=1e-4, atol=1e-4)
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     row=st.integers(1, 100),
@@ -189,7 +210,8 @@ def test_a_tile_fits_the_registers_and_leaves_no_block_unfilled(
     row, filters, steps, by_channel, processor
 ) -> None:
     target = named(processor)
-    like = Tile("float32", target.lanes(4), 1, 1, 16, by_channel=by_channel)
+    by_element = target.by_element and not by_channel
+    like = Tile("float32", target.lanes(4), 1, 1, 16, by_channel=by_channel, by_element=by_element)
     tile = best_tile(like, row, filters, steps, target.registers)
     vectors = -(-filters // tile.lanes)
     assert vectors % tile.vectors == 0
