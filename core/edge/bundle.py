@@ -19,9 +19,9 @@ import numpy as np
 
 from core.arrays import Array
 from core.edge.archive import Member, archive
-from core.edge.codegen.parts import parts
+from core.edge.codegen.variant import variant
 from core.edge.estimate import estimate
-from core.edge.plan import Plan, Vectors, plan
+from core.edge.plan import Plan, plan
 from core.edge.precision import Precision, stored
 from core.edge.profiles import Profile
 from core.edge.runtime.container import (
@@ -31,6 +31,7 @@ from core.edge.runtime.container import (
     MANIFEST,
     SAMPLES,
     SIGNATURE,
+    TABLES,
     WEIGHTS,
 )
 from core.edge.runtime.model import EdgeModel
@@ -44,7 +45,8 @@ _SAMPLE_BYTES = 1 << 20
 _SEED = 0
 # What two orders of summation in float32 may differ by, as a share of the largest output.
 _TOLERANCE = 1e-4
-_FLOAT = 4
+_FLOAT, _INTEGER = 4, 8
+_CODE_ALIGNMENT = 64
 
 
 def build(
@@ -90,11 +92,10 @@ def build(
     """
     if "predict" not in profile.may:
         raise InvalidInput("this board does not predict", field="profile", given=profile.name)
-    target = profile.target
-    found = plan(model, Vectors(target.lanes(_FLOAT), target.registers))
+    found = plan(model, max(one.target.lanes(_FLOAT) for one in profile.processors))
     taken = estimate(found, profile)
     weights, entries = stored(found.arrays, precision)
-    code, where = parts(found, target)
+    code, tables, variants = _variants(found, profile)
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "model": {
@@ -108,21 +109,18 @@ def build(
         "profile": profile.model_dump(mode="json"),
         "estimate": asdict(taken),
         "plan": _plan(model, found, entries),
-        "code": {
-            "architecture": profile.architecture,
-            "cpu": profile.cpu,
-            "needs": profile.needs,
-            "parts": where,
-        },
+        "code": {"architecture": profile.architecture, "variants": variants},
     }
+    contents = {WEIGHTS: weights, TABLES: tables, CODE: code}
     images = _images(model, samples)
-    expected = _expected(manifest, weights, code, images, key)
+    expected = _expected(manifest, contents, images, key)
     manifest["samples"] = {
         "count": len(images),
         "tolerance": _TOLERANCE * max(float(np.abs(expected).max()), 1e-30),
     }
     flat = [array.reshape(len(images), -1) for array in (images, expected)]
-    return _signed(manifest, weights, code, np.hstack(flat).astype("<f4").tobytes(), key)
+    contents[SAMPLES] = np.hstack(flat).astype("<f4").tobytes()
+    return _signed(manifest, contents, key)
 
 
 def _plan(model: Model, found: Plan, entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -131,11 +129,31 @@ def _plan(model: Model, found: Plan, entries: list[dict[str, Any]]) -> dict[str,
         "output": list(model.network.output_shape),
         "steps": found.steps,
         "weights": entries,
-        "places": found.places,
+        "result": found.result,
         "arena": found.arena,
-        "packed": found.packed,
         "multiply_adds": sum(found.multiply_adds),
     }
+
+
+def _variants(found: Plan, profile: Profile) -> tuple[bytes, bytes, list[dict[str, Any]]]:
+    """Return machine code, tables, and what is where in them for each processor."""
+    code, tables, variants = bytearray(), bytearray(), []
+    for processor in profile.processors:
+        made = variant(found, processor.target)
+        code.extend(bytes(-len(code) % _CODE_ALIGNMENT))
+        variants.append(
+            {
+                "cpu": processor.cpu,
+                "needs": processor.needs,
+                "parts": [part._replace(at=len(code) + part.at) for part in made.parts],
+                "tables": [len(tables) // _INTEGER, len(made.tables)],
+                "places": made.packing.places,
+                "packed": made.packing.length,
+            }
+        )
+        code.extend(made.code)
+        tables.extend(made.tables.astype("<i8").tobytes())
+    return bytes(code), bytes(tables), variants
 
 
 def _images(model: Model, samples: Array | None) -> Array:
@@ -157,21 +175,18 @@ def _images(model: Model, samples: Array | None) -> Array:
 
 
 def _expected(
-    manifest: dict[str, Any], weights: bytes, code: bytes, images: Array, key: SigningKey
+    manifest: dict[str, Any], contents: dict[str, bytes], images: Array, key: SigningKey
 ) -> Array:
     """Return what the runtime makes of the images with NumPy, on this machine."""
     nothing = dict(manifest, samples={"count": 0, "tolerance": 1.0})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bundle"
-        path.write_bytes(_signed(nothing, weights, code, b"", key))
+        path.write_bytes(_signed(nothing, contents | {SAMPLES: b""}, key))
         model = EdgeModel(str(path), machine_code=False)
         return np.stack([model.predict(image).copy() for image in images])
 
 
-def _signed(
-    manifest: dict[str, Any], weights: bytes, code: bytes, samples: bytes, key: SigningKey
-) -> bytes:
-    contents = {WEIGHTS: weights, SAMPLES: samples, CODE: code}
+def _signed(manifest: dict[str, Any], contents: dict[str, bytes], key: SigningKey) -> bytes:
     files = {
         name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in contents.items()
@@ -181,7 +196,7 @@ def _signed(
     members = [Member(MANIFEST, text), Member(SIGNATURE, _json(signature))]
     members += [Member(name, data) for name, data in contents.items() if name != CODE]
     # Machine code is mapped from the file, so it lies in it as it is.
-    return archive([*members, Member(CODE, code, mapped=True)])
+    return archive([*members, Member(CODE, contents[CODE], mapped=True)])
 
 
 def _json(document: dict[str, Any]) -> bytes:

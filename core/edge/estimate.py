@@ -53,13 +53,13 @@ def estimate(plan: Plan, profile: Profile) -> Estimate:
     Examples
     --------
     >>> from core.edge.profiles import profile
-    >>> from core.edge.plan import Vectors, plan
+    >>> from core.edge.plan import plan
     >>> from core.nets.model import Model
     >>> from core.nets.network import Network
     >>> from core.nets.spec import NetSpec
     >>> layers = [{"layer": "flatten"}, {"layer": "dense", "features": 3}]
     >>> spec = NetSpec.model_validate({"input": [1, 2, 2], "layers": layers})
-    >>> small = plan(Model(spec, Network(spec).init(seed=0)), Vectors(4, 16))
+    >>> small = plan(Model(spec, Network(spec).init(seed=0)), 4)
     >>> estimate(small, profile("jetson-tk1")).memory < 40e6
     True
     """
@@ -75,7 +75,8 @@ def estimate(plan: Plan, profile: Profile) -> Estimate:
             given=f"{memory} bytes at the peak",
             accepted=f"at most {room}, half of the board's memory",
         )
-    per_clock = _FMA_PER_CLOCK.get(profile.cpu, _FMA_PER_CLOCK_X86) * profile.target.lanes(_FLOAT)
+    per_clock = _FMA_PER_CLOCK.get(profile.cpu, _FMA_PER_CLOCK_X86)
+    per_clock *= profile.processors[-1].target.lanes(_FLOAT)
     compute = sum(plan.multiply_adds) / (profile.clock * per_clock * _EFFICIENCY)
     # Each weight and, twice, each tensor goes through memory once.
     moved = (weights + 2 * _FLOAT * plan.arena) / profile.bandwidth

@@ -22,8 +22,9 @@ def inspect(content: bytes) -> dict[str, Any]:
     Returns
     -------
     dict
-        The manifest without weights and places; ``key``, who signed it, in hexadecimal; and each
-        step with ``by``: what computes it, ``machine code`` or ``NumPy``.
+        The manifest without weights and places; ``key``, who signed it, in hexadecimal;
+        ``processors``, which it has machine code for; and each step with ``by``: what computes it,
+        ``machine code`` or ``NumPy``.
 
     Raises
     ------
@@ -41,10 +42,12 @@ def inspect(content: bytes) -> dict[str, Any]:
             ) from None
         manifest, key = container.manifest, container.key
         container.close()
+    variants = manifest["code"]["variants"]
+    # The last one, which runs wherever the others do: it may leave less to NumPy.
     coded = {
-        part["first"] + number
-        for part in manifest["code"]["parts"]
-        for number in range(part["count"])
+        number
+        for first, count, _ in variants[-1]["parts"]
+        for number in range(first, first + count)
     }
     plan = manifest["plan"]
     steps = [
@@ -67,5 +70,6 @@ def inspect(content: bytes) -> dict[str, Any]:
         "arena": plan["arena"] * 4,
         "files": manifest["files"],
         "key": key.hex(),
+        "processors": [variant["cpu"] for variant in variants],
         "steps": steps,
     }

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from core.edge.fusion import Numbers
+from core.edge.lowering.state import Numbers
 from core.errors import InvalidInput
 
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]

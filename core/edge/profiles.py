@@ -13,6 +13,28 @@ from core.conv.codegen.target import Target, named
 from core.errors import InvalidInput
 
 
+class Processor(BaseModel):
+    """What machine code is compiled for.
+
+    Attributes
+    ----------
+    cpu : str
+        LLVM's name of it.
+    needs : list of str
+        What ``/proc/cpuinfo`` must say for that code to run.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cpu: str
+    needs: list[str]
+
+    @property
+    def target(self) -> Target:
+        """The processor, to compile for."""
+        return named(self.cpu)
+
+
 class Profile(BaseModel):
     """A board.
 
@@ -23,6 +45,8 @@ class Profile(BaseModel):
     >>> tk1 = profile("jetson-tk1")
     >>> tk1.title, tk1.memory >> 30, tk1.may
     ('NVIDIA Jetson TK1', 2, ['predict'])
+    >>> [processor.cpu for processor in profile("x86").processors]
+    ['x86-64-v4', 'x86-64-v3']
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,6 +56,7 @@ class Profile(BaseModel):
     architecture: Literal["aarch64", "armv7", "x86_64"]
     cpu: str
     needs: list[str]
+    faster: list[Processor] = []
     memory: int = Field(gt=0)
     bandwidth: float = Field(gt=0)
     cores: int = Field(gt=0)
@@ -47,9 +72,9 @@ class Profile(BaseModel):
     source: str
 
     @property
-    def target(self) -> Target:
-        """The processor, to compile for."""
-        return named(self.cpu)
+    def processors(self) -> list[Processor]:
+        """What machine code is compiled for: the one that all such boxes have is the last."""
+        return [*self.faster, Processor(cpu=self.cpu, needs=self.needs)]
 
 
 @cache
@@ -78,7 +103,7 @@ def profile(name: str) -> Profile:
 
     Examples
     --------
-    >>> profile("jetson-orin-nano").target.cpu
+    >>> profile("jetson-orin-nano").cpu
     'cortex-a78'
     """
     if name not in profiles():

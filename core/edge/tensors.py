@@ -120,41 +120,76 @@ class Step:
     multiply_adds: int = 0
 
 
-def arranged(steps: Sequence[Step], spare: int) -> tuple[dict[int, int], int]:
+def arranged(steps: Sequence[Step], result: Region, spare: int) -> tuple[dict[int, int], int]:
     """Return where each buffer begins in the arena, by its ``id``, and the length of the arena.
 
     Buffers that are not needed at the same time share memory: the largest first, each at the first
     place that is free as long as it lives (Y. Pisarchyk and J. Lee, "Efficient memory management
-    for deep neural net inference", 2020, greedy by size).
+    for deep neural net inference", 2020, greedy by size). Those with a border share memory only if
+    they lie alike, so that the zeros around them stay.
 
     Parameters
     ----------
     steps : sequence of Step
         In order.
+    result : Region
+        What is read after the last step.
     spare : int
-        Numbers behind each buffer that are read with its last pixel.
+        Numbers behind each buffer that are read and written with its last pixel.
     """
-    lives: dict[int, tuple[Buffer, int, int]] = {}
+    rooms = _rooms(_lives(steps, result), len(steps))
+    placed: list[tuple[int, int, _Room]] = []
+    places: dict[int, int] = {}
+    for room in sorted(rooms, key=lambda room: -room.buffers[0].size):
+        size = -(-(room.buffers[0].size + spare) // GRAIN) * GRAIN
+        at = 0
+        for begin, end, other in sorted(placed, key=lambda place: place[:2]):
+            together = other.first <= room.until and room.first <= other.until
+            if together and begin < at + size and at < end:
+                at = end
+        placed.append((at, at + size, room))
+        places |= {id(buffer): at for buffer in room.buffers}
+    return places, max(end for _, end, _ in placed)
+
+
+@dataclass
+class _Room:
+    """Buffers that take the same place one after the other, from one step to another."""
+
+    buffers: list[Buffer]
+    first: int
+    until: int
+
+
+def _lives(steps: Sequence[Step], result: Region) -> list[_Room]:
+    lives: dict[int, _Room] = {}
     for number, step in enumerate(steps):
         for region in (step.writes, *step.reads):
-            buffer = region.buffer
-            first = lives[id(buffer)][1] if id(buffer) in lives else number
-            lives[id(buffer)] = (buffer, first, number)
-    # What comes out is read after the last step.
-    last = steps[-1].writes.buffer
-    lives[id(last)] = (last, lives[id(last)][1], len(steps))
-    placed: list[tuple[int, int, int, int]] = []
-    places: dict[int, int] = {}
-    for buffer, first, until in sorted(lives.values(), key=lambda life: -life[0].size):
-        size = -(-(buffer.size + spare) // _GRAIN) * _GRAIN
-        at = 0
-        for begin, end, born, dead in sorted(placed):
-            if born <= until and first <= dead and begin < at + size and at < end:
-                at = end
-        placed.append((at, at + size, first, until))
-        places[id(buffer)] = at
-    return places, max(end for _, end, _, _ in placed)
+            life = lives.setdefault(id(region.buffer), _Room([region.buffer], number, number))
+            life.until = number
+    lives[id(result.buffer)].until = len(steps)
+    return list(lives.values())
+
+
+def _rooms(lives: list[_Room], end: int) -> list[_Room]:
+    """Return what shares memory: buffers with a border keep theirs from beginning to end."""
+    found = [life for life in lives if not any(life.buffers[0].border)]
+    framed: dict[tuple[Sides, int, tuple[int, ...]], list[_Room]] = {}
+    for life in lives:
+        (buffer,) = life.buffers
+        if not any(buffer.border):
+            continue
+        alike = framed.setdefault((buffer.shape, buffer.pixel, tuple(buffer.border)), [])
+        # Lives are in the order in which they begin.
+        free = next((room for room in alike if room.until < life.first), None)
+        if free is None:
+            alike.append(life)
+        else:
+            free.buffers.append(buffer)
+            free.until = life.until
+    found += [_Room(room.buffers, 0, end) for alike in framed.values() for room in alike]
+    return found
 
 
 # Numbers of a cache line.
-_GRAIN = 16
+GRAIN = 16

@@ -1,5 +1,5 @@
-"""From a net to steps: fused layers, tensors in buffers."""
+"""From layers to steps: `lower`."""
 
-from core.edge.lowering.lower import lower, with_borders
+from core.edge.lowering.lower import Lowered, lower
 
-__all__ = ["lower", "with_borders"]
+__all__ = ["Lowered", "lower"]

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import numpy as np
 
-from core.edge.fusion import Numbers, activation, folded
-from core.edge.lowering.state import Lowering, Value, flat_window, sides
-from core.edge.tensors import Region, Sides, whole
-from core.errors import InvalidInput
-from core.nets.graph import Node
+from core.edge.lowering.state import Lowering, Numbers, filters_of, flat_window, sides
+from core.edge.tensors import Region, whole
+from core.nets.inference.fusion import Operation
+from core.nets.inference.sums import Axis
+from core.nets.inference.transposed import Phase, phases
 from core.nets.layers import conv as conv_layer
-from core.nets.layers import conv_transpose as conv_transpose_layer
 from core.nets.layers.conv import ConvSpec
 from core.nets.layers.conv_transpose import ConvTransposeSpec
 from core.nets.window import Window
 
+# Along the rows of sound.
+_ONE_ROW = [Phase([0], Axis([0], 0, 1, 0, 1, 1))]
 
-def conv(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> Value:
+
+def conv(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
     """Add one step for each group of channels."""
+    node, (x,) = operation.node, inputs
     spec = node.spec
     assert isinstance(spec, ConvSpec)
-    x = inputs[0].region
-    kernel, bias = folded(node, chain, plan.weights, 0)
+    kernel, bias = filters_of(operation)
     window = flat_window(conv_layer.window_of(spec, node.incoming[0]), node)
     kernel = kernel.reshape(*kernel.shape[:2], *window.kernel)
-    y = plan.buffer(sides(node.shape))
+    channels, filters = kernel.shape[1], len(kernel) // spec.groups
+    y = plan.buffer(sides(node.shape), node.shape[0] - filters)
     (top, left), (height, width) = window.padding, x.shape[1:]
     needed = [
         (n - 1) * s + d * (k - 1) + 1 - p
@@ -35,7 +39,7 @@ def conv(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> 
         )
     ]
     x.buffer.reach(top, max(0, needed[0] - height), left, max(0, needed[1] - width))
-    channels, filters = kernel.shape[1], len(kernel) // spec.groups
+    ending = plan.ending(operation)
     for group in range(spec.groups):
         mine = slice(group * filters, (group + 1) * filters)
         _add_conv(
@@ -45,72 +49,85 @@ def conv(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> 
             kernel[mine],
             bias[mine],
             window,
-            activation(chain),
+            ending,
         )
-    return Value(whole(y))
+    return whole(y)
 
 
-def conv_transpose(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> Value:
-    """Add one convolution for each residue of the outputs by the stride.
+def conv_transpose(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
+    """Add one convolution for each group of channels and phase of the outputs.
 
-    An output ``t`` sums over the taps ``k`` with ``t + padding - k`` a multiple of the stride. So
-    all outputs of a residue have the same taps, and lie as far apart as the stride.
+    See `core.nets.inference.transposed`.
     """
+    node, (x,) = operation.node, inputs
     spec = node.spec
     assert isinstance(spec, ConvTransposeSpec)
-    x = inputs[0].region
-    kernel, bias = folded(node, chain, plan.weights, 1)
-    window = flat_window(conv_transpose_layer.window_of(spec, node.incoming[0]), node)
-    if spec.groups > 1 or window.dilation != (1, 1):
-        raise InvalidInput(
-            "a box transposes convolutions without groups and dilation only",
-            field=f"model.layers.{node.index}",
-            given=f"groups {spec.groups}, dilation {window.dilation}",
-            accepted="groups 1, dilation 1",
+    weight, bias = filters_of(operation)
+    channels, filters = len(weight) // spec.groups, weight.shape[1]
+    y = plan.buffer(sides(node.shape), node.shape[0] - filters)
+    along = phases(operation, node.incoming[0])
+    # (channels, filters of a group, rows, columns)
+    kernel = weight.reshape(*weight.shape[:2], *(1,) * (2 - len(along)), *weight.shape[2:])
+    along = [_ONE_ROW] * (2 - len(along)) + along
+    ending = plan.ending(operation)
+    for group, (rows, columns) in product(range(spec.groups), product(*along)):
+        mine = kernel[group * channels : (group + 1) * channels].swapaxes(0, 1)
+        taps, first, window = _seen(mine, rows, columns)
+        steps, counts = zip(*((p.axis.stride, p.axis.count) for p in (rows, columns)), strict=True)
+        ends = [
+            f + n - 1 + d * (k - 1) + 1 - side
+            for f, n, d, k, side in zip(
+                first, counts, window.dilation, window.kernel, x.shape[1:], strict=True
+            )
+        ]
+        x.buffer.reach(max(0, -first[0]), max(0, ends[0]), max(0, -first[1]), max(0, ends[1]))
+        _add_conv(
+            plan,
+            Region(x.buffer, (channels, *x.shape[1:]), (group * channels, *first)),
+            Region(
+                y,
+                (filters, *counts),
+                (group * filters, rows.axis.first, columns.axis.first),
+                (steps[0], steps[1]),
+            ),
+            taps,
+            bias[group * filters : (group + 1) * filters],
+            window,
+            ending,
         )
-    kernel = kernel.reshape(*kernel.shape[:2], *window.kernel).transpose(1, 0, 2, 3)
-    y = plan.buffer(sides(node.shape))
-    for rows in _residues(window, y.shape, 0):
-        for columns in _residues(window, y.shape, 1):
-            taps = kernel[:, :, rows.taps][:, :, :, columns.taps]
-            if not taps.size:
-                taps = np.zeros((*kernel.shape[:2], 1, 1), np.float32)
-            size = (taps.shape[2], taps.shape[3])
-            top, left = rows.first, columns.first
-            x.buffer.reach(
-                max(0, -top),
-                max(0, top + rows.count - 1 + size[0] - x.shape[1]),
-                max(0, -left),
-                max(0, left + columns.count - 1 + size[1] - x.shape[2]),
-            )
-            _add_conv(
-                plan,
-                Region(x.buffer, x.shape, (0, top, left)),
-                Region(
-                    y,
-                    (y.shape[0], rows.count, columns.count),
-                    (0, rows.residue, columns.residue),
-                    (window.stride[0], window.stride[1]),
-                ),
-                taps,
-                bias,
-                Window(size, (1, 1), (0, 0), (1, 1)),
-                activation(chain),
-            )
-    return Value(whole(y))
+    return whole(y)
 
 
-def dense(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> Value:
+def dense(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
     """Add a convolution by a kernel as large as the picture that the vector was."""
-    x = inputs[0].region
-    kernel, bias = folded(node, chain, plan.weights, 0)
-    y = plan.buffer((node.shape[0], 1, 1))
-    # A vector that lies pixel by pixel is read by a kernel as large as the picture.
+    (x,) = inputs
+    kernel, bias = filters_of(operation)
+    y = whole(plan.buffer((operation.node.shape[0], 1, 1)))
     window = Window(x.shape[1:], (1, 1), (0, 0), (1, 1))
-    _add_conv(
-        plan, x, whole(y), kernel.reshape(len(kernel), *x.shape), bias, window, activation(chain)
-    )
-    return Value(whole(y))
+    kernel = kernel.reshape(len(kernel), *x.shape)
+    _add_conv(plan, x, y, kernel, bias, window, plan.ending(operation))
+    return y
+
+
+def _seen(kernel: Numbers, rows: Phase, columns: Phase) -> tuple[Numbers, tuple[int, int], Window]:
+    """Return what outputs of a phase see: the taps, the first input, and the window.
+
+    Taps of a phase are as far apart as each other, from the last input to the first.
+    """
+    first, size, apart = [], [], []
+    for axis, phase in ((2, rows), (3, columns)):
+        inputs = list(phase.axis.taps)[::-1]
+        kernel = np.take(kernel, phase.elements[::-1], axis)
+        if not inputs:
+            # Nothing meets these outputs: any input will do, times zero.
+            sides = list(kernel.shape)
+            sides[axis] = 1
+            kernel, inputs = np.zeros(sides, np.float32), [0]
+        first.append(inputs[0])
+        size.append(len(inputs))
+        apart.append(inputs[1] - inputs[0] if len(inputs) > 1 else 1)
+    window = Window(tuple(size), (1, 1), (0, 0), tuple(apart))
+    return kernel, (first[0], first[1]), window
 
 
 def _add_conv(
@@ -120,7 +137,7 @@ def _add_conv(
     kernel: Numbers,
     bias: Numbers,
     window: Window,
-    act: list[object] | None,
+    ending: dict[str, Any],
 ) -> None:
     """Add a step that correlates: ``kernel (filters, channels, rows, columns)``."""
     matrix = kernel.transpose(2, 3, 1, 0).reshape(-1, len(kernel))
@@ -134,28 +151,5 @@ def _add_conv(
         dilation=list(window.dilation),
         weight=plan.array(matrix),
         bias=plan.array(bias),
-        act=act,
+        **ending,
     )
-
-
-@dataclass(frozen=True)
-class _Residue:
-    residue: int
-    count: int
-    first: int
-    taps: slice | list[int]
-
-
-def _residues(window: Window, shape: Sides, axis: int) -> list[_Residue]:
-    stride, padding, kernel = window.stride[axis], window.padding[axis], window.kernel[axis]
-    found = []
-    for residue in range(min(stride, shape[1 + axis])):
-        count = -(-(shape[1 + axis] - residue) // stride)
-        # The smallest tap that meets such an output, and the input that it meets at the first one.
-        tap = (residue + padding) % stride
-        base = (residue + padding) // stride
-        taps = list(range(tap, kernel, stride))[::-1]
-        # No tap meets it: any input will do, times zero.
-        first = base - len(taps) + 1 if taps else 0
-        found.append(_Residue(residue, count, first, taps))
-    return found

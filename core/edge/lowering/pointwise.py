@@ -3,80 +3,89 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from core.edge.fusion import Numbers, activation, scale_and_shift
-from core.edge.lowering.state import Lowering, Value, sides
+from core.arrays import Array
+from core.conv.codegen import one_whiten
+from core.edge.lowering.state import Lowering, sides
 from core.edge.tensors import Buffer, Region, whole
 from core.errors import InvalidInput
-from core.nets.graph import Node
+from core.nets.inference.fusion import Operation, activation_of, affine
+from core.nets.layers.batch_norm import BatchNormSpec
 
 
-def nonlinear(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> Value:
+def nonlinear(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
     """Add a nonlinearity that could not be computed with the layer before."""
-    spec: Any = node.spec
-    x = inputs[0].region
-    y = Buffer(x.shape, x.buffer.pixel)
-    value = float(getattr(spec, "slope", getattr(spec, "alpha", 0.0)))
-    return plan.step("activation", [x], whole(y), act=[node.layer.name, value])
+    (x,) = inputs
+    ending = plan.activated(*activation_of(operation.node))
+    return plan.step("activation", [x], _like(x), **ending)
 
 
-def softmax(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> Value:
+def softmax(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
     """Add a softmax over channels."""
-    x = inputs[0].region
-    return plan.step("softmax", [x], whole(Buffer(x.shape, x.buffer.pixel)))
+    (x,) = inputs
+    return plan.step("softmax", [x], _like(x))
 
 
-def add(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> Value:
+def add(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
     """Add a sum of tensors."""
-    regions = [value.region for value in inputs]
-    y = plan.buffer(regions[0].shape)
-    return plan.step("add", regions, whole(y), act=activation(chain))
+    y = whole(plan.buffer(inputs[0].shape))
+    return plan.step("add", inputs, y, **plan.ending(operation))
 
 
-def concatenate(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> Value:
-    """Add a copy for each tensor."""
-    y = plan.buffer(sides(node.shape))
+def concatenate(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
+    """Add a copy for each tensor, in order: whole vectors reach into the next one."""
+    shape = sides(operation.shape)
+    y = plan.buffer(shape, shape[0] - inputs[-1].shape[0])
     first = 0
-    for value in inputs:
-        shape = value.region.shape
-        plan.step("copy", [value.region], Region(y, shape, (first, 0, 0)))
-        first += shape[0]
-    return Value(whole(y))
+    for x in inputs:
+        plan.step("copy", [x], Region(y, x.shape, (first, 0, 0)))
+        first += x.shape[0]
+    return whole(y)
 
 
-def batch_norm(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> Value:
+def batch_norm(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
     """Add a scale and a shift for each channel, where no layer before can take them."""
-    return _scaled(plan, inputs[0].region, *scale_and_shift(node, plan.weights))
+    scale, shift = affine(cast(BatchNormSpec, operation.node.spec), operation.weights)
+    return _scaled(plan, operation, inputs, scale, shift)
 
 
-def standardize(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> Value:
+def standardize(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
     """Add the scale and the shift that a mean and a deviation are."""
-    spec: Any = node.spec
-    x = inputs[0].region
-    mean, std = (np.broadcast_to(np.float64(v), x.shape[:1]) for v in (spec.mean, spec.std))
-    return _scaled(plan, x, (1 / std).astype(np.float32), (-mean / std).astype(np.float32))
+    spec: Any = operation.node.spec
+    channels = inputs[0].shape[:1]
+    mean, std = (np.broadcast_to(np.float64(v), channels) for v in (spec.mean, spec.std))
+    return _scaled(plan, operation, inputs, 1 / std, -mean / std)
 
 
-def whiten(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> Value:
+def whiten(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
     """Add what brings an image to mean 0 and variance 1."""
+    node, (x,) = operation.node, inputs
     spec: Any = node.spec
-    if getattr(spec, "cut_off", None) is not None:
+    if spec.cut_off is not None:
         raise InvalidInput(
             "a box does not flatten spectra",
             field=f"model.layers.{node.index}.cut_off",
             given=spec.cut_off,
             accepted="null",
         )
-    x = inputs[0].region
-    y = whole(Buffer(x.shape, x.buffer.pixel))
-    count = math.prod(x.shape)
-    constants = plan.array([1 / count, spec.epsilon, 1.0])
-    return plan.step("normalize", [x], y, epsilon=spec.epsilon, constants=constants)
+    constants = plan.array(one_whiten.constants("float32", math.prod(x.shape), spec.epsilon))
+    return plan.step("normalize", [x], _like(x), epsilon=spec.epsilon, constants=constants)
 
 
-def _scaled(plan: Lowering, x: Region, scale: Numbers, shift: Numbers) -> Value:
-    y = whole(Buffer(x.shape, x.buffer.pixel))
-    return plan.step("affine", [x], y, scale=plan.array(scale), shift=plan.array(shift))
+def _scaled(
+    plan: Lowering,
+    operation: Operation,
+    inputs: list[Region],
+    scale: Array,
+    shift: Array,
+) -> Region:
+    (x,) = inputs
+    numbers = {"scale": plan.array(scale), "shift": plan.array(shift)}
+    return plan.step("affine", [x], _like(x), **numbers, **plan.ending(operation))
+
+
+def _like(x: Region) -> Region:
+    return whole(Buffer(x.shape, x.buffer.pixel))

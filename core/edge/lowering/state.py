@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core.edge.fusion import Numbers
+from core.conv.codegen.one_activation import constants
 from core.edge.tensors import Buffer, Region, Sides, Step, whole
 from core.errors import InvalidInput
 from core.nets.graph import Node
-from core.nets.layer import Shape, Weights
+from core.nets.inference.fusion import Operation
+from core.nets.layer import Shape
 from core.nets.window import Window
 
-
-@dataclass(frozen=True)
-class Value:
-    """What a layer returns.
-
-    Attributes
-    ----------
-    region : Region
-        Where it is.
-    flat : bool
-        Whether it counts as a vector, channel by channel, though it lies pixel by pixel.
-    """
-
-    region: Region
-    flat: bool = False
+Numbers: TypeAlias = NDArray[np.float32]
 
 
 @dataclass
@@ -39,9 +27,7 @@ class Lowering:
     Attributes
     ----------
     lanes : int
-        Channels of a tensor are rounded up to a multiple of it.
-    weights : mapping
-        Of the net.
+        Of the widest vectors of the box.
     steps, arrays : list
         What has been found so far: the steps, and the weights that they refer to by number.
     layer : str
@@ -49,14 +35,25 @@ class Lowering:
     """
 
     lanes: int
-    weights: Weights
     steps: list[Step] = field(default_factory=list)
     arrays: list[Numbers] = field(default_factory=list)
     layer: str = "input"
 
-    def buffer(self, shape: Sides) -> Buffer:
-        """Return room for a tensor."""
-        return Buffer(shape, -(-shape[0] // self.lanes) * self.lanes)
+    def buffer(self, shape: Sides, last: int = 0) -> Buffer:
+        """Return room for a tensor.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Channels, rows, columns.
+        last : int
+            The first channel of the last part that is written by itself, in whole vectors.
+        """
+        return Buffer(shape, self.whole(last + self.whole(shape[0] - last)))
+
+    def whole(self, channels: int) -> int:
+        """Return how many channels whole vectors hold."""
+        return channels + -channels % self.lanes
 
     def array(self, values: Any) -> int:
         """Keep weights, and return their number."""
@@ -71,21 +68,27 @@ class Lowering:
         *,
         multiply_adds: int = 0,
         **fields: Any,
-    ) -> Value:
-        """Add a step."""
-        act = fields.get("act")
-        if act is not None and act[0] == "leaky_relu":
-            fields["constants"] = self.array([act[1]])
+    ) -> Region:
+        """Add a step, and return the whole of what it writes into."""
         self.steps.append(Step(op, self.layer, reads, writes, fields, multiply_adds))
-        return Value(whole(writes.buffer))
+        return whole(writes.buffer)
+
+    def activated(self, name: str, parameter: float) -> dict[str, Any]:
+        """Return the fields of a step that ends with a nonlinearity."""
+        if name == "identity":
+            return {"act": None}
+        return {"act": [name, parameter], "constants": self.array(constants("float32", parameter))}
+
+    def ending(self, operation: Operation) -> dict[str, Any]:
+        """Return the fields of the nonlinearity at the end of an operation."""
+        return self.activated(operation.activation, operation.parameter)
 
 
-def flattened(plan: Lowering, value: Value) -> Value:
-    """Add a copy whose numbers lie in the order of the net."""
-    x = value.region
-    shape = (math.prod(x.shape), 1, 1) if value.flat else x.shape
-    y = plan.buffer(shape)
-    return plan.step("flatten" if value.flat else "copy", [x], whole(y))
+def as_described(plan: Lowering, x: Region, shape: Shape) -> Region:
+    """Return a tensor in the order of the net; what was flattened lies pixel by pixel."""
+    if x.shape == sides(shape):
+        return x
+    return plan.step("flatten", [x], whole(plan.buffer((math.prod(x.shape), 1, 1))))
 
 
 def sides(shape: Shape) -> Sides:
@@ -113,3 +116,10 @@ def flat_window(window: Window, node: Node) -> Window:
         (*(0,) * missing, *window.padding),
         (*(1,) * missing, *window.dilation),
     )
+
+
+def filters_of(operation: Operation) -> tuple[Numbers, Numbers]:
+    """Return the kernel of a layer that sums products, and its biases."""
+    weight = np.asarray(operation.weights["weight"], np.float32)
+    bias = operation.weights.get("bias", np.zeros(operation.node.shape[0]))
+    return weight, np.asarray(bias, np.float32)

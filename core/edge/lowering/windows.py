@@ -2,63 +2,67 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from core.edge.lowering.state import Lowering, Value, flat_window, sides
+from core.arrays import Array
+from core.edge.lowering.state import Lowering, flat_window, sides
 from core.edge.tensors import Region, Sides, whole
-from core.errors import InvalidInput
-from core.nets.graph import Node
+from core.nets.inference.fusion import Operation
 from core.nets.layer import Shape
+from core.nets.layers.average_pool import shares
 from core.nets.window import pooling_window
 
+_SMALLEST = float(np.finfo(np.float32).min)
 
-def pool(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> Value:
-    """Add a pooling step; a padded one gets a frame first."""
+
+def pool(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
+    """Add a pooling step; zeros around a picture count in means, never as the largest value."""
+    node, (x,) = operation.node, inputs
     spec: Any = node.spec
-    x = inputs[0].region
     window = flat_window(
         pooling_window(node.incoming[0], spec.kernel, spec.stride, spec.padding), node
     )
-    if any(window.padding):
-        largest = node.layer.name == "max_pool"
-        if not largest and not spec.count_include_pad:
-            raise InvalidInput(
-                "a box takes means of whole windows only",
-                field=f"model.layers.{node.index}.padding",
-                given=list(window.padding),
-                accepted="no padding, or count_include_pad",
-            )
-        top, left = window.padding
-        value = float(np.finfo(np.float32).min) if largest else 0.0
-        x = _framed(plan, x, ((top, top), (left, left)), value)
-    return _pooled(plan, node.layer.name, x, sides(node.shape), window.kernel, window.stride)
+    shape, (top, left) = sides(node.shape), window.padding
+    if node.layer.name == "average_pool":
+        share = shares(window, x.shape[1:], "float32", spec.count_include_pad)
+        x.buffer.reach(top, top, left, left)
+        x = Region(x.buffer, x.shape, (0, -top, -left))
+        return _pooled(plan, x, shape, window.kernel, window.stride, share)
+    if top or left:
+        x = _framed(plan, x, ((top, top), (left, left)), _SMALLEST)
+    return _pooled(plan, x, shape, window.kernel, window.stride, None)
 
 
-def global_pool(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> Value:
+def global_pool(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
     """Add a pooling step whose window is the picture."""
-    x = inputs[0].region
-    op = "max_pool" if node.layer.name == "global_max_pool" else "average_pool"
-    return _pooled(plan, op, x, (x.shape[0], 1, 1), x.shape[1:], (1, 1))
+    (x,) = inputs
+    largest = operation.node.layer.name == "global_max_pool"
+    share = None if largest else np.full((1, 1, 1), 1 / (x.shape[1] * x.shape[2]))
+    return _pooled(plan, x, (x.shape[0], 1, 1), x.shape[1:], (1, 1), share)
 
 
-def pad(plan: Lowering, node: Node, chain: list[Node], inputs: list[Value]) -> Value:
+def pad(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
     """Add the steps that put a frame around a tensor."""
-    spec: Any = node.spec
-    axes = len(node.shape) - 1
+    spec: Any = operation.node.spec
+    axes = len(operation.shape) - 1
     before, after = (_each(side, axes) for side in (spec.before, spec.after))
     around = [(0, 0)] * (2 - axes) + list(zip(before, after, strict=True))
-    return Value(_framed(plan, inputs[0].region, (around[0], around[1]), float(spec.value)))
+    return _framed(plan, inputs[0], (around[0], around[1]), float(spec.value))
 
 
 def _pooled(
-    plan: Lowering, op: str, x: Region, shape: Sides, kernel: Shape, stride: Shape
-) -> Value:
+    plan: Lowering, x: Region, shape: Sides, kernel: Shape, stride: Shape, share: Array | None
+) -> Region:
+    """Add a step that takes the largest value of each window, or its sum times its share.
+
+    Shares are ``(rows, columns, 1)``, or fit that.
+    """
     fields: dict[str, Any] = {"kernel": list(kernel), "stride": list(stride)}
-    if op == "average_pool":
-        fields["constants"] = plan.array([1 / math.prod(kernel)])
+    if share is not None:
+        fields["shares"] = plan.array(np.broadcast_to(share[..., 0], shape[1:]).ravel())
+    op = "max_pool" if share is None else "average_pool"
     return plan.step(op, [x], whole(plan.buffer(shape)), **fields)
 
 

@@ -12,9 +12,9 @@ from typing import Any, Optional, Tuple
 from core.edge.runtime.ed25519 import verify
 from core.edge.runtime.errors import Damaged, EdgeError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, SIGNATURE = "manifest.json", "signature.json"
-CODE, WEIGHTS, SAMPLES = "code.bin", "weights.bin", "samples.bin"
+CODE, TABLES, WEIGHTS, SAMPLES = "code.bin", "tables.bin", "weights.bin", "samples.bin"
 INNER = "model.convq"
 # Signed in front of the manifest, so that the signature means nothing in another place.
 CONTEXT = b"convq bundle\0"
@@ -70,7 +70,7 @@ class Container:
         try:
             self._start, self._archive = _opened(self._file)
             self.manifest, self.key = self._signed(trusted)
-            for name in (WEIGHTS, SAMPLES, CODE):
+            for name in (WEIGHTS, TABLES, SAMPLES, CODE):
                 self.read(name)
         except _UNREADABLE as error:
             self._file.close()

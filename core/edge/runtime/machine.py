@@ -4,7 +4,7 @@ import ctypes
 import mmap
 import platform
 import struct
-from typing import Any, Callable, Optional, Set
+from typing import Any, Callable, Optional, Set, Tuple
 
 import numpy as np
 
@@ -52,23 +52,29 @@ def features(root: str = "/") -> "Set[str]":
         return set()
 
 
-def unusable(code: "dict[str, Any]", root: str = "/") -> "Optional[str]":
-    """Return why this processor cannot run a bundle's machine code, or None.
+def chosen(
+    code: "dict[str, Any]", root: str = "/"
+) -> "Tuple[Optional[dict[str, Any]], Optional[str]]":
+    """Return the first variant of a bundle's machine code that this processor can run, or why none.
 
     Parameters
     ----------
     code : dict
-        Of the manifest: ``architecture``, ``cpu``, ``needs``.
+        Of the manifest: ``architecture``, and ``variants``, each with ``cpu`` and ``needs``, the
+        one that needs least last.
     root : str
         Where ``proc`` is found.
     """
     here = architecture()
     if here != code["architecture"]:
-        return "it is for {}, this is {}".format(code["architecture"], here)
-    missing = sorted(set(code["needs"]) - features(root))
-    if missing:
-        return "it is for {}, this processor has no {}".format(code["cpu"], ", ".join(missing))
-    return None
+        return None, "it is for {}, this is {}".format(code["architecture"], here)
+    present, why = features(root), None
+    for variant in code["variants"]:
+        missing = sorted(set(variant["needs"]) - present)
+        if not missing:
+            return variant, None
+        why = "it is for {}, this processor has no {}".format(variant["cpu"], ", ".join(missing))
+    return None, why
 
 
 class Code:
@@ -109,6 +115,9 @@ class Code:
         self._address = self._bytes.ctypes.data + place - first
 
     def function(self, offset: int) -> "Callable[..., None]":
-        """Return the function at ``offset``: it takes arena, weights and input, by address."""
-        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+        """Return the function at ``offset``.
+
+        It takes the addresses of arena, weights, tables and input.
+        """
+        kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)
         return kind(self._address + offset)

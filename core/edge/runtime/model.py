@@ -1,16 +1,20 @@
 """A bundle that is ready to predict."""
 
 import ctypes
-from typing import Any, Callable, Optional
+from functools import partial
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import numpy as np
 
-from core.edge.runtime.container import CODE, SAMPLES, WEIGHTS, Container
+from core.edge.runtime.container import CODE, SAMPLES, TABLES, WEIGHTS, Container
 from core.edge.runtime.errors import Damaged, EdgeError
-from core.edge.runtime.machine import Code, unusable
+from core.edge.runtime.machine import Code, chosen
 from core.edge.runtime.steps import Room, compute
 from core.edge.runtime.views import aligned, view
 from core.edge.runtime.weights import decoded, packed
+
+Calls = Dict[int, Tuple[int, Callable[[], None]]]
+"""Functions by the number of the first step that they compute, with how many they compute."""
 
 
 class EdgeModel:
@@ -58,13 +62,12 @@ class EdgeModel:
             self._samples = container.read(SAMPLES)
             self._x = np.zeros(self.input_shape, np.float32)
             self._arena = aligned(plan["arena"])
-            code = self._mapped(container) if machine_code else None
+            calls = self._calls(container, weights) if machine_code else {}
         finally:
             container.close()
-        self._steps = self._prepared(plan, weights, code)
-        # Kept by machine code alone, once they are packed.
-        self._output = _shaped(view(self._arena, plan["steps"][-1]["y"]), self.output_shape)
-        self._code = code
+        # From here on weights are kept by what was made of them.
+        self._steps = self._prepared(plan, weights, calls)
+        self._output = _shaped(view(self._arena, plan["result"]), self.output_shape)
 
     def predict(self, x: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """Return what the net says of one image.
@@ -124,37 +127,45 @@ class EdgeModel:
             )
         return worst
 
-    def _mapped(self, container: Container) -> "Optional[Code]":
-        about = self.manifest.get("code")
-        if about is None:
-            self.notes.append("the bundle holds no machine code; NumPy computes everything")
-            return None
-        why = unusable(about)
-        if why is None:
+    def _calls(self, container: Container, weights: "list[np.ndarray[Any, Any]]") -> "Calls":
+        """Return the functions of machine code, if there is some for this processor."""
+        about = self.manifest["code"]
+        variant, why = chosen(about)
+        if variant is not None:
             try:
                 expected = container.read(CODE)
-                return Code(container.path, container.place(CODE), len(expected), expected)
+                code = Code(container.path, container.place(CODE), len(expected), expected)
+                return self._bound(code, variant, container.read(TABLES), weights)
             except OSError as error:
                 why = "it cannot be mapped ({})".format(error)
-        self.notes.append("machine code is not used, NumPy computes instead: " + why)
-        return None
+        self.notes.append("machine code is not used, NumPy computes instead: {}".format(why))
+        return {}
+
+    def _bound(
+        self,
+        code: Code,
+        variant: "dict[str, Any]",
+        tables: bytes,
+        weights: "list[np.ndarray[Any, Any]]",
+    ) -> "Calls":
+        self._code = code
+        self._packed = packed(weights, variant["places"], variant["packed"])
+        first, count = variant["tables"]
+        self._tables = np.frombuffer(tables, "<i8", count, 8 * first)
+        kept = (self._arena, self._packed, self._tables, self._x)
+        addresses = [ctypes.c_void_p(array.ctypes.data) for array in kept]
+        return {
+            first: (count, partial(code.function(at), *addresses))
+            for first, count, at in variant["parts"]
+        }
 
     def _prepared(
         self,
         plan: "dict[str, Any]",
         weights: "list[np.ndarray[Any, Any]]",
-        code: "Optional[Code]",
+        calls: "Calls",
     ) -> "list[Callable[[], None]]":
         room = Room(self._arena, np.zeros(0, np.float32), weights)
-        calls = {}  # type: dict[int, tuple[int, Callable[[], None]]]
-        if code is not None:
-            self._packed = packed(weights, plan["places"], plan["packed"])
-            addresses = [
-                ctypes.c_void_p(array.ctypes.data) for array in (self._arena, self._packed, self._x)
-            ]
-            for part in self.manifest["code"]["parts"]:
-                function = code.function(part["at"])
-                calls[part["first"]] = (part["count"], _bound(function, addresses))
         covered = {first + i for first, (count, _) in calls.items() for i in range(count)}
         scratch = [s["scratch"] for i, s in enumerate(plan["steps"]) if i not in covered]
         room.scratch = np.zeros(max(scratch + [0]), np.float32)
@@ -170,11 +181,6 @@ class EdgeModel:
         y = view(self._arena, step["y"])
         x = _shaped_like(self._x, y.shape)
         return lambda: np.copyto(y, x)
-
-
-def _bound(function: "Callable[..., None]", addresses: "list[Any]") -> "Callable[[], None]":
-    arena, weights, x = addresses
-    return lambda: function(arena, weights, x)
 
 
 def _step(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":

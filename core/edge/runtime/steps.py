@@ -137,14 +137,15 @@ def _pool(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
         for i in range(step["kernel"][0])
         for j in range(step["kernel"][1])
     ]
-    combine = np.maximum if step["op"] == "max_pool" else np.add
-    share = np.float32(1.0 / len(taps))
+    combine, share = np.maximum, None  # type: Any, Any
+    if step["op"] == "average_pool":
+        combine, share = np.add, room.weights[step["shares"]].reshape(y.shape[1:])
 
     def run() -> None:
         np.copyto(y, taps[0])
         for tap in taps[1:]:
             combine(y, tap, out=y)
-        if combine is np.add:
+        if share is not None:
             np.multiply(y, share, out=y)
 
     return run
@@ -169,12 +170,14 @@ def _affine(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
     x, y = view(room.arena, step["x"]), view(room.arena, step["y"])
     scale = room.weights[step["scale"]][:, np.newaxis, np.newaxis]
     shift = room.weights[step["shift"]][:, np.newaxis, np.newaxis]
-    (mine,) = _cut(room.scratch, y.size)
-    shaped = mine.reshape(y.shape)
+    mine, spare = _cut(room.scratch, y.size, y.size)
+    activate, shaped = _activated(step["act"], mine, spare), mine.reshape(y.shape)
 
     def run() -> None:
         np.multiply(x, scale, out=shaped)
-        np.add(shaped, shift, out=y)
+        np.add(shaped, shift, out=shaped)
+        activate()
+        np.copyto(y, shaped)
 
     return run
 
@@ -232,35 +235,6 @@ def _flatten(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
     return lambda: np.copyto(y, x)
 
 
-def _border(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
-    """Return what sets the pixels around a tensor to zero."""
-    y, (top, bottom, left, right) = step["y"], step["around"]
-    _, rows, columns = y["shape"]
-    first = y["at"] - top * y["row"] - left * y["pixel"]
-    width = left + columns + right
-
-    def part(row: int, column: int, height: int, wide: int) -> "np.ndarray[Any, Any]":
-        return np.lib.stride_tricks.as_strided(
-            room.arena[first + row * y["row"] + column * y["pixel"] :],
-            (height, wide * y["pixel"]),
-            (y["row"] * FLOAT, FLOAT),
-        )
-
-    parts = [
-        part(0, 0, top, width),
-        part(top, 0, rows, left),
-        part(top, left + columns, rows, right),
-        part(top + rows, 0, bottom, width),
-    ]
-    parts = [found for found in parts if found.size]
-
-    def run() -> None:
-        for found in parts:
-            found.fill(0)
-
-    return run
-
-
 compute = {
     "conv": _conv,
     "activation": _activation,
@@ -273,7 +247,6 @@ compute = {
     "fill": _fill,
     "copy": _copy,
     "flatten": _flatten,
-    "border": _border,
 }
 """By the ``op`` of a step; ``input`` is done where the input comes in."""
 

@@ -48,16 +48,15 @@ def packed(
     arrays : list of ndarray
         Matrices ``(inputs, outputs)`` and vectors.
     places : list of dict
-        For each, ``at`` in numbers and ``width``: a matrix is cut into groups of so many outputs,
-        the last one as wide as is left, rounded up to ``lanes``; what is missing is zero.
+        For each, ``at`` in numbers, and ``width`` of a matrix, which is cut into groups of so many
+        outputs; what is missing of the last one is zero.
     length : int
         Numbers in all.
 
     Examples
     --------
-    >>> place = {"at": 0, "width": 2, "lanes": 1}
-    >>> packed([np.float32([[1, 2, 3], [4, 5, 6]])], [place], 6)
-    array([1., 2., 4., 5., 3., 6.], dtype=float32)
+    >>> packed([np.float32([[1, 2, 3], [4, 5, 6]])], [{"at": 0, "width": 2}], 8)
+    array([1., 2., 4., 5., 3., 0., 6., 0.], dtype=float32)
     """
     found = aligned(length)
     for array, place in zip(arrays, places):
@@ -65,10 +64,9 @@ def packed(
         if array.ndim == 1:
             found[at : at + len(array)] = array
             continue
-        rows, outputs = array.shape
-        for first in range(0, outputs, place["width"]):
-            part = array[:, first : first + place["width"]]
-            width = -(-part.shape[1] // place["lanes"]) * place["lanes"]
+        (rows, outputs), width = array.shape, place["width"]
+        for first in range(0, outputs, width):
+            part = array[:, first : first + width]
             found[at : at + rows * width].reshape(rows, width)[:, : part.shape[1]] = part
             at += rows * width
     return found

@@ -3,7 +3,6 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +13,45 @@ from core.conv.codegen.emit import Emitter
 from core.conv.codegen.library import compile_object
 from core.conv.codegen.target import named
 from core.edge.codegen.objects import machine_code
-from core.edge.codegen.parts import parts
-from core.edge.plan import Vectors, plan
+from core.edge.codegen.variant import variant
+from core.edge.plan import plan
 from core.edge.profiles import profiles
-from core.edge.runtime.machine import Code, features, unusable
-from core.edge.tiles import best_tile
+from core.edge.runtime.machine import Code, chosen, features
 from core.nets.model import Model
 
-CPUS = sorted({board.cpu for board in profiles().values()})
+CPUS = sorted({one.cpu for board in profiles().values() for one in board.processors})
+# Every kernel, with every activation, and a branch that is put together again.
+ALL_KERNELS: list[dict[str, Any]] = [
+    {"layer": "whiten"},
+    {"layer": "conv", "filters": 6, "kernel": 3, "padding": 1, "groups": 2},
+    {"layer": "elu"},
+    {"layer": "batch_norm"},
+    {"layer": "leaky_relu"},
+    {"layer": "conv_transpose", "filters": 5, "kernel": 3, "stride": 2, "padding": 1},
+    {"layer": "tanh"},
+    {"layer": "max_pool", "kernel": 2, "stride": 1},
+    {"layer": "sigmoid", "name": "left"},
+    {"layer": "conv", "filters": 5, "kernel": 1, "name": "right"},
+    {"layer": "concatenate", "inputs": ["left", "right"], "name": "both"},
+    {"layer": "average_pool", "kernel": 3, "stride": 1, "padding": 1},
+    {"layer": "add", "inputs": ["average_pool1", "both"]},
+    {"layer": "relu"},
+    {"layer": "flatten"},
+    {"layer": "dense", "features": 3},
+]
 
 
 @pytest.mark.parametrize("cpu", CPUS)
-def test_all_steps_are_compiled_for_every_board(
-    cpu: str, make_model: Callable[..., Model], small_net: dict[str, Any]
-) -> None:
+def test_all_steps_are_compiled_for_every_board(cpu: str, make_model: Callable[..., Model]) -> None:
     target = named(cpu)
-    found = plan(make_model(small_net), Vectors(target.lanes(4), target.registers))
-    code, where = parts(found, target)
-    assert [(part["first"], part["count"]) for part in where] == [(0, len(found.steps))]
-    assert 500 < len(code) < 20_000
+    found = plan(make_model({"input": [2, 9, 8], "layers": ALL_KERNELS}), target.lanes(4))
+    made = variant(found, target)
+    assert [(part.first, part.steps) for part in made.parts] == [(0, len(found.steps))]
+    assert 500 < len(made.code) < 30_000
 
 
 @pytest.mark.parametrize("cpu", CPUS)
-def test_code_with_data_or_strangers_is_refused(cpu: str) -> None:
+def test_code_that_needs_a_linker_is_refused(cpu: str) -> None:
     target = named(cpu)
     code = Emitter(target, "run", ("pointer",))
     # Of 32-bit ARM and small constants, the data would lie in the code.
@@ -66,29 +81,23 @@ def test_code_that_has_changed_is_not_mapped(tmp_path: Path) -> None:
 
 def test_processors_that_lack_something(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = "core.edge.runtime.machine.platform.machine"
-    about = {"architecture": "x86_64", "cpu": "x86-64-v3", "needs": ["avx2", "fma"]}
+    fast = {"cpu": "x86-64-v4", "needs": ["avx512f", "avx2"]}
+    slow = {"cpu": "x86-64-v3", "needs": ["avx2", "fma"]}
+    about = {"architecture": "x86_64", "variants": [fast, slow]}
     (tmp_path / "proc" / "self").mkdir(parents=True)
     root = f"{tmp_path}/"
     monkeypatch.setattr(machine, lambda: "x86_64")
     (tmp_path / "proc" / "cpuinfo").write_text("model name\t: x\nflags\t\t: sse avx2\n")
-    assert unusable(about, root) == "it is for x86-64-v3, this processor has no fma"
+    assert chosen(about, root) == (None, "it is for x86-64-v3, this processor has no fma")
     (tmp_path / "proc" / "cpuinfo").write_text("flags\t: sse avx2 fma\n")
-    assert unusable(about, root) is None
+    assert chosen(about, root) == (slow, None)
+    (tmp_path / "proc" / "cpuinfo").write_text("flags\t: sse avx2 fma avx512f\n")
+    assert chosen(about, root) == (fast, None)
     monkeypatch.setattr(machine, lambda: "aarch64")
-    assert unusable(about, root) == "it is for x86_64, this is aarch64"
+    assert chosen(about, root) == (None, "it is for x86_64, this is aarch64")
     # ASIMD and the dot product: bits 1 and 20 of entry 16.
     auxv = struct.pack("@LLLL", 6, 4096, 16, 1 << 1 | 1 << 20)
     (tmp_path / "proc" / "self" / "auxv").write_bytes(auxv)
     assert features(root) == {"asimd", "asimddp"}
     monkeypatch.setattr(ctypes, "sizeof", lambda kind: 4)
-    assert unusable(about, root) == "it is for x86_64, this is armv7"
-
-
-@pytest.mark.parametrize("registers", [16, 32])
-def test_tiles_fit_into_registers(registers: int) -> None:
-    tile_of = partial(best_tile, lanes=4, registers=registers)
-    for columns in (1, 2, 7, 28, 200):
-        for outputs in (1, 6, 16, 120, 1000):
-            tile = tile_of(columns, outputs)
-            assert tile.pixels * tile.vectors + tile.vectors < registers
-            assert tile.pixels <= columns
+    assert chosen(about, root) == (None, "it is for x86_64, this is armv7")
