@@ -103,7 +103,11 @@ def real(item: Item) -> NDArray[Any]:
             given=describe(item.values.shape, str(item.values.dtype)),
             accepted="real numbers, at least one",
         )
-    values = item.values.astype(item.subject.precision)
+    return finite(item.values.astype(item.subject.precision))
+
+
+def finite(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values that are all finite, or raise InvalidInput."""
     wrong = values.size - int(np.isfinite(values).sum())
     if wrong:
         raise InvalidInput(

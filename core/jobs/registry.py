@@ -20,6 +20,7 @@ from core.jobs import (
     stochastic_convolve,
     sweep,
     train,
+    video,
 )
 from core.jobs.kind import Kind
 
@@ -38,6 +39,7 @@ KINDS: tuple[Kind[Any], ...] = (
     series.KIND,
     deconvolve.KIND,
     irregular_convolve.KIND,
+    video.KIND,
 )
 
 

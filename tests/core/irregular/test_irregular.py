@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,7 +37,7 @@ def test_integrals_are_exact(seed: int, n: int, m: int) -> None:
         knots = np.unique(np.concatenate([f.t, place - g.t]))
         pieces = [
             fixed_quad(lambda s: value(f, s) * value(g, place - s), a, b, n=3)[0]  # noqa: B023
-            for a, b in zip(knots[:-1], knots[1:], strict=True)
+            for a, b in itertools.pairwise(knots)
         ]
         assert abs(one - sum(pieces)) < 1e-9
 

@@ -1,0 +1,340 @@
+"""The job kind ``video``: filters over space and time, with few frames in memory."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from core import conv
+from core.conv.boundary import Boundary
+from core.errors import InvalidInput
+from core.jobs import kernels
+from core.jobs.each import Item, deliver_bytes, deliver_json, deliver_like, each, finite, read
+from core.jobs.inputs import Digest, Input, describe, digests, distinct, names, renamed
+from core.jobs.kernels import KernelSpec, Loaded
+from core.jobs.kind import Kind, Planning, Spec
+from core.jobs.run import Run
+from core.jobs.subjects import Subject, of_record, plan_each
+from core.kernels import Normalization
+from core.media import JSON, NPY, PICTURES, WEBP, film, to_range
+from core.video import Frames, filtered, frames_at_once
+
+# Of a film, so that its frames fit into memory.
+_FILM_SIDE = 640
+_NARROW = ("uint8", "int16", "uint16")
+
+
+class VideoSpec(Spec):
+    """Filter videos: frame by frame, along time, or over both at once.
+
+    A video is an array of frames (T, H, W) or (T, H, W, C), or a sequence of pictures.
+    """
+
+    kind: Literal["video"]
+    inputs: list[Digest | Input] = Field(
+        min_length=1,
+        description="Artifacts: .npy of shape (T, H, W) or (T, H, W, C), each an item of the job; "
+        "or, with sequence, pictures of one size, in the order of time.",
+        examples=[["sha256:" + "0" * 64]],
+    )
+    sequence: bool = Field(
+        default=False, description="The inputs are the frames of one video, in their order."
+    )
+    kernel: KernelSpec = Field(
+        description="As in a job of the kind convolve; one kernel, no bank, with as many axes as "
+        "it goes over.",
+        examples=[{"preset": "gaussian", "sigma": 2}],
+    )
+    over: Literal["frames", "time", "volume"] = Field(
+        default="volume",
+        description="frames: each frame alone, by a kernel of two axes; time: each pixel along "
+        "time, by one axis; volume: time, height and width together, by three.",
+    )
+    normalize: Normalization = Field(
+        default="none",
+        description="Scaling of the kernel before: by its sum, size, L2 norm or softmax.",
+    )
+    boundary: Boundary = Field(
+        default="reflect",
+        description="What lies outside of a frame, and before and after all, by SciPy's names.",
+    )
+    cval: float = Field(
+        default=0, allow_inf_nan=False, description="Value outside, for boundary constant."
+    )
+    frames: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="Frames in a film of the result, as animated WebP; 0 makes none.",
+    )
+    output: Literal["same", "npy"] = Field(
+        default="same",
+        description="same: the format of the input, and its dtype where that has 8 or 16 bits, "
+        "with values cut to its range; npy: full precision.",
+    )
+
+    @model_validator(mode="after")
+    def _film_of_some(self) -> VideoSpec:
+        if self.sequence and self.frames > len(self.inputs):
+            raise ValueError("a film has at most as many frames as there are inputs")
+        return self
+
+
+def references(spec: VideoSpec) -> tuple[str, ...]:
+    """Return the digests of the inputs and of the kernel, each once."""
+    return distinct(spec.inputs, *kernels.references(spec.kernel))
+
+
+def items(spec: VideoSpec) -> int:
+    """Return the number of inputs: videos, or frames of one."""
+    return len(spec.inputs)
+
+
+def plan(spec: VideoSpec, planning: Planning) -> dict[str, Any]:
+    """Plan the convolution of one window of frames, from the records of the inputs."""
+    loaded = kernels.load(spec.kernel, planning.artifacts)
+    if spec.sequence:
+        found = {of_record(planning.inputs[digest]) for digest in digests(spec.inputs)}
+        if len(found) > 1:
+            raise _uneven(", ".join(sorted(str(one and one.shape) for one in found)))
+
+    def plan_one(subject: Subject) -> dict[str, Any]:
+        shape = _video_shape(spec, subject)
+        kernel = _kernel(spec, loaded, subject)
+        at_once = _at_once(shape, kernel, planning.memory_cap)
+        window = min(shape[0], at_once) + len(kernel) - 1
+        made = conv.plan(
+            (window, *shape[1:]),
+            kernel,
+            dtype=kernel.dtype,
+            mode="same",
+            boundary=spec.boundary,
+            cval=spec.cval,
+            axes=(0, 1, 2),
+            device=planning.device,
+            memory_cap=planning.memory_cap,
+        )
+        windows = math.ceil(shape[0] / at_once)
+        seconds = windows * (made.candidate.seconds or 0)
+        held = window * math.prod(shape[1:]) * kernel.itemsize
+        return made.to_dict() | {
+            "seconds": seconds / (shape[0] if spec.sequence else 1),
+            "bytes": int((made.candidate.bytes or 0) + 2 * held),
+            "windows": windows,
+            "frames_at_once": at_once,
+        }
+
+    return plan_each(spec.inputs, planning, plan_one)
+
+
+def run(spec: VideoSpec, run: Run) -> None:
+    """Filter one video after another, or the frames of one."""
+    loaded = kernels.load(spec.kernel, run.artifacts)
+    if spec.sequence:
+        _sequence(spec, run, loaded)
+    else:
+        each(spec.inputs, run, lambda name, digest: _array(spec, run, loaded, name, digest))
+
+
+class _Array:
+    """The frames of an array, of which only the wanted ones are read from the disk."""
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self._values = values
+        self.shape = values.shape
+
+    def read(self, index: int) -> NDArray[Any]:
+        """Return a frame."""
+        return finite(np.asarray(self._values[index]))
+
+
+class _Pictures:
+    """Pictures as the frames of a video; those that were read are kept until they are taken."""
+
+    def __init__(self, spec: VideoSpec, run: Run) -> None:
+        self._run = run
+        self._inputs = list(zip(names(spec.inputs), digests(spec.inputs), strict=True))
+        self._items: dict[int, Item] = {}
+        self.first = self._load(0)
+        self.shape = (len(self._inputs), *self.first.values.shape)
+
+    def read(self, index: int) -> NDArray[Any]:
+        """Return a frame."""
+        item = self._items[index] = self._load(index)
+        return finite(item.values)
+
+    def take(self, index: int) -> Item:
+        """Return what is known of a frame besides its values, and forget it."""
+        return self._items.pop(index, None) or self._load(index)
+
+    def _load(self, index: int) -> Item:
+        item = read(self._run, *self._inputs[index])
+        if index and item.subject != self.first.subject:
+            raise _uneven(f"{describe(item.values.shape, str(item.values.dtype))}: {item.name}")
+        return item
+
+
+def _array(spec: VideoSpec, run: Run, loaded: Loaded, name: str, digest: str) -> None:
+    with run.stage("load"):
+        item = read(run, name, digest)
+        shape = _video_shape(spec, item.subject)
+        kernel = _kernel(spec, loaded, item.subject)
+    stored: Any = kernel.dtype
+    if spec.output == "same" and item.values.dtype.name in _NARROW:
+        stored = item.values.dtype
+    shown: list[NDArray[np.uint8]] = []
+    means = []
+    path = run.scratch / "video.npy"
+    with run.stage("filter"):
+        target = np.lib.format.open_memmap(path, "w+", stored, shape)
+        for index, frame in enumerate(_filtered(spec, run, _Array(item.values), kernel)):
+            target[index] = frame if stored == kernel.dtype else to_range(frame, stored, "clip")
+            means.append(float(frame.mean(dtype=float)))
+            if _is_shown(spec, index, shape[0]):
+                shown.append(_picture(item, frame))
+            run.report({"frame": index + 1, "frames": shape[0]})
+        target.flush()
+        del target
+    with run.stage("store"):
+        run.deliver(
+            renamed(name, NPY),
+            source=digest,
+            media_type=NPY,
+            write=lambda stored_as: _copy(path, stored_as),
+            shape=shape,
+            dtype=str(np.dtype(stored)),
+        )
+        path.unlink()
+        _deliver_about(spec, run, item, shown, means)
+
+
+def _sequence(spec: VideoSpec, run: Run, loaded: Loaded) -> None:
+    with run.stage("load"):
+        frames = _Pictures(spec, run)
+        subject = frames.first.subject
+        _video_shape(spec, subject)
+        kernel = _kernel(spec, loaded, subject)
+    shown: list[NDArray[np.uint8]] = []
+    means = []
+    with run.stage("filter"):
+        for index, frame in enumerate(_filtered(spec, run, frames, kernel)):
+            item = frames.take(index)
+            deliver_like(run, item, frame, npy=spec.output == "npy")
+            means.append(float(frame.mean(dtype=float)))
+            if _is_shown(spec, index, len(spec.inputs)):
+                shown.append(_picture(item, frame))
+            run.advance()
+    with run.stage("store"):
+        _deliver_about(spec, run, frames.first, shown, means)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+
+
+def _filtered(
+    spec: VideoSpec, run: Run, frames: Frames, kernel: NDArray[Any]
+) -> Iterator[NDArray[Any]]:
+    return filtered(
+        frames,
+        kernel,
+        spec.boundary,
+        spec.cval,
+        at_once=_at_once(frames.shape, kernel, run.memory_cap),
+        memory_cap=run.memory_cap,
+        check=run.check,
+    )
+
+
+def _deliver_about(
+    spec: VideoSpec,
+    run: Run,
+    item: Item,
+    shown: list[NDArray[np.uint8]],
+    means: list[float],
+) -> None:
+    if shown:
+        deliver_bytes(run, item, "-film", film(shown), WEBP)
+    about = {"over": spec.over, "frames": len(means), "means": means}
+    deliver_json(run, renamed(item.name, JSON, "-video"), about, item.digest)
+
+
+def _is_shown(spec: VideoSpec, index: int, count: int) -> bool:
+    """Return whether a film of ``spec.frames`` of them shows this frame."""
+    return index * spec.frames // count > (index - 1) * spec.frames // count
+
+
+def _picture(item: Item, frame: NDArray[Any]) -> NDArray[np.uint8]:
+    step = max(1, math.ceil(max(frame.shape[:2]) / _FILM_SIDE))
+    small = frame[::step, ::step]
+    if item.values.dtype == np.uint8:
+        return to_range(small, np.uint8, "clip")
+    # One scale for all frames: that of the first one of the video.
+    first = item.values if item.is_picture else item.values[0]
+    low, high = float(first.min()), float(first.max())
+    return to_range((small - low) * (255 / ((high - low) or 1)), np.uint8, "clip")
+
+
+def _kernel(spec: VideoSpec, loaded: Loaded, subject: Subject) -> NDArray[Any]:
+    """Return the kernel over time, height and width, in the precision to compute in."""
+    ndim = {"frames": 2, "time": 1, "volume": 3}[spec.over]
+    kernel = kernels.single(loaded, ndim, spec.normalize).astype(subject.precision)
+    if spec.over == "frames":
+        return kernel[None]
+    return kernel[:, None, None] if spec.over == "time" else kernel
+
+
+def _at_once(shape: tuple[int, ...], kernel: NDArray[Any], memory_cap: int) -> int:
+    return frames_at_once(shape, len(kernel), kernel.itemsize, memory_cap)
+
+
+def _video_shape(spec: VideoSpec, subject: Subject) -> tuple[int, ...]:
+    """Return (T, H, W) or (T, H, W, C), or refuse what is no video."""
+    if spec.sequence:
+        shape = (len(spec.inputs), *subject.shape)
+        good = subject.media_type in PICTURES or (subject.is_array and len(subject.shape) == 2)
+    else:
+        shape = subject.shape
+        good = subject.is_array and len(shape) in (3, 4)
+    if not good or math.prod(shape) == 0 or np.dtype(subject.dtype).kind not in "biuf":
+        raise InvalidInput(
+            "no video",
+            field="inputs",
+            given=describe(subject.shape, subject.dtype),
+            accepted="pictures, with sequence; or real arrays (T, H, W) or (T, H, W, C)",
+        )
+    if spec.frames > shape[0]:
+        raise InvalidInput(
+            "a film has at most as many frames as the video",
+            field="frames",
+            given=spec.frames,
+            accepted=f"at most {shape[0]}",
+        )
+    return shape
+
+
+def _uneven(given: str) -> InvalidInput:
+    return InvalidInput(
+        "the frames of a video have one size and dtype",
+        field="inputs",
+        given=given,
+        accepted="pictures that are alike",
+    )
+
+
+KIND = Kind(
+    name="video",
+    summary="Filter videos over space and time, with few frames in memory.",
+    spec=VideoSpec,
+    references=references,
+    items=items,
+    plan=plan,
+    run=run,
+)
