@@ -11,6 +11,7 @@ from core.errors import ConvqError
 from core.jobs.inputs import Digest
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Continued, Drained, Run
+from core.jobs.snapshot import filters
 from core.jobs.train_plan import describe, net_spec
 from core.jobs.trained import deliver, deliver_paused
 from core.nets.architectures import AnyArchitecture
@@ -153,9 +154,12 @@ def _train(trainer: Trainer, spec: TrainSpec, run: Run) -> Trained | None:
             raise _Paused("the training has come to its pause")
 
     def report(metrics: Mapping[str, Any], *, lasts: bool = False) -> None:
-        run.report(metrics, lasts=lasts)
-        if lasts:
-            at(metrics["epoch"])
+        if not lasts:
+            run.report(metrics)
+            return
+        learned = filters(trainer.network, trainer.state.weights)
+        run.report({**metrics, "filters": learned}, lasts=True)
+        at(metrics["epoch"])
 
     at(trainer.state.progress.epoch)
     try:

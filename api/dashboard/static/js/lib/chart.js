@@ -23,7 +23,7 @@ const EDGE = { left: 48, right: 12, top: 10, bottom: 24 };
  * @param {boolean} [options.logX] @param {boolean} [options.logY]
  * @param {(value: number) => string} [options.x] @param {(value: number) => string} [options.y]
  * @param {number} [options.least] value that the y axis always reaches
- * @param {boolean} [options.wholeY] only whole numbers on the y axis
+ * @param {boolean} [options.wholeX] @param {boolean} [options.wholeY] only whole numbers on the axis
  * @param {boolean} [options.legend]
  */
 export function chart(options) {
@@ -90,12 +90,12 @@ function nearest(points, at, px) {
   return best;
 }
 
-function scales(series, width, height, { logX, logY, least, wholeY }) {
+function scales(series, width, height, { logX, logY, least, wholeX, wholeY }) {
   const points = series.flatMap((one) => one.points).filter(([a, b]) => b !== null && (!logX || a > 0) && (!logY || b > 0));
   if (!points.length) return null;
   const xs = range(points.map((point) => point[0]), logX);
   const ys = range([...points.map((point) => point[1]), ...(least === undefined ? [] : [least])], logY, wholeY ? 1 : 0);
-  const xTicks = ticks(xs, Math.max(2, Math.floor(width / 110)), logX, false);
+  const xTicks = ticks(xs, Math.max(2, Math.floor(width / 110)), logX, wholeX);
   const yTicks = ticks(ys, Math.max(2, Math.floor(height / 45)), logY, wholeY);
   if (!logY) ys[1] = Math.max(ys[1], yTicks.at(-1) ?? ys[1]);
   return {
@@ -126,10 +126,12 @@ function placed([low, high], from, to, isLog) {
 
 function ticks([low, high], most, isLog, isWhole) {
   if (isLog) {
-    const powers = [];
-    for (let power = Math.ceil(Math.log10(low) - 1e-9); power <= Math.log10(high) + 1e-9; power += 1) powers.push(10 ** power);
-    if (powers.length >= 2) return powers.filter((_, at) => at % Math.ceil(powers.length / (most + 1)) === 0);
-    return [low, high];
+    const fine = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) fine.push(...[1, 2, 5].map((times) => Number((times * 10 ** power).toPrecision(12))));
+    const inside = fine.filter((value) => value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9));
+    const powers = inside.filter((value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9);
+    const shown = powers.length >= 3 ? powers : inside;
+    return shown.filter((_, at) => at % Math.ceil(shown.length / (most + 1)) === 0);
   }
   const rough = (high - low) / most;
   const base = 10 ** Math.floor(Math.log10(rough));

@@ -81,7 +81,7 @@ export function kernelForm(presets, onchange) {
       return null;
     }
   };
-  node.title = () => (how === "preset" ? preset.name : "a typed kernel");
+  node.named = () => (how === "preset" ? preset.name : "a typed kernel");
   lay();
   return node;
 }

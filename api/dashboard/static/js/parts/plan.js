@@ -3,15 +3,24 @@
 import { h } from "../lib/dom.js";
 import { bytes, count, duration, shape } from "../lib/format.js";
 
+// The one that all others are tested against; it would dwarf every bar.
+const ORACLE = "reference";
+// Of many sorts of inputs the plans of the first are open.
+const OPEN = 1;
+
 /** Everything that a plan tells. */
 export function planOf(plan) {
   return h(
     "div",
     { class: "stack" },
     plan.device ? h("p", { class: "muted" }, `For ${plan.device.name}${plan.device.worker ? ` of ${plan.device.worker}` : ""}: ${duration(plan.seconds)}, ${bytes(plan.bytes)} in all.`) : null,
-    (plan.groups ?? []).map(group),
+    (plan.groups ?? []).map((one, at) => (at < OPEN ? group(one) : folded(one))),
     plan.layers ? layers(plan) : null,
   );
+}
+
+function folded(one) {
+  return h("details", {}, h("summary", {}, h("strong", {}, `${count(one.inputs)} × ${one.input}`), one.chosen ? ` · ${one.chosen}, ${duration(one.seconds)}` : ""), group(one));
 }
 
 function group(one) {
@@ -19,7 +28,7 @@ function group(one) {
   if (one.error) return h("div", { class: ["note", "is-failed"] }, h("strong", {}, title), h("div", {}, one.error.message));
   if (!one.candidates) return h("p", {}, title);
   const known = one.candidates.some((candidate) => candidate.measured !== null && candidate.measured !== undefined);
-  const slowest = Math.max(...one.candidates.map((candidate) => candidate.seconds ?? 0));
+  const slowest = Math.max(0, ...one.candidates.filter(({ algorithm }) => algorithm !== ORACLE).map((candidate) => candidate.seconds ?? 0));
   return h(
     "div",
     { class: "scroll" },
@@ -41,7 +50,7 @@ function row(candidate, one, known, slowest) {
     "tr",
     { class: isChosen ? "chosen" : null },
     h("th", { scope: "row" }, candidate.algorithm, isChosen ? h("span", { class: ["small", "good"] }, " chosen") : null),
-    h("td", { class: "number" }, duration(candidate.seconds), candidate.refused ? null : bar),
+    h("td", { class: "number" }, duration(candidate.seconds), candidate.refused || candidate.algorithm === ORACLE ? null : bar),
     known ? h("td", { class: "number" }, duration(candidate.measured)) : null,
     h("td", { class: "number" }, isChosen ? h("strong", {}, duration(one.measured_seconds)) : duration(null)),
     h("td", { class: "number" }, bytes(candidate.bytes)),

@@ -26,7 +26,7 @@ export async function show({ root, signal }) {
 
   const said = h("p", { class: "muted", role: "status" }, "No picture yet.");
   const file = h("input", { type: "file", class: "hidden-text", tabindex: -1, "aria-label": "picture", onchange: () => file.files[0] && take(file.files[0], file.files[0].name) });
-  const drop = h("div", { class: "drop" }, h("p", {}, "Drop a picture, an array (.npy) or a sound here"), h("div", { class: "row" }, h("button", { type: "button", onclick: () => file.click() }, "Choose a file"), h("button", { type: "button", onclick: () => sample().then((blob) => take(blob, "rings.png")) }, "Use a test picture")), file, said);
+  const drop = h("div", { class: "drop" }, h("p", {}, "Drop a picture, an array (.npy) or a sound here"), h("div", { class: "row" }, h("button", { type: "button", onclick: () => file.click() }, "Choose a file"), h("button", { type: "button", onclick: () => sample().then((blob) => take(blob, "rings.jpg")) }, "Use a test picture")), file, said);
   const kernel = kernelForm(presets, () => replan());
   const options = ["mode", "boundary", "method", "output", "range"].map((name) => optionOf(name, properties[name], () => replan()));
   const run = h("button", { type: "button", class: "first", disabled: true, onclick: () => compute() }, "Convolve");
@@ -111,7 +111,7 @@ export async function show({ root, signal }) {
     run.disabled = true;
     say(took, "computing …");
     try {
-      let job = await post("/v1/jobs", { ...body(chosen), priority: "interactive", label: `bench: ${kernel.title()}` }, { headers: { Prefer: `wait=${WAIT}` }, signal });
+      let job = await post("/v1/jobs", { ...body(chosen), priority: "interactive", label: `bench: ${kernel.named()}` }, { headers: { Prefer: `wait=${WAIT}` }, signal });
       if (!job.finished) {
         for await (const event of events(job.id, signal)) say(took, event.data.stage || event.data.state || "computing …");
         job = await get(`/v1/jobs/${job.id}`, signal);
@@ -181,5 +181,5 @@ function sample() {
     const x = (at % side) - side / 2;
     return Math.abs(x) < 40 && Math.abs(y) < 40 ? (Math.abs(x) + Math.abs(y) < 30 ? 1 : -1) : Math.cos((Math.PI * 0.4 * (x * x + y * y)) / side);
   });
-  return new Promise((resolve) => paint(values, side, side, "grey", [-1, 1]).toBlob(resolve, "image/png"));
+  return new Promise((resolve) => paint(values, side, side, "grey", [-1, 1]).toBlob(resolve, "image/jpeg", 0.95));
 }

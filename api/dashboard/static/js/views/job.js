@@ -4,7 +4,7 @@ import { change, events, get, key, post } from "../lib/api.js";
 import { fill, h } from "../lib/dom.js";
 import { Ring } from "../lib/every.js";
 import { bytes, count, decimal, digest, duration, moment } from "../lib/format.js";
-import { curl, python } from "../lib/reproduce.js";
+import { bare, curl, python } from "../lib/reproduce.js";
 import { to } from "../lib/router.js";
 import { confirm, toast } from "../parts/dialogs.js";
 import { gallery } from "../parts/gallery.js";
@@ -17,7 +17,8 @@ const MOST_EVENTS = 300;
 
 export async function show({ root, tools, parts: [id], signal, setTitle }) {
   let job = await get(`/v1/jobs/${encodeURIComponent(id)}`, signal);
-  const body = await get(`/v1/jobs/${id}/body`, signal);
+  const [body, { kinds }] = await Promise.all([get(`/v1/jobs/${id}/body`, signal), get("/v1/kinds", signal)]);
+  const short = bare(body, kinds.find((kind) => kind.name === body.kind)?.schema);
   const names = inputNames(body);
   setTitle(job.label || `${job.kind} job`);
 
@@ -60,7 +61,7 @@ export async function show({ root, tools, parts: [id], signal, setTitle }) {
     h("div", { class: "columns" }, timeline, about),
     results,
     plan,
-    card("Do it again", {}, h("div", { class: "columns" }, h("div", { class: "half" }, snippet("Shell", curl(body, location.origin, Boolean(key.get())))), h("div", { class: "half" }, snippet("Python", python(body, location.origin))))),
+    card("Do it again", {}, h("div", { class: "columns" }, h("div", { class: "half" }, snippet("Shell", curl(short, location.origin, Boolean(key.get())))), h("div", { class: "half" }, snippet("Python", python(short, location.origin))))),
     log,
   );
   await drawResults();

@@ -19,7 +19,7 @@ export async function show({ root, parts: [name], signal, setTitle }) {
   let model = null;
 
   const draw = () => {
-    measured = [...new Set(versions.flatMap((version) => Object.keys(version.metrics)))].slice(0, 5);
+    measured = [...new Set(versions.flatMap((version) => Object.keys(version.metrics)))].filter((name) => name !== "epoch").slice(0, 5);
     fill(figures, h("tr", {}, ["Version", "Aliases"].map((text) => h("th", { scope: "col" }, text)), measured.map((text) => h("th", { scope: "col", class: ["number", "wide"] }, text.replace("_", " "))), h("th", { scope: "col", class: "wide" }, "Made"), h("th", { scope: "col" }, h("span", { class: "hidden-text" }, "actions"))));
     fill(rows, versions.map(row));
     more.hidden = model.next === null;
@@ -36,7 +36,7 @@ export async function show({ root, parts: [name], signal, setTitle }) {
       "tr",
       {},
       h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => open(version.version) }, `version ${version.version}`)),
-      h("td", {}, h("div", { class: "row" }, version.aliases.map((alias) => h("span", { class: "alias" }, alias)), version.version === model.latest ? h("span", { class: ["alias", "muted"] }, "latest") : null)),
+      h("td", { class: "nowrap" }, h("div", { class: ["row", "together"] }, version.aliases.map((alias) => h("span", { class: "alias" }, alias)), version.version === model.latest ? h("span", { class: ["alias", "muted"] }, "latest") : null)),
       measured.map((metric) => h("td", { class: ["number", "wide"] }, told(metric, version.metrics[metric]))),
       h("td", { class: ["muted", "wide"], title: moment(version.created) }, ago(version.created)),
       h("td", { class: "number" }, h("button", { type: "button", onclick: () => point(version.version), disabled: version.aliases.includes("production") }, "Make production")),

@@ -22,10 +22,10 @@ export async function showTraining({ root, tools, signal }, first) {
   const epochs = new Map();
   const moments = new Ring(MOST_MOMENTS);
   const tiles = tilesOf();
-  const loss = chart({ title: "Loss by epoch", height: 240, x: epoch, least: 0 });
-  const accuracy = chart({ title: "Accuracy by epoch", height: 240, x: epoch, y: (value) => percent(value, 0) });
-  const speed = chart({ title: "Images per second", height: 140, x: epoch, y: count, least: 0, legend: false });
-  const rate = chart({ title: "Learning rate", height: 140, x: epoch, least: 0, legend: false });
+  const loss = chart({ title: "Loss by epoch", height: 240, x: epoch, wholeX: true, least: 0 });
+  const accuracy = chart({ title: "Accuracy by epoch", height: 240, x: epoch, wholeX: true, y: (value) => percent(value, 0) });
+  const speed = chart({ title: "Images per second", height: 140, x: epoch, wholeX: true, y: count, least: 0, legend: false });
+  const rate = chart({ title: "Learning rate", height: 140, x: epoch, wholeX: true, least: 0, legend: false });
   const kernels = learned();
   const filters = card("First layer", { classes: ["half"] }, empty("Filters come with the end of the first epoch."));
   const table = card("Confusion", { classes: ["half"] }, empty("Known when the training has ended."));
@@ -95,7 +95,6 @@ export async function showTraining({ root, tools, signal }, first) {
     draw();
   };
 
-  if (first.metrics) take(first.metrics);
   if (ENDED.has(first.state)) await end(first.state);
   for await (const { event, data } of events(id, signal)) {
     if (event === "metrics") take(data);

@@ -6,7 +6,7 @@ import { fill, h } from "../lib/dom.js";
 import { every } from "../lib/every.js";
 import { decimal, percent } from "../lib/format.js";
 import { to } from "../lib/router.js";
-import { card, choice, empty, pill, sortable } from "../parts/small.js";
+import { card, choice, pill, sortable } from "../parts/small.js";
 
 const REFRESH = 2000;
 const MOST_CANDIDATES = 400;
@@ -23,7 +23,7 @@ export async function showSweep({ root, tools, signal }, job) {
   let chosen = false;
   let figure = objective;
 
-  const curves = chart({ title: `Curves of the candidates: ${objective}`, height: 280, x: (value) => `epoch ${decimal(value)}` });
+  const curves = chart({ title: `Curves of the candidates: ${objective}`, height: 280, wholeX: true, x: (value) => `epoch ${decimal(value)}` });
   const columns = [
     { name: "State", value: (one) => one.job.state },
     ...paths.map((path) => ({ name: path, number: true, value: (one) => one.values[path] })),
@@ -41,7 +41,7 @@ export async function showSweep({ root, tools, signal }, job) {
     figure = name;
     drawCurves();
   });
-  fill(root, card("Curves", { tools: [figures] }, curves), card("Candidates", { flush: true }, table, empty(`Compared by ${objective.replace("_", " ")}; the candidates train as jobs of their own.`)));
+  fill(root, card("Curves", { tools: [figures] }, curves), card("Candidates", { flush: true }, table, h("p", { class: ["small", "muted", "foot-note"] }, `Compared by ${objective.replace("_", " ")}; the candidates train as jobs of their own.`)));
 
   const label = body.train.label || job.id;
   await every(REFRESH, signal, async () => {
