@@ -10,7 +10,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from obstore.exceptions import BaseError as StoreError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -151,7 +150,6 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     for away in (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError):
         app.add_exception_handler(away, _on_redis_away)
-    app.add_exception_handler(StoreError, _on_store_away)
     app.add_exception_handler(OSError, _on_os_error)
 
 
@@ -247,12 +245,6 @@ def _allowed(request: Request) -> set[str]:
 async def _on_redis_away(request: Request, _: Exception) -> Response:
     return await _on_convq_error(
         request, Unavailable("Redis does not answer; the request may succeed in a moment")
-    )
-
-
-async def _on_store_away(request: Request, _: Exception) -> Response:
-    return await _on_convq_error(
-        request, Unavailable("the artifact store does not answer; try again in a moment")
     )
 
 

@@ -15,6 +15,7 @@
     ├── RateLimited           too many requests with this API key; try again later
     │   └── QueueFull         too many jobs are queued
     ├── Unavailable           a service that convq needs did not answer; try again
+    │   └── StoreAway         it is the store of the artifacts
     ├── StorageFull           the disk takes no more, or may not be written
     ├── Diverged              a training's loss is no finite number any more
     ├── IntegrityError        stored bytes are not the bytes that were stored
@@ -174,6 +175,10 @@ class Unavailable(ConvqError):
     """A service that convq needs did not answer; the same request may succeed later."""
 
     code = "unavailable"
+
+
+class StoreAway(Unavailable):
+    """The store of the artifacts did not answer, or refused; accepted work waits for it."""
 
 
 class StorageFull(ConvqError):

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from core.errors import Cancelled, ConvqError, LeaseLost
+from core.errors import Cancelled, ConvqError, LeaseLost, StoreAway
 from core.jobs import registry
 from core.jobs.kind import Spec
 from core.jobs.run import Continued, Drained, Run, Waiting
@@ -37,7 +37,12 @@ def spec_of(job: Job, artifacts: ArtifactStore) -> Spec:
 def work(job: Job, run: Run) -> Ending:
     """Run the kind of a job; whatever goes wrong is told, not raised."""
     try:
-        registry.by_name(job.kind).run(spec_of(job, run.artifacts), run)
+        try:
+            registry.by_name(job.kind).run(spec_of(job, run.artifacts), run)
+        except StoreAway:
+            # Here and not in the queue, from where it would come back at once.
+            run.wait_for_store()
+            return Ending("released", reason="the artifact store went away")
     except Cancelled:
         return Ending("cancelled")
     except Drained:

@@ -9,23 +9,23 @@ from typing import TypeVar
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from core.errors import StorageFull
+from core.errors import StorageFull, StoreAway
 
 T = TypeVar("T")
 
 REDIS_AWAY = (RedisConnectionError, RedisTimeoutError)
 
-# Finished work waits this long for a Redis that is away, or for room on the disk.
+# Finished work waits this long for a Redis or a store that is away, or for room on the disk.
 PATIENCE_SECONDS = 600.0
 
 
 def persist(call: Callable[[], T]) -> T:
-    """Call until Redis answers and the disk has room; only for what may be repeated safely."""
+    """Call until Redis and the store answer and have room; for what may be repeated safely."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             return call()
-        except (*REDIS_AWAY, StorageFull):
+        except (*REDIS_AWAY, StorageFull, StoreAway):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)

@@ -12,11 +12,9 @@ from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
 
-from obstore.exceptions import BaseError as StoreError
-
 from core import logs
 from core.conv.device import cpu
-from core.errors import LeaseLost, StorageFull
+from core.errors import LeaseLost, StorageFull, StoreAway
 from core.jobs.run import Run
 from core.jobs.together import Together
 from core.settings import Settings
@@ -114,7 +112,10 @@ class Runner:
             held = [Held(job.id, job.attempt, run) for job, run in zip(some, runs, strict=True)]
             stack.enter_context(Lease(self._jobs, held, seconds=self._settings.lease))
             log.info("jobs begin together", extra={"jobs": len(some), "kind": some[0].kind})
-            together.look_up(needed_by(some, artifacts))
+            try:
+                together.look_up(needed_by(some, artifacts))
+            except StoreAway:  # a long description is an artifact
+                return some
             endings = []
             for job, run in zip(some, runs, strict=True):
                 with _about(job):
@@ -123,7 +124,7 @@ class Runner:
                 return some
             try:
                 together.commit(self._pool)
-            except (OSError, StoreError, StorageFull, *REDIS_AWAY) as error:
+            except (OSError, StoreAway, StorageFull, *REDIS_AWAY) as error:
                 log.warning("results are stored job by job: %s", error)
                 return some
             ends = [end_of(*parts) for parts in zip(some, runs, endings, strict=True)]
@@ -159,7 +160,7 @@ class Runner:
             resumes_from=job.checkpoint,
             keep=lambda digest: self._keep(job.id, job.attempt, digest),
             continue_after=self._settings.continue_after,
-            full_patience=PATIENCE_SECONDS,
+            patience=PATIENCE_SECONDS,
             children=Children(
                 self._jobs,
                 artifacts,

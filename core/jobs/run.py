@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from core.conv.device import Device
-from core.errors import Cancelled, ConvqError, LeaseLost, StorageFull
+from core.errors import Cancelled, ConvqError, LeaseLost, StorageFull, StoreAway
 from core.jobs.inputs import unique
 from core.jobs.together import Together
 from core.media import MAX_PIXELS
@@ -50,8 +50,8 @@ class Waiting(ConvqError):
         self.children = children
 
 
-# Between two looks whether a full disk has room again.
-_FULL_PAUSE = 0.25
+# Between two looks whether a full disk has room again, or a store answers.
+_PAUSE = 0.25
 
 # Of a report, which stays in the job's record.
 _METRICS_BYTES = 2048
@@ -111,8 +111,9 @@ class Run:
         Seconds after which work that can be resumed goes back to the queue.
     children : Children, optional
         Where the job begins others.
-    full_patience : float
-        Seconds that finished work waits for room where the disk is full, before it fails.
+    patience : float
+        Seconds that finished work waits for room where the disk is full, before it fails, and for
+        a store that does not answer, before it is given back.
     together : Together, optional
         Moves inputs and results of several jobs at once; results are then stored by its `commit`.
     """
@@ -130,7 +131,7 @@ class Run:
         keep: Callable[[str], bool] = lambda digest: True,
         continue_after: float = math.inf,
         children: Children | None = None,
-        full_patience: float = 0,
+        patience: float = 0,
         together: Together | None = None,
     ) -> None:
         self.artifacts = artifacts
@@ -148,7 +149,7 @@ class Run:
         self._keep = keep
         self._continue_after = continue_after
         self._continue_at = math.inf
-        self._full_patience = full_patience
+        self._patience = patience
         self._together = together
         self._reports: list[Report] = []
         self._names: set[str] = set()
@@ -301,6 +302,24 @@ class Run:
         )
         return artifact
 
+    def wait_for_store(self) -> None:
+        """Return once the store of the artifacts answers, or patience is at its end.
+
+        Raises
+        ------
+        Cancelled, Drained, Continued, LeaseLost
+            As `check`.
+        """
+        deadline = time.monotonic() + self._patience
+        while time.monotonic() < deadline:
+            self.check()
+            try:
+                self.artifacts.check_writable()
+            except StoreAway:
+                time.sleep(_PAUSE)
+            else:
+                return
+
     def fail_item(self, name: str, *, source: str, error: ConvqError) -> None:
         """Report that one item failed, and why; the others go on."""
         self.failures.append({"input": source, "name": name} | error.to_dict())
@@ -314,7 +333,7 @@ class Run:
     ) -> Artifact:
         if self._together is not None:
             return self._together.store(write, media_type, shape, dtype)
-        patience = time.monotonic() + self._full_patience
+        deadline = time.monotonic() + self._patience
         while True:
             try:
                 with self.artifacts.incoming() as path:
@@ -322,8 +341,8 @@ class Run:
                     with path.open("rb") as file:
                         digest = digest_of_file(file)
                     return self.artifacts.commit(path, digest, media_type, shape, dtype)[0]
-            except StorageFull:
-                if time.monotonic() > patience:
+            except (StorageFull, StoreAway):
+                if time.monotonic() > deadline:
                     raise
             self.check()
-            time.sleep(_FULL_PAUSE)
+            time.sleep(_PAUSE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import logging
 import os
 import secrets
 import tempfile
@@ -12,15 +13,21 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, cast
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from core.errors import StorageFull
+from core.errors import StorageFull, StoreAway
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
+log = logging.getLogger(__name__)
 
 _CHUNK: Final = 1 << 20
 _INCOMING: Final = "incoming"
@@ -29,6 +36,8 @@ _TRUSTED_SECONDS: Final = 3600.0
 _TRUSTED_FILES: Final = 65_536
 # No room, over quota, larger than a file may be, read-only, defective.
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+# Who waits for an object store hears soon that it does not answer.
+_RETRIES: Final[RetryConfig] = {"max_retries": 3, "retry_timeout": timedelta(seconds=5)}
 
 
 class StoredFile(NamedTuple):
@@ -39,8 +48,34 @@ class StoredFile(NamedTuple):
     modified: datetime
 
 
+def _client() -> ClientConfig:
+    """Return how an object store is spoken to: an object may take as long as it flows."""
+    # What is set here stands in place of all that obstore would find in the environment.
+    plain = any(
+        os.environ.get(f"{cloud}_ALLOW_HTTP", "").lower() in ("1", "true")
+        for cloud in ("AWS", "AZURE", "GOOGLE")
+    )
+    return {
+        "allow_http": plain,
+        "connect_timeout": "2s",
+        "read_timeout": "20s",
+        "timeout": "1day",
+    }
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except BaseError as error:
+        log.warning("the artifact store: %s", str(error).partition("\n")[0])
+        raise StoreAway("the artifact store does not answer; try again in a moment") from error
+
+
 class Files:
     """The files of a store by their keys; knows nothing of records.
+
+    All methods raise `StoreAway` where the store does not answer.
 
     Parameters
     ----------
@@ -58,7 +93,7 @@ class Files:
         self._store: ObjectStore
         self._trusted = _Trusted()
         if "://" in url:
-            self._store = from_url(url)
+            self._store = from_url(url, client_options=_client(), retry_config=_RETRIES)
         else:
             self.root = Path(url).absolute()
             (self.root / _INCOMING).mkdir(parents=True, exist_ok=True)
@@ -86,6 +121,7 @@ class Files:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
+    @_answering()
     def place(self, path: Path, key: str, hexadecimal: str) -> None:
         """Make the file at ``path``, whose SHA-256 is known, that of ``key``, safe on the disk."""
         if self.root is None:
@@ -94,6 +130,7 @@ class Files:
             _move(path, self.root / key)
         self._trusted.add(self._version(key), hexadecimal)
 
+    @_answering()
     def delete(self, key: str) -> None:
         """Delete a file; one that is not there is as good as deleted."""
         try:
@@ -101,6 +138,7 @@ class Files:
         except FileNotFoundError:
             return
 
+    @_answering()
     def exists(self, key: str) -> bool:
         """Tell whether there is a file of this key."""
         try:
@@ -111,20 +149,24 @@ class Files:
 
     def listed(self) -> Iterator[StoredFile]:
         """List all files, those that are being written too."""
-        for batch in obstore.list(self._store):
-            for entry in batch:
-                yield StoredFile(entry["path"], entry["size"], entry["last_modified"])
+        with _answering():
+            for batch in obstore.list(self._store):
+                for entry in batch:
+                    yield StoredFile(entry["path"], entry["size"], entry["last_modified"])
 
+    @_answering()
     def check_writable(self) -> None:
         """Write and delete a small file, or raise the store's error."""
         key = f"{_INCOMING}/check-{secrets.token_hex(8)}"
         self._store.put(key, b"convq")
         self._store.delete(key)
 
+    @_answering()
     def read(self, key: str) -> bytes:
         """Return all bytes, or raise FileNotFoundError."""
         return bytes(obstore.get(self._store, key).bytes())
 
+    @_answering()
     def copy(self, key: str, path: Path) -> None:
         """Write the bytes to ``path`` in constant memory, or raise FileNotFoundError."""
         with path.open("wb") as file:
@@ -144,6 +186,7 @@ class Files:
             with io.BufferedReader(_Remote(self._store, key, size), _CHUNK) as remote:
                 yield cast("BinaryIO", remote)
 
+    @_answering()
     def is_intact(self, key: str, hexadecimal: str) -> bool:
         """Tell whether the SHA-256 of a file is this one; False if there is no file.
 
@@ -168,9 +211,10 @@ class Files:
         """Yield the bytes from ``start`` up to ``end``, or raise FileNotFoundError."""
         if start == end:
             return
-        response = await obstore.get_async(self._store, key, options={"range": (start, end)})
-        async for chunk in response.stream(_CHUNK):
-            yield bytes(chunk)
+        with _answering():
+            response = await obstore.get_async(self._store, key, options={"range": (start, end)})
+            async for chunk in response.stream(_CHUNK):
+                yield bytes(chunk)
 
     def _version(self, key: str) -> _Version:
         """Return what changes whenever the file does."""
@@ -266,6 +310,7 @@ class _Remote(io.RawIOBase):
         self._at = start + offset
         return self._at
 
+    @_answering()
     def readinto(self, buffer: Any) -> int:
         end = min(self._at + len(buffer), self._size)
         if end <= self._at:

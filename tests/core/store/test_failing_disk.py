@@ -182,7 +182,7 @@ def test_work_that_is_done_waits_for_room(
         memory_cap=1 << 20,
         scratch=tmp_path,
         total=1,
-        full_patience=60,
+        patience=60,
     )
     tries = 0
 

