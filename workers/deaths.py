@@ -13,14 +13,21 @@ from workers.waking import wake
 log = logging.getLogger(__name__)
 
 
-def has_died(job: Job) -> bool:
-    """Tell whether the process that runs the job is gone.
+def is_here(job: Job) -> bool:
+    """Tell whether the process that runs the job is one of this machine.
 
-    Only a process of this machine can be looked at; of others, and of a number that some other
-    process has now, the lease tells.
+    A worker that has moved finds jobs of its own name that another machine runs: the same number is
+    some other process here.
     """
-    if job.pid is None or job.host != socket.gethostname():
-        return False
+    return job.pid is not None and job.host == socket.gethostname()
+
+
+def has_died(job: Job) -> bool:
+    """Tell whether the process that runs the job, one of this machine, is gone.
+
+    Of a number that some other process has now, the lease tells.
+    """
+    assert job.pid is not None
     try:
         os.kill(job.pid, 0)
     except ProcessLookupError:

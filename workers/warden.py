@@ -13,7 +13,7 @@ import redis
 
 from core.settings import Settings
 from core.store.jobs import JobStore
-from workers.deaths import bury, has_died
+from workers.deaths import bury, has_died, is_here
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +54,11 @@ class Warden:
         """Bury processes that have died; kill one whose cancel has gone unanswered for too long."""
         cancelled = []
         for job in self._jobs.running_on(self._worker):
+            if not is_here(job):
+                continue
             if job.state == "running" and has_died(job):
                 bury(self._jobs, job, self._send, max_attempts=self._max_attempts)
-            elif job.cancel_requested is not None and job.pid is not None:
+            elif job.cancel_requested is not None:
                 cancelled.append(job)
         if not cancelled:
             self._overdue = None

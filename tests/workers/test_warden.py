@@ -15,6 +15,8 @@ from core.settings import Settings
 from core.store.jobs import JobStore
 from workers.warden import Warden
 
+HERE = socket.gethostname()
+
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[bytes]]:
@@ -43,7 +45,7 @@ def test_a_deaf_process_is_killed_after_the_grace(
     warden: Warden, jobs: JobStore, process: subprocess.Popen[bytes]
 ) -> None:
     job, _ = jobs.submit(kind="convolve", spec="{}", artifacts=[])
-    jobs.claim(worker="w1", pid=process.pid, lease=60)
+    jobs.claim(worker="w1", pid=process.pid, host=HERE, lease=60)
     warden.watch()
     jobs.cancel(job.id)
     warden.watch()
@@ -57,7 +59,7 @@ def test_a_process_whose_job_was_not_cancelled_lives(
     warden: Warden, jobs: JobStore, process: subprocess.Popen[bytes]
 ) -> None:
     jobs.submit(kind="convolve", spec="{}", artifacts=[])
-    jobs.claim(worker="w1", pid=process.pid, lease=60)
+    jobs.claim(worker="w1", pid=process.pid, host=HERE, lease=60)
     for _ in range(3):
         warden.watch()
         time.sleep(0.06)
@@ -69,7 +71,7 @@ def test_the_grace_starts_anew_for_each_job(
 ) -> None:
     for _ in range(2):
         jobs.submit(kind="convolve", spec="{}", artifacts=[])
-        (claimed,) = jobs.claim(worker="w1", pid=process.pid, lease=60)
+        (claimed,) = jobs.claim(worker="w1", pid=process.pid, host=HERE, lease=60)
         jobs.cancel(claimed.id)
         warden.watch()
         jobs.abandon(claimed.id, claimed.attempt, reason="stopped", max_attempts=3)
@@ -91,7 +93,7 @@ def test_a_job_whose_process_has_died_does_not_wait_for_its_lease(
     messages: int,
 ) -> None:
     job, _ = jobs.submit(kind="convolve", spec="{}", artifacts=[])
-    jobs.claim(worker="w1", pid=process.pid, host=socket.gethostname(), lease=60)
+    jobs.claim(worker="w1", pid=process.pid, host=HERE, lease=60)
     warden.watch()
     assert jobs.get(job.id).state == "running"
     if cancelled:
@@ -104,11 +106,16 @@ def test_a_job_whose_process_has_died_does_not_wait_for_its_lease(
     assert sent == ["wake up"] * messages
 
 
-def test_the_process_of_another_machine_is_not_judged(
-    warden: Warden, jobs: JobStore, process: subprocess.Popen[bytes], sent: list[str]
+@pytest.mark.parametrize("dead", [False, True])
+def test_a_process_of_another_machine_is_neither_judged_nor_killed(
+    warden: Warden,
+    jobs: JobStore,
+    process: subprocess.Popen[bytes],
+    dead: bool,
 ) -> None:
-    process.kill()
-    process.wait()
+    if dead:
+        process.kill()
+        process.wait()
     job, _ = jobs.submit(kind="convolve", spec="{}", artifacts=[])
     jobs.claim(worker="w1", pid=process.pid, host="elsewhere", lease=60)
     jobs.cancel(job.id)
@@ -116,3 +123,4 @@ def test_the_process_of_another_machine_is_not_judged(
     time.sleep(0.12)
     warden.watch()
     assert jobs.get(job.id).state == "running"
+    assert (process.poll() is not None) is dead
