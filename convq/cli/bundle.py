@@ -114,11 +114,11 @@ def make(
     path = out or Path(f"{found.name}-{board.name}.{'pyz' if standalone else 'convq'}")
     path.write_bytes(content)
     if as_json:
-        print_json(_document(path, made, cost))
+        print_json(_document(path, cost))
         return
     from convq.cli.bundle_tables import bundle_view, change_line
 
-    stdout.print(bundle_view(_document(path, made, cost)))
+    stdout.print(bundle_view(_document(path, cost)))
     if cost is not None:
         stdout.print(text(change_line(cost)))
 
@@ -132,7 +132,7 @@ def show(
     from convq.cli.bundle_tables import bundle_view
     from convq.cli.console import out, print_json
 
-    document = _document(path, path.read_bytes(), None)
+    document = _document(path, None)
     if as_json:
         print_json(document)
     else:
@@ -153,13 +153,13 @@ def profiles(as_json: AsJson = False) -> None:
         out.print(profiles_table(found))
 
 
-def _document(path: Path, content: bytes, cost: Change | None) -> dict[str, Any]:
+def _document(path: Path, cost: Change | None) -> dict[str, Any]:
     """Return what a bundle says of itself, verified, its plan and its net shortened."""
     from dataclasses import asdict
 
     from core.edge.inspection import inspect
 
-    document = inspect(content)
+    document = inspect(path)
     return document | {
         "file": str(path),
         "bytes": path.stat().st_size,

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from core.edge.runtime.container import Container
-from core.edge.runtime.errors import EdgeError
-from core.errors import IntegrityError
+from core.edge.runtime.errors import Damaged, EdgeError
+from core.errors import IntegrityError, InvalidInput
 
 
-def inspect(content: bytes) -> dict[str, Any]:
+def inspect(path: Path) -> dict[str, Any]:
     """Return what a bundle says of itself, once signature and digests have been checked.
 
     Parameters
     ----------
-    content : bytes
+    path : Path
         A bundle, standalone or not.
 
     Returns
@@ -30,18 +29,16 @@ def inspect(content: bytes) -> dict[str, Any]:
     ------
     IntegrityError
         It is no bundle, or a damaged one.
+    InvalidInput
+        There is no such file.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bundle"
-        path.write_bytes(content)
-        try:
-            container = Container(str(path))
-        except EdgeError as error:
-            raise IntegrityError(
-                error.message, field=error.field, accepted="what `convq bundle` wrote"
-            ) from None
-        manifest, key = container.manifest, container.key
-        container.close()
+    try:
+        container = Container(str(path))
+    except EdgeError as error:
+        kind = IntegrityError if isinstance(error, Damaged) else InvalidInput
+        raise kind(error.message, field=error.field, accepted="what `convq bundle` wrote") from None
+    manifest, key = container.manifest, container.key
+    container.close()
     variants = manifest["code"]["variants"]
     # The last one, which runs wherever the others do: it may leave less to NumPy.
     coded = {

@@ -1,8 +1,9 @@
 """Predict what comes into a folder, each file once."""
 
 import os
+import stat
 import time
-from typing import Any, Callable, Dict, Iterator, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 from core.edge.runtime.errors import EdgeError
 from core.edge.runtime.results import Results
@@ -34,8 +35,8 @@ def work_through(folder: str, results: Results, predict: Predict, settled: "Dict
         How many results were written.
     """
     count = 0
-    for name, path, state in _files(folder):
-        if os.path.samefile(path, results.path) or results.has(name, state):
+    for name, path, state in files(folder, results.path):
+        if results.has(name, state):
             continue
         if settled.get(name) != state:
             settled[name] = state
@@ -67,17 +68,30 @@ def watch(
 
 def once(folder: str, results: Results, predict: Predict) -> int:
     """Work through a folder whose files are complete; return how many results were written."""
-    settled = {name: state for name, _, state in _files(folder)}
+    settled = {name: state for name, _, state in files(folder, results.path)}
     return work_through(folder, results, predict, settled)
 
 
-def _files(folder: str) -> "Iterator[Tuple[str, str, str]]":
+def files(folder: str, own: "Optional[str]" = None) -> "Iterator[Tuple[str, str, str]]":
+    """Give name, path and state of each input in a folder, in the order of their names.
+
+    Parameters
+    ----------
+    folder : str
+        Where they are.
+    own : str, optional
+        A file that is no input: the one that results go to.
+    """
+    results = None if own is None else os.stat(own)
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
-        if name.startswith(".") or name.endswith(_UNFINISHED) or not os.path.isfile(path):
+        if name.startswith(".") or name.endswith(_UNFINISHED):
             continue
         try:
             about = os.stat(path)
         except OSError:
+            continue  # it has gone
+        if not stat.S_ISREG(about.st_mode):
             continue
-        yield name, path, "{}-{}".format(about.st_size, about.st_mtime_ns)
+        if results is None or not os.path.samestat(about, results):
+            yield name, path, "{}-{}".format(about.st_size, about.st_mtime_ns)

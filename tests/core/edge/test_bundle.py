@@ -195,12 +195,17 @@ def test_keys(tmp_path: Path) -> None:
         SigningKey.read(tmp_path / "other")
 
 
-def test_inspecting(small: Callable[..., bytes], signing: SigningKey) -> None:
-    found = inspect(small(precision="fp16"))
+def test_inspecting(small: Callable[..., bytes], signing: SigningKey, tmp_path: Path) -> None:
+    path = tmp_path / "bundle"
+    path.write_bytes(small(precision="fp16"))
+    found = inspect(path)
     assert found["key"] == signing.public.hex()
     assert {step["by"] for step in found["steps"]} == {"machine code"}
+    path.write_bytes(b"nothing")
     with pytest.raises(IntegrityError, match="no bundle"):
-        inspect(b"nothing")
+        inspect(path)
+    with pytest.raises(InvalidInput, match="no such file"):
+        inspect(tmp_path / "nothing")
 
 
 def test_archives_are_read_by_others() -> None:
