@@ -8,8 +8,19 @@ from core.edge.archive import Member, archive
 from core.edge.runtime.container import INNER
 
 _INTERPRETER = b"#!/usr/bin/env python3\n"
-_PACKAGE = "core/edge/runtime"
-_MAIN = "from core.edge.runtime.main import main\n\nmain(standalone={key!r})\n"
+_PACKAGES = ("core.edge.agent", "core.edge.runtime")
+_MAIN = """\
+import sys
+
+if sys.argv[1:2] == ["agent"]:
+    from core.edge.agent.main import main
+
+    main({key!r}, sys.argv[2:], [sys.executable, sys.argv[0], "agent"])
+else:
+    from core.edge.runtime.main import main
+
+    main({key!r})
+"""
 
 
 def standalone(bundle: bytes, key: bytes) -> bytes:
@@ -27,12 +38,12 @@ def standalone(bundle: bytes, key: bytes) -> bytes:
     bytes
         The same for the same arguments.
     """
-    folder = resources.files("core.edge.runtime")
-    sources = sorted(
-        (entry for entry in folder.iterdir() if entry.name.endswith(".py")),
-        key=lambda entry: entry.name,
-    )
-    members = [Member(f"{_PACKAGE}/{entry.name}", entry.read_bytes()) for entry in sources]
+    members = [
+        Member(f"{package.replace('.', '/')}/{entry.name}", entry.read_bytes())
+        for package in _PACKAGES
+        for entry in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".py")
+    ]
     members += [Member(f"{package}/__init__.py", b"") for package in ("core", "core/edge")]
     members.append(Member("__main__.py", _MAIN.format(key=key.hex()).encode()))
     return archive([*members, Member(INNER, bundle, mapped=True)], before=_INTERPRETER)

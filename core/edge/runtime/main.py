@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ from typing import Any, Dict, List, Optional
 
 from core.edge.runtime.errors import EdgeError, WrongBoard
 
-_HTTP = "http"
+HTTP = "http"
 _PORT = 8765
 _USAGE, _FAILED = 2, 1
 
@@ -88,7 +89,7 @@ def run(
     from core.edge.runtime.board import identity, mismatch
     from core.edge.runtime.model import EdgeModel
 
-    model = EdgeModel(bundle, _key(key), machine_code)
+    model = EdgeModel(bundle, public_key(key), machine_code)
     about = model.manifest["model"]
     why = mismatch(model.manifest["profile"], identity())
     if why and not any_board:
@@ -105,7 +106,7 @@ def run(
 
         return answer(model.predict(read_image(data, model.input_shape)), about["classes"])
 
-    if source == _HTTP or source.startswith(_HTTP + ":"):
+    if source == HTTP or source.startswith(HTTP + ":"):
         _serve(source, predict, about, model.notes)
     elif os.path.isdir(source):
         _folder(source, output, predict, once, interval)
@@ -126,11 +127,18 @@ def answer(y: "Any", classes: "Optional[List[str]]") -> "Dict[str, Any]":
     ... }
     True
     """
-    result = {"output": y.tolist()}  # type: Dict[str, Any]
+    result = {"output": _finite(y.tolist())}  # type: Dict[str, Any]
     if classes is not None and y.ndim == 1:
         result["class"] = int(y.argmax())
         result["label"] = classes[result["class"]]
     return result
+
+
+def _finite(value: "Any") -> "Any":
+    """Return numbers as JSON has them: null for those that are not finite."""
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return value if math.isfinite(value) else None
 
 
 def _folder(
@@ -156,20 +164,37 @@ def _serve(source: str, predict: "Any", about: "Dict[str, Any]", notes: "List[st
     from core.edge.runtime.board import health
     from core.edge.runtime.serve import server
 
-    port = source[len(_HTTP) + 1 :] or str(_PORT)
-    if not port.isdigit() or int(port) > 65535:
-        raise EdgeError("this is no port", "--input", given=source, accepted="http or http:8765")
-
     def state() -> "Dict[str, Any]":
         known = {"model": about["name"], "sequence": about["sequence"], "notes": notes}
         return dict(health(), **known)
 
-    made = server(int(port), predict, state)
+    made = server(port_of(source), predict, state)
     _say("POST /predict on http://127.0.0.1:{}".format(made.server_address[1]))
     made.serve_forever()
 
 
-def _key(text: "Optional[str]") -> "Optional[bytes]":
+def port_of(source: str) -> int:
+    """Return the port that ``http`` or ``http:PORT`` names.
+
+    Raises
+    ------
+    EdgeError
+        It is none.
+    """
+    port = source[len(HTTP) + 1 :] or str(_PORT)
+    if not port.isdigit() or int(port) > 65535:
+        raise EdgeError("this is no port", "--input", given=source, accepted="http or http:8765")
+    return int(port)
+
+
+def public_key(text: "Optional[str]") -> "Optional[bytes]":
+    """Return the key that 64 hexadecimal digits stand for; None for None.
+
+    Raises
+    ------
+    EdgeError
+        They stand for none.
+    """
     if text is None:
         return None
     try:

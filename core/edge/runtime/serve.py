@@ -10,6 +10,8 @@ from core.edge.runtime.errors import EdgeError
 MOST_BYTES = 64 << 20
 # A client that says nothing must not keep others waiting for ever: one is served at a time.
 _PATIENCE = 10
+# Of what is not the image's fault: it may be posted again.
+_STATUS = {"unavailable": 503, "storage_full": 507}
 
 
 def server(
@@ -50,10 +52,14 @@ def server(
                 self._answer(413, {"error": "at most {} bytes".format(MOST_BYTES)})
                 return
             started = time.monotonic()
+            data = self.rfile.read(int(length))
             try:
-                result = predict(self.rfile.read(int(length)))
+                result = predict(data)
             except EdgeError as error:
-                self._answer(422, {"error": str(error)})
+                self._answer(_STATUS.get(error.code, 422), {"error": str(error)})
+                return
+            except OSError as error:
+                self._answer(507, {"error": str(error)})
                 return
             self._answer(200, dict(result, seconds=round(time.monotonic() - started, 6)))
 

@@ -19,14 +19,16 @@ import numpy as np
 import pytest
 import vermin
 
-from core.edge import runtime
+from core.edge import agent, runtime
 from core.edge.profiles import Profile, profile
 from core.edge.runtime.folder import once, work_through
 from core.edge.runtime.results import Results
 from core.edge.signing import SigningKey
 from core.edge.standalone import standalone
 
-SOURCES = sorted(Path(next(iter(runtime.__path__))).glob("*.py"))
+SOURCES = sorted(
+    path for package in (agent, runtime) for path in Path(package.__path__[0]).glob("*.py")
+)
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def _run(app: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_source_is_python_3_6(path: Path) -> None:
     source = path.read_text()
     ast.parse(source, feature_version=(3, 6))
@@ -74,6 +76,7 @@ def test_it_imports_numpy_and_nothing_else() -> None:
     program = (
         "import sys, core.edge.runtime.main, core.edge.runtime.model, core.edge.runtime.folder;"
         "import core.edge.runtime.serve, core.edge.runtime.pictures, core.edge.runtime.board;"
+        "import core.edge.agent.main, core.edge.agent.uplink, core.edge.agent.net;"
         "print(sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     found = subprocess.run(

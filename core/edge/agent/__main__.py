@@ -1,0 +1,3 @@
+from core.edge.agent.main import main
+
+main()
