@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist bench-queue bench-article gallery fuzz chaos audit test-edge-arm clean
+.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist bench-queue bench-article gallery fuzz chaos audit test-edge-arm test-compose lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -81,6 +81,15 @@ audit: .venv/dev.stamp ## look for known vulnerabilities among the installed pac
 
 test-edge-arm: .venv/dev.stamp ## standalone bundles under emulated ARM (QEMU, Debian)
 	@$(BIN)/python -m bench.edge.arm
+
+test-compose: .venv/dev.stamp ## the service in containers: upgrade, kills, restarts, S3, TLS; needs Docker with Compose
+	@CONVQ_TEST_COMPOSE=1 $(BIN)/python -m pytest -v tests/compose
+
+LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+lock: ## pin what the images hold to today's versions; needs uv
+	@$(LOCK) pyproject.toml --extra edge --extra onnx -o deploy/docker/requirements.txt
+	@$(LOCK) pyproject.toml --extra edge --extra onnx deploy/docker/gpu.in -o deploy/docker/requirements-gpu.txt
+	@$(LOCK) deploy/docker/build.in -o deploy/docker/requirements-build.txt
 
 clean: ## remove what the commands made
 	rm -rf .venv demo-out convq-data

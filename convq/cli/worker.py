@@ -1,4 +1,4 @@
-"""``convq worker``: run a worker here, or see, drain and resume those of the service."""
+"""``convq worker``: run a worker here, or check, see, drain and resume those of the service."""
 
 from __future__ import annotations
 
@@ -45,6 +45,32 @@ def run_worker(
     settings = Settings()
     check_surroundings(settings)
     raise typer.Exit(run(settings, name=name or socket.gethostname(), queues=queue or None))
+
+
+@app.command("check", cls=Command)
+def check(
+    name: Annotated[
+        str, typer.Argument(help="Of the worker.", show_default="the host's name")
+    ] = "",
+) -> None:
+    """Fail unless a worker has shown signs of life lately; for the engine that runs its container.
+
+    Looks into Redis, as the worker itself does: CONVQ_REDIS_URL.
+    """
+    from convq.given_redis import check_redis
+    from core.errors import Unavailable
+    from core.settings import Settings
+    from core.store.connection import connect
+    from core.store.workers import WorkerStore
+
+    settings, name = Settings(), name or socket.gethostname()
+    check_redis(settings.redis_url)
+    with connect(settings) as client:
+        states = {worker.name: worker.state for worker in WorkerStore(client, settings).all()}
+    state = states.get(name, "not known")
+    if state not in ("up", "busy", "draining"):
+        raise Unavailable("the worker shows no signs of life", given=f"{name}: {state}")
+    typer.echo(f"{name}: {state}")
 
 
 @app.command("list", cls=Command)

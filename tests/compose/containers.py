@@ -1,0 +1,155 @@
+"""A service of containers: built from this checkout, under a project name of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import convq
+
+ROOT = Path(__file__).parents[2]
+# Of a base image that was not there, a build and a start on a slow machine.
+PATIENCE = 900
+
+
+def why_not() -> str | None:
+    """Return why no containers can be run."""
+    if "CONVQ_TEST_COMPOSE" not in os.environ:
+        return "builds images and runs containers: make test-compose"
+    if shutil.which("docker") is None or compose_program() is None:
+        return "docker and its Compose are not installed"
+    answer = subprocess.run(["docker", "info"], capture_output=True, text=True)
+    if answer.returncode or "Server Version" not in answer.stdout:
+        return f"no container engine answers: {answer.stderr.strip()[:200]}"
+    return None
+
+
+def compose_program() -> list[str] | None:
+    plugin = ["docker", "compose"]
+    if (
+        shutil.which("docker")
+        and not subprocess.run([*plugin, "version"], capture_output=True).returncode
+    ):
+        return plugin
+    alone = shutil.which("docker-compose")
+    return None if alone is None else [alone]
+
+
+def docker(*arguments: str, stdin: bytes | None = None) -> str:
+    done = subprocess.run(
+        ["docker", *arguments], input=stdin, capture_output=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, f"{arguments}: {done.stdout.decode()}\n{done.stderr.decode()}"
+    return done.stdout.decode()
+
+
+def build(tag: str, revision: str | None) -> None:
+    """Build the image of this checkout, or of a commit with the recipe of this checkout."""
+    arguments = ["build", "--quiet", "--file", "deploy/docker/Dockerfile", "--tag", tag]
+    if revision is None:
+        docker(*arguments, str(ROOT))
+        return
+    archive = subprocess.run(
+        [
+            "git",
+            "archive",
+            revision,
+            "pyproject.toml",
+            "README.md",
+            "LICENSE",
+            "core",
+            "api",
+            "workers",
+            "convq",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout
+    context = io.BytesIO(archive)
+    with tarfile.open(fileobj=context, mode="a") as tar:
+        tar.add(ROOT / "deploy" / "docker", "deploy/docker")
+    docker(*arguments, "-", stdin=context.getvalue())
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+class Service:
+    """One project of Compose."""
+
+    def __init__(self, folder: Path) -> None:
+        self.project = f"convq-test-{secrets.token_hex(3)}"
+        self.version = "now"
+        self.settings: dict[str, str] = {}
+        self._env_file = folder / "convq.env"
+        self._env_file.touch()
+        self.password = secrets.token_hex(16)
+        self.port = free_port()
+        self.key = ""
+        self.files = ["docker-compose.yml"]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def configure(self, settings: dict[str, str], own: dict[str, str]) -> None:
+        """Set what docker-compose.yml is told, and what convq is."""
+        self.settings = settings
+        self._env_file.write_text("".join(f"{name}={value}\n" for name, value in own.items()))
+
+    def compose(self, *arguments: str) -> str:
+        program = compose_program()
+        assert program is not None
+        given = self.settings | {
+            "CONVQ_IMAGE": "convq-test",
+            "CONVQ_VERSION": self.version,
+            "CONVQ_REDIS_PASSWORD": self.password,
+            "CONVQ_LISTEN": f"127.0.0.1:{self.port}",
+            "CONVQ_ENV_FILE": str(self._env_file),
+            "CONVQ_API_CPUS": "0",
+            "CONVQ_DRAIN": "3",
+        }
+        files = [part for file in self.files for part in ("--file", file)]
+        named = ["--env-file", "/dev/null", "--project-name", self.project]
+        done = subprocess.run(
+            [*program, *files, *named, *arguments],
+            cwd=ROOT,
+            env={k: v for k, v in os.environ.items() if not k.startswith("CONVQ_")} | given,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def up(self, *arguments: str) -> None:
+        self.compose("up", "--detach", "--wait", "--no-build", *arguments)
+
+    def containers(self, name: str) -> list[str]:
+        return self.compose("ps", "--quiet", name).split()
+
+    def client(self) -> convq.Client:
+        if not self.key:
+            made = self.compose(
+                "run", "--rm", "-T", "cli", "keys", "create", "--tenant", "me", "--scopes", "admin"
+            )
+            self.key = made.strip()
+        return convq.Client(self.url, api_key=self.key)
+
+
+def inspected(container: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(docker("inspect", container))[0]
+    return found

@@ -1,0 +1,236 @@
+"""docker-compose.yml as an operator meets it: one service through upgrades, kills and restarts.
+
+The tests share it and run in the order in which they stand here.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from scipy import ndimage
+
+import convq
+from convq.client.models import Job
+from core.errors import ConvqError
+from tests.compose.containers import Service, build, docker, free_port, inspected
+
+pytestmark = pytest.mark.timeout(1800)
+
+RNG = np.random.default_rng(7)
+PATIENCE = 180
+
+
+def wait_until(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {what}"
+        time.sleep(0.2)
+
+
+def some_jobs(client: convq.Client, count: int) -> list[tuple[Job, np.ndarray]]:
+    """Submit jobs that take a while together, and return them with what must come out."""
+    found = []
+    for _ in range(count):
+        x = RNG.normal(size=(1500, 1500)).astype(np.float32)
+        kernel = RNG.normal(size=(25, 25)).astype(np.float32)
+        job = client.submit(inputs=[x], kernel=kernel, method="direct", mode="valid")
+        found.append((job, ndimage.convolve(x, kernel)[12:-12, 12:-12]))
+    return found
+
+
+def check(client: convq.Client, jobs: list[tuple[Job, np.ndarray]]) -> None:
+    for job, expected in jobs:
+        ended = client.wait(job, timeout=PATIENCE)
+        assert ended.state == "succeeded", ended.error
+        np.testing.assert_allclose(client.result(ended), expected, rtol=1e-3, atol=1e-2)
+
+
+def live_workers(client: convq.Client) -> set[str]:
+    return {worker.name for worker in client.workers() if worker.state in ("up", "busy")}
+
+
+def own_certificate(folder: Path) -> Path:
+    """Write certificate and key of localhost into one file."""
+    made, key = folder / "convq.pem", folder / "key"
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-keyout",
+            key,
+            "-out",
+            made,
+        ],
+        check=True,
+        capture_output=True,
+    )
+    made.write_bytes(made.read_bytes() + key.read_bytes())
+    key.unlink()
+    return made
+
+
+def test_jobs_in_flight_survive_an_upgrade(service: Service) -> None:
+    build("convq-test:before", "HEAD^")
+    service.version = "before"
+    service.up()
+    with service.client() as client:
+        jobs = some_jobs(client, 8)
+        service.version = "now"
+        service.up()
+        jobs += some_jobs(client, 2)
+        check(client, jobs)
+    for name in ("api", "worker-cpu"):
+        assert {inspected(c)["Config"]["Image"] for c in service.containers(name)} == {
+            "convq-test:now"
+        }
+
+
+def test_no_container_has_rights_that_it_does_not_need(service: Service) -> None:
+    for name in ("redis", "api", "proxy", "worker-cpu"):
+        for container in service.containers(name):
+            found = inspected(container)
+            host = found["HostConfig"]
+            assert host["ReadonlyRootfs"], name
+            assert host["CapDrop"] == ["ALL"], name
+            assert "no-new-privileges:true" in host["SecurityOpt"], name
+            assert host["Memory"] > 0, name
+            owners = docker("top", container, "-eo", "uid").split()[1:]
+            assert "0" not in owners, name
+            arguments = docker("top", container, "-eo", "args")
+            assert service.password not in arguments, name
+
+
+def test_the_image_says_what_it_is_and_holds(service: Service) -> None:
+    image = json.loads(docker("image", "inspect", "convq-test:now"))[0]
+    assert image["Config"]["User"] == "convq"
+    assert image["Config"]["Labels"]["org.opencontainers.image.title"] == "convq"
+    listed = json.loads(
+        docker("run", "--rm", "--entrypoint", "cat", "convq-test:now", "/opt/convq/sbom.cdx.json")
+    )
+    names = {component["name"] for component in listed["components"]}
+    assert {"celery", "fastapi", "numpy", "redis"} <= names
+    assert not {"pip", "setuptools", "pytest"} & names
+
+
+def test_every_replica_serves_behind_one_port(service: Service) -> None:
+    replicas = service.containers("api")
+    assert len(replicas) == 2
+    with service.client() as client:
+        docker("kill", replicas[0])
+        wait_until(lambda: len(service.containers("api")) == 1, "a replica is gone")
+        # The proxy may ask the dead one once more before it knows.
+        for _ in range(20):
+            client.queue()
+    service.up()
+    assert len(service.containers("api")) == 2
+
+
+def test_three_workers_share_the_work_and_one_may_be_killed(service: Service) -> None:
+    service.settings = {"CONVQ_CPU_WORKERS": "3"}
+    service.up()
+    with service.client() as client:
+        wait_until(lambda: len(live_workers(client)) == 3, "three workers")
+        jobs = some_jobs(client, 9)
+        busy: list[str] = []
+
+        def one_is_busy() -> bool:
+            busy[:] = [worker.name for worker in client.workers() if worker.state == "busy"]
+            return bool(busy)
+
+        wait_until(one_is_busy, "a worker with a job")
+        docker("kill", busy[0])
+        check(client, jobs)
+        attempts = [attempt for job, _ in jobs for attempt in client.job(job.id).attempts]
+        assert any(attempt.worker == busy[0] for attempt in attempts)
+        assert len({attempt.worker for attempt in attempts}) > 1
+    service.settings = {}
+    service.up()
+
+
+def test_a_restart_of_redis_loses_nothing(service: Service) -> None:
+    with service.client() as client:
+        jobs = some_jobs(client, 6)
+        service.compose("kill", "--signal", "KILL", "redis")
+        with pytest.raises(ConvqError):
+            convq.Client(service.url, api_key=service.key, timeout=1).submit(
+                inputs=[np.ones((4, 4))], kernel="sobel-x"
+            )
+        service.up()
+        check(client, jobs)
+
+
+def test_results_and_keys_are_there_after_down_and_up(service: Service) -> None:
+    with service.client() as client:
+        jobs = some_jobs(client, 2)
+        check(client, jobs)
+        service.compose("down")
+        service.up()
+        check(client, jobs)
+
+
+def test_a_worker_that_is_stopped_gives_its_job_back(service: Service) -> None:
+    with service.client() as client:
+        jobs = some_jobs(client, 4)
+        wait_until(lambda: any(w.state == "busy" for w in client.workers()), "a busy worker")
+        before = time.monotonic()
+        service.compose("stop", "worker-cpu")
+        # CONVQ_DRAIN is 3 s here; the engine would kill after 60.
+        assert time.monotonic() - before < 50
+        stopped = service.compose("ps", "--all", "--quiet", "worker-cpu").split()
+        assert {inspected(c)["State"]["ExitCode"] for c in stopped} == {0}
+        service.up()
+        check(client, jobs)
+
+
+def test_artifacts_in_the_store_of_the_profile_s3(service: Service) -> None:
+    service.compose("down")
+    service.configure(
+        {"COMPOSE_PROFILES": "s3", "CONVQ_STORE_URL": "s3://convq/artifacts"},
+        {
+            "AWS_ENDPOINT_URL": "http://s3:8333",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "convq",
+            "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-test",
+        },
+    )
+    service.up()
+    with service.client() as client:
+        jobs = some_jobs(client, 2)
+        check(client, jobs)
+        service.compose("restart", "s3")
+        jobs += some_jobs(client, 1)
+        check(client, jobs)
+
+
+def test_https_in_front(service: Service, tmp_path: Path) -> None:
+    certificate = own_certificate(tmp_path)
+    port = free_port()
+    service.files = ["docker-compose.yml", "deploy/docker/compose.tls.yml"]
+    service.settings |= {
+        "CONVQ_CERTIFICATES": str(tmp_path),
+        "CONVQ_LISTEN_TLS": f"127.0.0.1:{port}",
+    }
+    service.up()
+    context = ssl.create_default_context(cafile=str(certificate))
+    with httpx.Client(verify=context) as http:
+        answer = http.get(f"https://localhost:{port}/healthz")
+    assert answer.status_code == 200
