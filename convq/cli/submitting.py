@@ -86,7 +86,10 @@ def submits(kind: str) -> Callable[[Callable[..., Work]], Callable[..., None]]:
 
         # Typer reads the options of a command from its signature.
         own = inspect.signature(ask, eval_str=True).parameters.values()
-        of_all = inspect.signature(command, follow_wrapped=False, eval_str=True).parameters.values()
+        # Names of options are looked up here, not where the wrapped function is.
+        of_all = inspect.signature(
+            command, follow_wrapped=False, eval_str=True, globals=globals()
+        ).parameters.values()
         shared = (option for option in of_all if option.kind is option.KEYWORD_ONLY)
         options = [*own, *shared]
         command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
