@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convq.gallery.material import grey
-from convq.gallery.strip import strip
 from core.diffusion import perona_malik, propagate
 from core.media import to_range
+from core.media.strip import strip
 
 
 def diffuse() -> NDArray[np.uint8]:

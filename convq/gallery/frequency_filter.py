@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convq.gallery.material import grey
-from convq.gallery.strip import strip
 from core.frequency import Filter, grid, keep_largest, multiply, transfer
 from core.media import to_range
+from core.media.strip import strip
 
 
 def frequency_filter() -> NDArray[np.uint8]:

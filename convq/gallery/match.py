@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convq.gallery.material import grey
-from convq.gallery.strip import strip
 from core.match import Template, best_matches, local_maxima, normalised, warp
 from core.match.boxes import draw_boxes
 from core.media import to_range
+from core.media.strip import strip
 
 
 def match() -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from convq.gallery.strip import strip
+from core.media.strip import strip
 from core.series import fit_arima
 from core.series.chart import chart
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convq.gallery.material import grey, page
-from convq.gallery.strip import strip
+from core.media.strip import strip
 from core.spectrum import magnitude_picture, orientation, phase_picture, rotate, transform
 
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convq.gallery.material import grey
-from convq.gallery.strip import strip
 from core.kernels import PRESETS
 from core.media import to_range
+from core.media.strip import strip
 from core.stochastic import Sampler
 
 

@@ -77,8 +77,7 @@ class Sampled:
 
     def integral(self) -> NDArray[np.float64]:
         """Return the integral of each function."""
-        whole: NDArray[np.float64] = np.trapezoid(self.y, self.t, axis=0)
-        return whole
+        return np.asarray(np.trapezoid(self.y, self.t, axis=0))
 
     def size(self) -> NDArray[np.float64]:
         """Return the integral of the magnitude of each function.

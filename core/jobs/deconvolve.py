@@ -210,7 +210,8 @@ def _loaded(spec: DeconvolveSpec, artifacts: Any) -> Loaded | None:
 def _gaussian(sigma: float) -> NDArray[np.float64]:
     # A picture that looks sharp has the kernel of one tap.
     parameters = GaussianParameters(preset="gaussian", sigma=max(sigma, _LEAST_SIGMA))
-    return build(parameters, 2).stack[0]
+    kernel: NDArray[np.float64] = build(parameters, 2).stack[0]
+    return kernel
 
 
 def _kernel(loaded: Loaded, subject: Subject) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from core.jobs import (
     deconvolve,
     diffuse,
     embed,
+    explain,
     frequency_filter,
     irregular_convolve,
     match,
@@ -40,6 +41,7 @@ KINDS: tuple[Kind[Any], ...] = (
     deconvolve.KIND,
     irregular_convolve.KIND,
     video.KIND,
+    explain.KIND,
 )
 
 
