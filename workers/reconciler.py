@@ -13,6 +13,7 @@ import redis
 
 from core.settings import Settings
 from core.store.artifacts import ArtifactStore
+from core.store.edge_results import EdgeResults
 from core.store.garbage import Garbage
 from core.store.jobs import JobStore
 
@@ -42,6 +43,7 @@ class Reconciler:
         self._jobs = JobStore(client, settings.redis_prefix)
         artifacts = ArtifactStore(settings.store_url, client, settings.redis_prefix)
         self._garbage = Garbage(artifacts, client, settings.redis_prefix)
+        self._edge_results = EdgeResults(client, settings.redis_prefix)
         self._watching_since: float | None = None
         self._last_look = 0.0
         self._sweeps = 0
@@ -61,6 +63,7 @@ class Reconciler:
         """Delete what has outlived its retention."""
         retention = self._settings.retention
         jobs = self._jobs.sweep(retention)
+        self._edge_results.sweep(retention)
         artifacts = self._garbage.sweep(retention)
         if jobs or artifacts:
             log.info(

@@ -86,8 +86,11 @@ class Scripts:
 @cache
 def _sources() -> dict[str, str]:
     common = "".join((_LUA / name).read_text() for name in ("_common.lua", "_queue.lua"))
+    edge = common + (_LUA / "_edge.lua").read_text()
     return {
-        entry.name.removesuffix(".lua"): common + entry.read_text()
+        entry.name.removesuffix(".lua"): (
+            (edge if entry.name.startswith("edge_") else common) + entry.read_text()
+        )
         for entry in _LUA.iterdir()
         if entry.name.endswith(".lua") and not entry.name.startswith("_")
     }

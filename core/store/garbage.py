@@ -1,10 +1,11 @@
 """Garbage: artifacts that nothing needs any more, found by mark and sweep.
 
-The records of all jobs and models say which artifacts they refer to (mark). An artifact that none
-of them names, whose own count of references is zero too, and that nobody used for some time, is
-deleted (sweep). The mark takes a while and the world goes on meanwhile; but whoever refers to an
-artifact also notes that it is used now, and what was used since the mark began is left alone. The
-records and the counts would have to be wrong at once for something that is needed to go.
+The records of all jobs, models and groups of boxes say which artifacts they refer to (mark). An
+artifact that none of them names, whose own count of references is zero too, and that nobody used
+for some time, is deleted (sweep). The mark takes a while and the world goes on meanwhile; but
+whoever refers to an artifact also notes that it is used now, and what was used since the mark began
+is left alone. The records and the counts would have to be wrong at once for something that is
+needed to go.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Collected:
     records : int
         Artifacts looked at.
     referred : int
-        Those that a job or model refers to.
+        Those that a job, a model or a group of boxes refers to.
     artifacts, strays : int
         Artifacts that nothing needs; files that no record names.
     freed : int
@@ -162,6 +163,8 @@ class Garbage:
                 model = f"{own}:model:{name}"
                 for numbers in _pages(self._members(f"{model}:versions")):
                     marked.update(self._of_sets(f"{model}:version:{n}:artifacts" for n in numbers))
+            groups = self._members(f"{own}:edge:groups")
+            marked.update(self._of_sets(f"{own}:edge:group:{g}:artifacts" for g in groups))
         return marked
 
     def _of_jobs(self, ids: list[str]) -> list[str]:

@@ -24,14 +24,14 @@ from core.store.tenants import check_tenant
 SCOPES: dict[str, str] = {
     "submit": "upload, submit, cancel, retry and delete jobs, register models",
     "read": "see jobs, results, artifacts and models",
-    "edge": "what a box at the edge needs: read models",
+    "edge": "what a box at the edge needs: its version, its results, its jobs; read models",
     "admin": "all of that, and the whole service's workers, queue and metrics",
 }
 """What a key can be allowed to do, within its tenant."""
 
 _ID_ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz"
 _ID_LENGTH = 10
-_SECRET_BYTES = 32
+SECRET_BYTES = 32
 _MARK = "convq"
 _LONGEST_LABEL = 100
 
@@ -134,8 +134,8 @@ class KeyStore:
             raise InvalidInput(
                 "no label", field="label", given=label, accepted=f"1 to {_LONGEST_LABEL} characters"
             )
-        key_id = "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
-        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        key_id = new_key_id()
+        secret = secrets.token_urlsafe(SECRET_BYTES)
         now = server_ms(self._redis)
         record = {
             "tenant": check_tenant(tenant),
@@ -241,6 +241,11 @@ class KeyStore:
 
     def _key(self, key_id: str) -> str:
         return f"{self._prefix}:key:{key_id}"
+
+
+def new_key_id() -> str:
+    """Return an id that no key has had: no secret, and without letters that look alike."""
+    return "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
 
 
 def _digest(secret: str) -> str:
