@@ -17,6 +17,7 @@ _PROBLEMS = {
     403: "The API key does not allow this; or keys are off and the request is not of this machine.",
     404: "There is no such thing.",
     406: "Nothing that can be made of the thing matches Accept.",
+    408: "Nothing of the body came for too long; send it again.",
     409: "The present state does not allow this.",
     413: "A stated limit would be exceeded.",
     415: "The body is not of an accepted media type, or not of the one that it claims.",
@@ -25,6 +26,7 @@ _PROBLEMS = {
     429: "Too many requests with this key, or queued jobs; try again after Retry-After seconds.",
     500: "A defect, or damaged data.",
     503: "Redis or the artifact store does not answer; try again after Retry-After seconds.",
+    507: "The disk takes no more, or as much is stored as may be.",
 }
 
 _ALWAYS = (401, 403, 422, 429, 500, 503)
@@ -45,7 +47,8 @@ def answers(own: Mapping[Any, Mapping[str, object]], *problems: int) -> Response
         What the route itself answers, by status.
     *problems : int
         Statuses of the problems that it can answer with. 401, 403 and 429 (where keys are on),
-        422 (every route refuses unknown parameters), 500 and 503 can always happen and are added.
+        422 (every route refuses unknown parameters), 500 and 503 can always happen and are added,
+        as is 408 where a body is read, which 415 says.
 
     Examples
     --------
@@ -53,7 +56,8 @@ def answers(own: Mapping[Any, Mapping[str, object]], *problems: int) -> Response
     [200, 401, 403, 404, 422, 429, 500, 503]
     """
     described: Responses = {status: dict(parts) for status, parts in own.items()}
-    for status in (*problems, *_ALWAYS):
+    stalls = (408,) if 415 in problems else ()
+    for status in (*problems, *stalls, *_ALWAYS):
         described[status] = {
             "description": _PROBLEMS[status],
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

@@ -75,6 +75,7 @@ CONTENT_RESPONSES: dict[int | str, dict[str, Any]] = {
         },
         413,
         415,
+        507,
     ),
     openapi_extra={
         "requestBody": {

@@ -85,6 +85,7 @@ _SUBMITTED: dict[str, Any] = {
         },
         413,
         415,
+        507,
     ),
 )
 async def submit_job(

@@ -155,7 +155,8 @@ class Job(Model):
     ``state`` is ``queued``, ``running``, ``waiting`` (for the jobs that it has begun),
     ``succeeded``, ``failed`` or ``cancelled``. Jobs that come from a listing have no ``plan``.
     ``metrics`` is the latest that a job reported of itself, such as the loss of a training;
-    ``checkpointed`` is when it saved from where it can go on.
+    ``checkpointed`` is when it saved from where it can go on, ``trace`` the trace id of the request
+    that submitted it.
     """
 
     id: str
@@ -175,6 +176,7 @@ class Job(Model):
     finished: datetime | None = None
     cancel_requested: datetime | None = None
     checkpointed: datetime | None = None
+    trace: str | None = None
     links: dict[str, Any] = Field(default_factory=dict)
 
     @property

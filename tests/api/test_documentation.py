@@ -41,3 +41,19 @@ def test_every_code_is_listed() -> None:
     }
     assert known - INTERNAL <= listed
     assert listed - known == {"method_not_allowed", "internal"}
+
+
+def test_what_reads_a_body_tells_how_a_body_is_refused(app: FastAPI) -> None:
+    operations = [
+        operation for path in app.openapi()["paths"].values() for operation in path.values()
+    ]
+    reading = {operation["operationId"] for operation in operations if "requestBody" in operation}
+    for status in ("408", "413", "415"):
+        telling = {each["operationId"] for each in operations if status in each["responses"]}
+        assert reading <= telling
+
+
+def test_what_stores_something_tells_that_there_may_be_no_room(app: FastAPI) -> None:
+    paths = app.openapi()["paths"]
+    for path in ("/v1/artifacts", "/v1/jobs"):
+        assert "507" in paths[path]["post"]["responses"]
