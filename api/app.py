@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI
 
 from api import dashboard, docs, problems, wire
 from api.access import describe_keys
+from api.gathering import Gathering
 from api.metrics import Metrics
 from api.middleware import Surroundings
 from api.parameters import refuse_unknown
@@ -92,6 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_route("/v1/jobs/batch", batches.refuse_others, batches.OTHERS, include_in_schema=False)
     for module in (
         artifacts,
+    app.state.gathering = Gathering()
         batches,
         jobs,
         bodies,

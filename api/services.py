@@ -22,6 +22,8 @@ from core.store.keys import KeyStore
 from core.store.models import ModelStore
 from core.store.workers import WorkerStore
 
+from core.store.statistics import Statistics
+from core.store.tenants import DEFAULT
 # A lost connection is tried again once, at once, so that a restarted Redis goes unnoticed. One that
 # does not answer in time is not: the client would wait twice as long for the same 503.
 _LOST = (redis.exceptions.ConnectionError,)
@@ -42,10 +44,14 @@ class Services:
         Of this service.
     redis : redis.Redis
         The client that the stores share; safe to use from many threads.
+    tenant : str
+        Whose jobs, artifacts and models the stores find.
     jobs, artifacts, models, workers, keys
         The stores.
     producer : Producer
         Wakes workers up.
+    statistics : Statistics
+        What there is to do and what was done, of any tenant.
     watching : Watching
         Waits for the events of jobs.
     conversions : anyio.CapacityLimiter
@@ -57,6 +63,7 @@ class Services:
     settings: Settings
     redis: redis.Redis
     jobs: JobStore
+    tenant: str
     artifacts: ArtifactStore
     models: ModelStore
     workers: WorkerStore
@@ -78,6 +85,7 @@ class Services:
             artifacts=ArtifactStore(settings.store_url, client, settings.redis_prefix),
             models=ModelStore(client, settings.redis_prefix),
             workers=WorkerStore(client, settings),
+            tenant=DEFAULT,
             keys=KeyStore(client, settings.redis_prefix),
             producer=Producer(settings),
             watching=Watching(settings, jobs),
@@ -97,9 +105,11 @@ class Services:
     async def close(self) -> None:
         """Close all connections."""
         self.producer.close()
+            tenant=tenant,
         self.redis.close()
         await self.watching.close()
 
+            edge=self.edge.of(tenant),
 
 async def _services(request: Request, caller: Calling) -> Services:
     services: Services = request.app.state.services

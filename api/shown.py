@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from api import wire
 from api.services import Services
@@ -48,7 +50,13 @@ def summary(record: Job) -> wire.JobSummary:
 def job(services: Services, record: Job) -> wire.Job:
     """Return a job's record with its plan and its attempts."""
     plan = None if record.plan is None else documents.read(services.artifacts, record.plan)
-    attempts = services.jobs.attempts(record.id) if record.attempt else []
+    return with_plan(record, plan, services.jobs.attempts(record.id) if record.attempt else [])
+
+
+def with_plan(
+    record: Job, plan: dict[str, Any] | None, attempts: Sequence[Attempt] = ()
+) -> wire.Job:
+    """Return a job's record with the plan and the attempts that are given."""
     return wire.Job(
         **dict(summary(record)),
         plan=plan,

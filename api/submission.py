@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import Field
 
 from api.errors import ArtifactNotFound
 from api.services import Services
+from core import trace
 from core.conv import Device
 from core.conv.device import cpu
 from core.errors import ConvqError, InvalidInput, NotFound, TooLarge
@@ -38,18 +39,34 @@ class Wish:
         The validated body.
     idempotency_key : str
         The same key with the same body gives the job that it gave before; empty for none.
+    trace : str or None
+        Trace id of the request.
     """
 
     spec: Spec
     idempotency_key: str = ""
+    trace: str | None = field(default_factory=trace.current)
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """A recorded job, and whether it was recorded by this request."""
+    """A recorded job.
+
+    Attributes
+    ----------
+    job : Job
+        Its record.
+    plan : dict or None
+        Its plan; None if it was recorded before, by another request.
+    """
 
     job: Job
-    is_new: bool
+    plan: dict[str, Any] | None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was recorded by this request."""
+        return self.plan is not None
 
 
 def plan(services: Services, spec: Spec) -> dict[str, Any]:
@@ -81,16 +98,19 @@ def submit(services: Services, wishes: Sequence[Wish]) -> tuple[list[Submitted |
             answers[place] = error
     planning = _Planning(services)
     planning.look_up(pinned.values())
+    planned: dict[int, submission.Planned] = {}
     new: dict[int, NewJob] = {}
     for place, spec in pinned.items():
         wish = wishes[place]
         try:
+            planned[place] = planning.plan(spec)
             new[place] = submission.new_job(
                 spec,
-                planning.plan(spec),
+                planned[place],
                 body=wish.spec,
                 artifacts=services.artifacts,
                 idempotency_key=wish.idempotency_key,
+                trace=wish.trace,
             )
         except ConvqError as error:
             answers[place] = error
@@ -105,8 +125,11 @@ def submit(services: Services, wishes: Sequence[Wish]) -> tuple[list[Submitted |
     for place, answer in zip(new, recorded.answers, strict=True):
         if isinstance(answer, NotFound):  # an input expired between the plan and the record
             answers[place] = _missing(pinned[place], answer)
+        elif isinstance(answer, ConvqError):
+            answers[place] = answer
         else:
-            answers[place] = answer if isinstance(answer, ConvqError) else Submitted(*answer)
+            job, is_new = answer
+            answers[place] = Submitted(job, planned[place].plan if is_new else None)
     return [answer for answer in answers if answer is not None], recorded.missing
 
 
@@ -119,10 +142,14 @@ class _Planning:
         ]
         able = next((worker for worker in self._workers if "device" in worker.about), None)
         device = cpu() if able is None else Device(**able.about["device"])
-        self._planner = submission.Planner(services.artifacts, device, services.settings.memory_cap)
         # Which worker will take the job is not known yet; the plan says for which it was made.
         name = None if able is None else able.name
-        self._place = {"kind": device.kind, "name": device.name, "worker": name}
+        self._planner = submission.Planner(
+            services.artifacts,
+            device,
+            services.settings.memory_cap,
+            {"kind": device.kind, "name": device.name, "worker": name},
+        )
 
     def look_up(self, specs: Iterable[Spec]) -> None:
         self._planner.look_up(specs)
@@ -134,7 +161,7 @@ class _Planning:
         except NotFound as error:
             raise _missing(spec, error) from error
         self._check_memory(planned.plan.get("bytes", 0))
-        return planned._replace(plan=planned.plan | {"device": self._place})
+        return planned
 
     def _check_memory(self, needed: int) -> None:
         known = {

@@ -14,9 +14,9 @@ from pydantic import AfterValidator
 from api import shown, submission, wire
 from api.body import JobRoute
 from api.described import JOB_ID, JOB_ID_PATTERN, JOB_LINKS, answers, headers
+from api.gathering import Gathered
 from api.parameters import known_form
 from api.services import Using
-from core.errors import ConvqError
 from core.store.states import TERMINAL, State
 
 KEY_PATTERN = r"^[\x21-\x7e]+$"
@@ -92,18 +92,13 @@ async def submit_job(
     spec: Annotated[submission.JobSpec, Body()],
     response: Response,
     services: Using,
+    gathering: Gathered,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> wire.Job:
     """Check, plan and queue a job."""
-    wishes = [submission.Wish(spec, idempotency_key or "")]
-    (submitted,), missing = await run_sync(
-        submission.submit, services, wishes, limiter=services.plans
-    )
-    if isinstance(submitted, ConvqError):
-        raise submitted
+    submitted = await gathering.submit(services, submission.Wish(spec, idempotency_key or ""))
     job = submitted.job
-    await services.producer.send(missing)
     if not submitted.is_new:
         response.headers["Idempotent-Replayed"] = "true"
     wait = _WAIT.search(prefer or "")
@@ -116,6 +111,8 @@ async def submit_job(
         response.status_code = 200
     else:
         response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    if job is submitted.job and submitted.is_new:
+        return shown.with_plan(job, submitted.plan)
     return await run_sync(shown.job, services, job)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from core.jobs.kind import Planning, Spec
 from core.jobs.registry import by_name
 from core.store import documents
 from core.store.artifacts import Artifact, ArtifactStore
-from core.store.jobs import NewJob, Place
+from core.store.jobs import NewJob
 from core.store.models import ModelStore
 
 # Jobs of this size are worth running together: the rest of a job takes a millisecond or two.
@@ -45,11 +45,14 @@ class Planned(NamedTuple):
     ----------
     plan : dict
         As the kind makes it.
+    text : str
+        The same as JSON.
     alike : str or None
         Small jobs in which this is equal have the same plan, and can be run together.
     """
 
     plan: dict[str, Any]
+    text: str
     alike: str | None
 
 
@@ -64,13 +67,23 @@ class Planner:
         To read records and small artifacts.
     device, memory_cap
         As in `core.jobs.kind.Planning`.
+    place : mapping, optional
+        Stands in each plan as its ``device``, in place of what the kind says.
     """
 
-    def __init__(self, artifacts: ArtifactStore, device: Device, memory_cap: int) -> None:
+    def __init__(
+        self,
+        artifacts: ArtifactStore,
+        device: Device,
+        memory_cap: int,
+        place: Mapping[str, Any] | None = None,
+    ) -> None:
         self._artifacts = artifacts
         self._device = device
         self._memory_cap = memory_cap
-        self._for = (repr(device), memory_cap)  # a device cannot be hashed
+        self._place = {} if place is None else {"device": dict(place)}
+        # A device cannot be hashed.
+        self._for = (repr(device), memory_cap, repr(self._place))
         self._known: dict[str, Artifact] = {}
 
     def look_up(self, specs: Iterable[Spec]) -> None:
@@ -89,10 +102,11 @@ class Planner:
             The job would surely fail.
         """
         kind = by_name(spec.kind)
-        if any(digest not in self._known for digest in kind.references(spec)):
+        references = kind.references(spec)
+        if any(digest not in self._known for digest in references):
             self.look_up([spec])
         inputs: dict[str, Artifact] = {}
-        for digest in kind.references(spec):
+        for digest in references:
             if digest not in self._known:
                 raise NotFound(
                     "there is no such artifact; upload it first", field="inputs", given=digest
@@ -101,14 +115,19 @@ class Planner:
         planning = Planning(self._artifacts, inputs, self._device, self._memory_cap)
         alike = kind.alike(spec, inputs)
         if alike is None:
-            return Planned(kind.plan(spec, planning), None)
+            return self._planned(kind.plan(spec, planning), None)
         key = (alike, *self._for)
         found = _PLANS.get(key)
         if found is None:
-            found = kind.plan(spec, planning)
+            plan = kind.plan(spec, planning)
+            is_small = plan["seconds"] <= _SMALL_SECONDS and plan["bytes"] <= _SMALL_BYTES
+            found = self._planned(plan, alike if is_small else None)
             _PLANS.put(key, found)
-        is_small = found["seconds"] <= _SMALL_SECONDS and found["bytes"] <= _SMALL_BYTES
-        return Planned(found, alike if is_small else None)
+        return found
+
+    def _planned(self, plan: dict[str, Any], alike: str | None) -> Planned:
+        plan = plan | self._place
+        return Planned(plan, documents.to_text(plan), alike)
 
 
 class _Plans:
@@ -116,15 +135,15 @@ class _Plans:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._plans: OrderedDict[Hashable, dict[str, Any]] = OrderedDict()
+        self._plans: OrderedDict[Hashable, Planned] = OrderedDict()
 
-    def get(self, key: Hashable) -> dict[str, Any] | None:
+    def get(self, key: Hashable) -> Planned | None:
         with self._lock:
             if key in self._plans:
                 self._plans.move_to_end(key)
             return self._plans.get(key)
 
-    def put(self, key: Hashable, plan: dict[str, Any]) -> None:
+    def put(self, key: Hashable, plan: Planned) -> None:
         with self._lock:
             self._plans[key] = plan
             if len(self._plans) > _MOST_PLANS:
@@ -141,7 +160,7 @@ def new_job(
     artifacts: ArtifactStore,
     idempotency_key: str = "",
     body: Spec | None = None,
-    begun_by: Place | None = None,
+    **others: Any,
 ) -> NewJob:
     """Return a planned job, ready to be recorded.
 
@@ -151,28 +170,28 @@ def new_job(
         What is to be done, and how.
     artifacts : ArtifactStore
         Takes large documents.
-    idempotency_key, begun_by
+    idempotency_key, **others
         As in `core.store.jobs.NewJob`.
     body : Spec, optional
         What the key stands for, if it is not ``spec``: as the client gave it, before `pin`.
     """
     kind = by_name(spec.kind)
-    texts = {
-        "spec": documents.write(artifacts, spec.model_dump(mode="json")),
-        "plan": documents.write(artifacts, planned.plan),
-    }
-    kept = [text for text in texts.values() if documents.is_artifact(text)]
+    written = documents.write(artifacts, spec.model_dump(mode="json"))
+    plan = documents.keep(artifacts, planned.text)
+    kept = [text for text in (written, plan) if documents.is_artifact(text)]
     return NewJob(
         kind=spec.kind,
+        spec=written,
+        plan=plan,
         label=spec.label,
         priority=spec.priority,
         total=kind.items(spec),
         artifacts=(*kind.references(spec), *kept),
         idempotency_key=idempotency_key,
-        fingerprint=_fingerprint(body or spec),
-        begun_by=begun_by,
+        # It only says whether the key stands for the same.
+        fingerprint=_fingerprint(body or spec) if idempotency_key else "",
         alike=planned.alike,
-        **texts,
+        **others,
     )
 
 

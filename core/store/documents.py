@@ -16,7 +16,16 @@ _INLINE = 4096
 
 def write(artifacts: ArtifactStore, document: Any) -> str:
     """Return the text to keep in a record: the JSON itself, or the digest of an artifact."""
-    text = json.dumps(document, separators=(",", ":"))
+    return keep(artifacts, to_text(document))
+
+
+def to_text(document: Any) -> str:
+    """Return a document as JSON."""
+    return json.dumps(document, separators=(",", ":"))
+
+
+def keep(artifacts: ArtifactStore, text: str) -> str:
+    """Return what `write` returns for the document whose JSON is ``text``."""
     if len(text) <= _INLINE:
         return text
     return artifacts.put(text.encode(), "application/json").digest

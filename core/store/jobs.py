@@ -21,7 +21,7 @@ import copy
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Self
 
 import redis
@@ -160,7 +160,7 @@ class NewJob:
 
     Attributes
     ----------
-    kind, spec, plan, label, priority
+    kind, spec, plan, label, priority, trace
         As in `Job`.
     total : int
         Items that the job has.
@@ -179,6 +179,7 @@ class NewJob:
     plan: str | None = None
     label: str | None = None
     priority: Priority = "normal"
+    trace: str | None = field(default_factory=trace.current)
     total: int = 0
     artifacts: tuple[str, ...] = ()
     idempotency_key: str = ""
@@ -344,7 +345,7 @@ class JobStore:
             "plan": new.plan,
             "label": new.label,
             "alike": new.alike,
-            "trace": trace.current(),
+            "trace": new.trace,
             "progress": json.dumps({"total": new.total}),
         }
         return {name: value for name, value in fields.items() if value}
