@@ -20,10 +20,9 @@ from core.store.connection import connect
 from core.store.jobs import JobStore
 from core.store.keys import KeyStore
 from core.store.models import ModelStore
+from core.store.tenants import DEFAULT
 from core.store.workers import WorkerStore
 
-from core.store.statistics import Statistics
-from core.store.tenants import DEFAULT
 # A lost connection is tried again once, at once, so that a restarted Redis goes unnoticed. One that
 # does not answer in time is not: the client would wait twice as long for the same 503.
 _LOST = (redis.exceptions.ConnectionError,)
@@ -42,16 +41,14 @@ class Services:
     ----------
     settings : Settings
         Of this service.
-    redis : redis.Redis
-        The client that the stores share; safe to use from many threads.
     tenant : str
         Whose jobs, artifacts and models the stores find.
+    redis : redis.Redis
+        The client that the stores share; safe to use from many threads.
     jobs, artifacts, models, workers, keys
         The stores.
     producer : Producer
         Wakes workers up.
-    statistics : Statistics
-        What there is to do and what was done, of any tenant.
     watching : Watching
         Waits for the events of jobs.
     conversions : anyio.CapacityLimiter
@@ -61,9 +58,9 @@ class Services:
     """
 
     settings: Settings
+    tenant: str
     redis: redis.Redis
     jobs: JobStore
-    tenant: str
     artifacts: ArtifactStore
     models: ModelStore
     workers: WorkerStore
@@ -80,12 +77,12 @@ class Services:
         jobs = JobStore(client, settings.redis_prefix)
         return cls(
             settings=settings,
+            tenant=DEFAULT,
             redis=client,
             jobs=jobs,
             artifacts=ArtifactStore(settings.store_url, client, settings.redis_prefix),
             models=ModelStore(client, settings.redis_prefix),
             workers=WorkerStore(client, settings),
-            tenant=DEFAULT,
             keys=KeyStore(client, settings.redis_prefix),
             producer=Producer(settings),
             watching=Watching(settings, jobs),
@@ -97,6 +94,7 @@ class Services:
         """Return the same services, to which other tenants' things do not exist."""
         return replace(
             self,
+            tenant=tenant,
             jobs=self.jobs.of(tenant),
             artifacts=self.artifacts.of(tenant),
             models=self.models.of(tenant),
@@ -105,11 +103,9 @@ class Services:
     async def close(self) -> None:
         """Close all connections."""
         self.producer.close()
-            tenant=tenant,
         self.redis.close()
         await self.watching.close()
 
-            edge=self.edge.of(tenant),
 
 async def _services(request: Request, caller: Calling) -> Services:
     services: Services = request.app.state.services
