@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 from core.conv.device import Device
 from core.errors import ConvqError
@@ -49,8 +50,14 @@ class Children:
         self._parent = parent
         self._attempt = attempt
         self._priority = priority
-        self._planner = submission.Planner(artifacts, device, memory_cap)
+        self._device = device
+        self._memory_cap = memory_cap
         self._send = send
+
+    @cached_property
+    def _planner(self) -> submission.Planner:
+        # Few jobs begin others.
+        return submission.Planner(self._artifacts, self._device, self._memory_cap)
 
     def begin(self, name: str, spec: Spec) -> Job:
         """Queue a job, unless an earlier attempt has done so under this name; return it.

@@ -35,6 +35,11 @@ log = logging.getLogger(__name__)
 # a worker that is told to stop does not begin another job.
 _TURN_SECONDS = 1.0
 
+# Who has found nothing to do looks again after a moment, for so long: the next job of somebody who
+# posts one after another then costs a look and no message through Celery.
+_LINGER_SECONDS = 0.05
+_PAUSE_SECONDS = 0.005
+
 # Files that are synced at the same time, where jobs run together.
 _SYNCS = 16
 
@@ -68,12 +73,16 @@ class Runner:
         self._pool = ThreadPoolExecutor(_SYNCS, thread_name_prefix="convq-sync")
 
     def run(self) -> None:
-        """Run queued jobs, the best first, until there is none or the turn is over."""
+        """Run queued jobs, the best first, until there is none for a while or the turn is over."""
         over = time.monotonic() + _TURN_SECONDS
         if not self.step():
             return
-        while time.monotonic() < over and self.step():
-            pass
+        lingers_until = time.monotonic() + _LINGER_SECONDS
+        while time.monotonic() < min(over, lingers_until):
+            if self.step():
+                lingers_until = time.monotonic() + _LINGER_SECONDS
+            else:
+                time.sleep(_PAUSE_SECONDS)
         # What is queued is left to others, or to this worker's next turn.
         wake(self._jobs, self._send)
 
