@@ -89,11 +89,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
+    app.state.gathering = Gathering()
     app.state.metrics = metrics
     app.add_route("/v1/jobs/batch", batches.refuse_others, batches.OTHERS, include_in_schema=False)
     for module in (
         artifacts,
-    app.state.gathering = Gathering()
         batches,
         jobs,
         bodies,
