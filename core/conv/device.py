@@ -124,7 +124,7 @@ _GPU = {
         "object": float("inf"),
     },
     "fft": {"float32": 5e-13, "float64": 1e-12},
-    "direct": {"float32": float("inf"), "float64": float("inf"), "int64": float("inf")},
+    "direct": {"float32": 6e-14, "float64": 1.2e-13, "int64": 1e-12},
     "fft_tile": {"float32": float("inf"), "float64": float("inf")},
 }
 

@@ -1,11 +1,11 @@
 """Direct convolution: every tap, block by block in the cache.
 
-Generated kernels compute it where there are any for the problem (`core.conv.codegen`), NumPy
-otherwise. With NumPy, one channel to one channel, a block accumulates ``tap * shifted input`` for
-each tap. With many channels the shifted inputs of a block are gathered into a matrix and one
-matrix product serves all taps, input channels and output channels (K. Chellapilla et al., "High
-performance convolutional neural networks for document processing", 2006); the matrix is as large
-as a cache, never as the input times the taps.
+Generated kernels compute it where there are any for the problem (`core.conv.codegen`, and
+`core.conv.cuda` on GPUs), operations on arrays otherwise. With these, one channel to one channel,
+a block accumulates ``tap * shifted input`` for each tap. With many channels the shifted inputs of a
+block are gathered into a matrix and one matrix product serves all taps, input channels and output
+channels (K. Chellapilla et al., "High performance convolutional neural networks for document
+processing", 2006); the matrix is as large as a cache, never as the input times the taps.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from core.arrays import Array, array_module
 from core.conv import codegen
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each, workers_for
+from core.conv.cuda import direct as cuda
 from core.conv.device import Device, device_of
 from core.conv.normal import NormalForm, Shape, read
 
@@ -186,7 +187,9 @@ def _multiply(form: NormalForm, inputs: Array, w: Array, out: Array) -> None:
 @lru_cache(maxsize=4096)
 def _generated(form: NormalForm, device: Device, memory_cap: int | None) -> Any:
     # The fastest family of generated kernels for the problem, where there is one.
-    if device.kind != "cpu" or not codegen.available():
+    if device.kind == "gpu":
+        return cuda if cuda.supports(form) else None
+    if not codegen.available():
         return None
     from core.conv.codegen import channels, channels_planes, single
 

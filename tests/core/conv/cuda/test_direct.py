@@ -1,0 +1,152 @@
+"""The direct kernel for GPUs: compiled for a processor, compiled for devices, run on one."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.conv.algorithms import by_name
+from core.conv.algorithms.direct import numpy_cost
+from core.conv.blocks import never
+from core.conv.cuda import direct, modules
+from core.conv.device import gpu
+from core.conv.normal import NormalForm
+
+# Sources are compiled once for each of these.
+KERNELS = [((3, 3), "float32", "uint8"), ((2, 5), "float64", "float64"), ((4,), "int64", "int16")]
+
+
+def form_of(kernel, dtype, *, batch=1, filters=1, groups=1, sizes=None, start=None, out=None):
+    sizes = sizes or (20,) * len(kernel)
+    full = tuple(n + k - 1 for n, k in zip(sizes, kernel, strict=True))
+    ones = (1,) * len(kernel)
+    bits = 40 if dtype == "int64" else None
+    start = start or (0,) * len(kernel)
+    return NormalForm(
+        batch, groups, filters, groups, sizes, kernel, start, out or full, ones, ones, dtype, bits
+    )
+
+
+@pytest.mark.parametrize(("kernel", "dtype", "stored"), KERNELS)
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_kernel_is_the_reference(emulated, kernel, dtype, stored, data) -> None:
+    lengths = [data.draw(st.integers(1, 90)) for _ in kernel]
+    groups, batch = data.draw(st.integers(1, 2)), data.draw(st.integers(1, 2))
+    filters = groups * data.draw(st.integers(1, 2))
+    out = tuple(data.draw(st.integers(1, 90)) for _ in kernel)
+    start = tuple(data.draw(st.integers(-5, 5)) for _ in kernel)
+    form = form_of(
+        kernel, dtype, batch=batch, filters=filters, groups=groups,
+        sizes=tuple(lengths), start=start, out=out,
+    )  # fmt: skip
+    random = np.random.default_rng(data.draw(st.integers(0, 99)))
+    # What lies around the input must not be read: it would be seen.
+    shape = (batch, groups, *lengths)
+    step = data.draw(st.sampled_from([1, 2]))
+    around = np.full((batch, groups, *(step * n + 6 for n in lengths)), 99).astype(stored)
+    x = around[(..., *(slice(3, 3 + step * n, step) for n in lengths))]
+    x[:] = random.integers(0, 50, shape)
+    w = random.integers(-9, 9, (filters, 1, *kernel)).astype(dtype)
+    y = np.empty(form.out_shape, dtype)
+    direct.run(form, x, w, y, check=never, memory_cap=None)
+    expected = np.empty_like(y)
+    by_name("reference").run(form, x, w, expected, check=never, memory_cap=None)
+    np.testing.assert_array_equal(y, expected)
+
+
+def test_more_planes_than_a_grid_has_and_an_output_with_gaps(emulated, monkeypatch) -> None:
+    monkeypatch.setattr(direct, "_MOST_PLANES", 2)
+    direct.launch.cache_clear()
+    form = form_of((3, 3), "float32", batch=5, sizes=(8, 9))
+    random = np.random.default_rng(1)
+    x = random.integers(0, 9, (5, 1, 8, 9)).astype("uint8")
+    w = random.integers(-9, 9, (1, 1, 3, 3)).astype("float32")
+    y = np.zeros((5, 1, 10, 22), "float32")[..., ::2]
+    direct.run(form, x, w, y, check=never, memory_cap=None)
+    expected = np.empty(form.out_shape, "float32")
+    by_name("reference").run(form, x, w, expected, check=never, memory_cap=None)
+    np.testing.assert_array_equal(y, expected)
+    direct.launch.cache_clear()
+
+
+@pytest.mark.parametrize("k", [1, 3, 9, 15, 31])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_blocks_fit_into_the_shared_memory_of_every_device(k: int, dtype: str) -> None:
+    form = form_of((k, k), dtype, sizes=(500, 500))
+    assert direct.supports(form)
+    grid, tile, _ = direct.launch(form, dtype)
+    assert tile.shared_bytes(k, k, form.itemsize) <= 48 << 10
+    assert tile.block[0] * tile.block[1] <= 1024
+    for count, span, n in zip(grid[:2], tile.span[::-1], form.out[::-1], strict=True):
+        assert (count - 1) * span < n <= count * span
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dtype": "complex64"},
+        {"stride": (2, 1)},
+        {"dilation": (1, 2)},
+        {"kernel": (32, 32)},
+        {"in_channels": 3},
+    ],
+)
+def test_what_the_kernel_cannot_do_is_refused(change) -> None:
+    assert not direct.supports(replace(form_of((3, 3), "float32"), **change))
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_87", "sm_90"])
+@pytest.mark.parametrize(("k", "dtype"), [(3, "float32"), (9, "float32"), (31, "float64")])
+def test_devices_keep_sums_in_registers(architecture, k, dtype, tmp_path) -> None:
+    source = tmp_path / "direct.cu"
+    source.write_text(modules.source("direct"))
+    form = form_of((k, k), dtype, sizes=(500, 500))
+    _, tile, macros = direct.launch(form, dtype)
+    command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.options(macros)]
+    done = subprocess.run(
+        [*command, "-o", str(tmp_path / "direct.cubin"), str(source)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "0 bytes spill stores, 0 bytes spill loads" in done.stderr
+    registers = int(re.search(r"Used (\d+) registers", done.stderr)[1])
+    shared = int(re.search(r"(\d+) bytes smem", done.stderr)[1])
+    # Two blocks at least are on a multiprocessor at a time, so that one computes while one reads.
+    assert registers * tile.block[0] * tile.block[1] * 2 <= 65536
+    assert shared == tile.shared_bytes(k, k, form.itemsize)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("k", [1, 3, 8, 31])
+@pytest.mark.parametrize(("dtype", "stored"), [("float32", "uint8"), ("float64", "float64")])
+def test_on_a_device(k, dtype, stored) -> None:
+    cupy = pytest.importorskip("cupy")
+    if not cupy.is_available():
+        pytest.skip("there is no CUDA device")
+    form = form_of((k, k), dtype, batch=2, filters=3, sizes=(301, 203))
+    random = np.random.default_rng(2)
+    x = random.integers(0, 9, (2, 1, 301, 203)).astype(stored)
+    w = random.integers(-9, 9, (3, 1, k, k)).astype(dtype)
+    y = cupy.empty(form.out_shape, dtype)
+    direct.run(form, cupy.asarray(x), cupy.asarray(w), y, check=never, memory_cap=None)
+    expected = np.empty(form.out_shape, dtype)
+    by_name("reference").run(form, x, w, expected, check=never, memory_cap=None)
+    np.testing.assert_allclose(y.get(), expected, rtol=1e-6)
+
+
+def test_a_plan_for_a_gpu_takes_the_kernel_where_it_can() -> None:
+    form = form_of((3, 3), "float32", sizes=(4096, 4096))
+    device = gpu("a device")
+    moved = (4096 * 4096 + form.outputs) * 4 * device.copy
+    assert moved <= by_name("direct").cost(form, device, None).seconds < 2 * moved
+    steps = replace(form, stride=(2, 2))
+    assert by_name("direct").cost(steps, device, None) == numpy_cost(steps, device)
