@@ -12,6 +12,9 @@ from bench.chaos.report import broken, markdown
 from bench.chaos.run import run
 from bench.measure import machine
 
+# By default a training goes on for an hour before it makes room for others.
+_SETTINGS = {"continue_after": 2}
+
 
 def main() -> int:
     """Run, write the report, and return 1 if a promise was broken."""
@@ -32,6 +35,7 @@ def main() -> int:
             seconds=asked.seconds,
             seed=asked.seed,
             workers=asked.workers,
+            settings=_SETTINGS,
             say=lambda line: print(line, flush=True),
         )
     report["machine"] = machine()

@@ -7,11 +7,12 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bench.chaos.cable import Cable
 from bench.chaos.disk import Disk
 from bench.chaos.proxy import Proxy
 from convq.stack import LocalStack
@@ -46,64 +47,52 @@ class Arena:
     ----------
     skipped : dict
         What cannot be done on this machine, and why.
+    line : Cable or Proxy
+        What joins the far worker to Redis, to be cut and mended.
     lease : float
         Seconds after which a silent worker loses its job.
     """
 
     def __init__(self, folder: Path, workers: int, settings: Mapping[str, Any]) -> None:
         self.skipped: dict[str, str] = {}
+        self.lease = Settings(**settings).lease
+        # What was done to this machine is undone in the opposite order.
+        self._undo = ExitStack()
         self.disk = Disk(folder / "store", _STORE_MEGABYTES)
         if reason := self.disk.refuses():
             self.skipped["disk"] = reason
+        else:
+            self._undo.callback(self.disk.unmount)
         store = str(self.disk.folder / "artifacts")
         self.stack = LocalStack(
             folder / "data", workers=workers, settings={**settings, "store_url": store}
         )
         self._settings = dict(settings)
-        self.lease = Settings(**settings).lease
         self._logs = folder / "data" / "logs"
         self._extra: dict[str, Process] = {}
 
     def start(self) -> None:
         """Start everything."""
+        self._undo.callback(self.stack.stop)
         self.stack.start()
-        assert self.stack.redis is not None
-        self.proxy = Proxy(self.stack.redis.port)
-        url = urlsplit(self.stack.redis_url)
-        through = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{self.proxy.port}")
-        self._extra[FAR] = self._worker(FAR, {"CONVQ_REDIS_URL": through.geturl()})
-        library = next((path for path in _FAKETIME if Path(path).exists()), None)
-        if library is None:
-            self.skipped["clock"] = "libfaketime is missing (Debian: apt-get install libfaketime)"
+        self._extra[FAR] = self._far_worker()
+        if library := next((path for path in _FAKETIME if Path(path).exists()), None):
+            self._extra[SKEWED] = self._skewed_worker(library)
         else:
-            clock = {
-                "LD_PRELOAD": library,
-                "FAKETIME": CLOCK_OFF,
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "DONT_FAKE_MONOTONIC": "1",
-                "PYTHONPATH": str(Path(__file__).parent / "faketime"),
-            }
-            self._extra[SKEWED] = self._worker(SKEWED, clock)
+            self.skipped["clock"] = "libfaketime is missing (Debian: apt-get install libfaketime)"
+        self._undo.callback(self._stop_extra)
         for process in self._extra.values():
             process.start()
-        self._supervisor = Supervisor(list(self._extra.values()), lambda death: None)
-        self._supervisor.start()
+        supervisor = Supervisor(list(self._extra.values()), lambda death: None)
+        supervisor.start()
+        self._undo.callback(supervisor.stop)
         client = connect(Settings(redis_url=self.stack.redis_url, redis_timeout=10))
         self.redis: Any = client
         self.jobs = JobStore(client)
 
     def stop(self) -> None:
         """Stop everything."""
-        self.proxy.mend()
-        self._supervisor.stop()
-        for process in self._extra.values():
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGCONT)
-        stop(list(self._extra.values()), deadline=20)
-        self.proxy.close()
-        self.stack.stop()
-        if "disk" not in self.skipped:
-            self.disk.unmount()
+        self._undo.close()
 
     def workers(self) -> dict[str, int]:
         """Return the process ids of the workers' parents, by name."""
@@ -124,11 +113,45 @@ class Arena:
         """Return resident bytes and open files of the parent and the children of each worker."""
         return {name: usage(pid) for name, pid in self.workers().items()}
 
-    def _worker(self, name: str, environment: Mapping[str, str]) -> Process:
+    def _far_worker(self) -> Process:
+        assert self.stack.redis is not None
+        cable = Cable()
+        reason = cable.refuses()
+        # Redis listens on this machine's 127.0.0.1, and a namespace has one of its own.
+        host = "127.0.0.1" if reason else cable.address
+        self.proxy = Proxy(self.stack.redis.port, host)
+        self._undo.callback(self.proxy.close)
+        self.line: Cable | Proxy = self.proxy if reason else cable
+        if reason:
+            self.skipped["network"] = f"{reason}; a proxy that forwards nothing stands in"
+        else:
+            self._undo.callback(cable.remove)
+        url = urlsplit(self.stack.redis_url)
+        login = url.netloc.rpartition("@")[0]
+        through = url._replace(netloc=f"{login}@{host}:{self.proxy.port}").geturl()
+        command = _command(FAR)
+        return self._worker(
+            FAR,
+            command if reason else cable.inside(*command),
+            {"CONVQ_REDIS_URL": through},
+        )
+
+    def _skewed_worker(self, library: str) -> Process:
+        paths = [str(Path(__file__).parent / "faketime"), *filter(None, [os.getenv("PYTHONPATH")])]
+        clock = {
+            "LD_PRELOAD": library,
+            "FAKETIME": CLOCK_OFF,
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+            "PYTHONPATH": os.pathsep.join(paths),
+        }
+        return self._worker(SKEWED, _command(SKEWED), clock)
+
+    def _worker(self, name: str, command: list[str], environment: Mapping[str, str]) -> Process:
         settings = {f"CONVQ_{key.upper()}": str(value) for key, value in self._settings.items()}
         return Process(
             name,
-            [sys.executable, "-m", "workers", "--name", name],
+            command,
             log=self._logs / f"{name}.log",
             environment={
                 **os.environ,
@@ -139,6 +162,18 @@ class Arena:
                 **environment,
             },
         )
+
+    def _stop_extra(self) -> None:
+        self.line.mend()
+        for process in self._extra.values():
+            with suppress(ProcessLookupError):
+                if process.running():
+                    os.killpg(process.pid, signal.SIGCONT)
+        stop(list(self._extra.values()), deadline=20)
+
+
+def _command(worker: str) -> list[str]:
+    return [sys.executable, "-m", "workers", "--name", worker]
 
 
 def wait_until(happened: Any, seconds: float, pause: float = 0.05) -> bool:

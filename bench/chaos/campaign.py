@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
@@ -93,8 +94,12 @@ class Campaign:
     def _strike(self, fault: Fault, chance: random.Random) -> None:
         for _ in range(_TRIES):
             try:
+                strike = fault.strike(self._arena, chance)
+                aimed = next(strike)
+                # Not before it has found its victims, which may begin their work just then.
                 at = server_ms(self._arena.redis) / 1000
-                struck = fault.strike(self._arena, chance)
+                struck = [job for job in aimed if self._arena.jobs.get(job).state not in TERMINAL]
+                deque(strike, maxlen=0)
             except (RedisError, NotFound, ProcessLookupError, Missed):
                 # Another one has struck it down already; what was not done is not counted.
                 self._stop.wait(1)

@@ -1,7 +1,7 @@
 """What can go wrong, one function each.
 
-A fault is done to the arena and returns the ids of the jobs that it struck: those that must get
-going again by themselves. What lasts for a while is undone before the function returns.
+A fault is done to the arena. In the moment in which it strikes it yields the ids of the jobs that
+it strikes: those that must get going again by themselves. What lasts for a while is undone then.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ from core.store.jobs import Job
 MESSAGES = messages_key("convq")
 MAX_ATTEMPTS = Settings().max_attempts
 
-Strike = Callable[[Arena, random.Random], list[str]]
+Strike = Callable[[Arena, random.Random], Iterator[list[str]]]
 
 
 class Fault(NamedTuple):
@@ -35,7 +35,7 @@ class Fault(NamedTuple):
     name, what : str
         For the report.
     strike : callable
-        Does it, and returns whom it struck.
+        Does it, and yields whom it strikes.
     share : int
         How often, in a run with 200 kills.
     kill : bool
@@ -56,133 +56,128 @@ class Missed(Exception):
     """There was nothing to strike."""
 
 
-def kill_worker(arena: Arena, chance: random.Random) -> list[str]:
+def kill_worker(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Kill a worker's parent and, with it, its child; one that has something to do, if any has."""
     name = _victim(arena, chance)
-    struck = arena.running(name)
+    yield arena.running(name)
     os.killpg(arena.workers()[name], signal.SIGKILL)
-    return struck
 
 
-def kill_child(arena: Arena, chance: random.Random) -> list[str]:
+def kill_child(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Kill the process that computes."""
     wait_until(arena.running, 10)
-    jobs = [job for job in map(arena.jobs.get, arena.running()) if _may_be_lost(job)]
+    jobs = [job for job in map(arena.jobs.get, arena.running()) if _may_be_lost(arena, job)]
     if not jobs:
         raise Missed
     job = chance.choice(jobs)
     assert job.pid is not None
+    yield [job.id]
     os.kill(job.pid, signal.SIGKILL)
-    return [job.id]
 
 
-def kill_api(arena: Arena, chance: random.Random) -> list[str]:
+def kill_api(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Kill the API."""
     api = arena.stack._api  # noqa: SLF001 - the local stack has no reason to offer this
     assert api is not None
     if not api.running():
         raise Missed
+    yield []
     os.kill(api.pid, signal.SIGKILL)
-    return []
 
 
-def kill_redis(arena: Arena, chance: random.Random) -> list[str]:
+def kill_redis(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Kill Redis; the stack starts it again."""
-    struck = arena.running()
     assert arena.stack.redis is not None
+    yield arena.running()
     os.kill(arena.stack.redis.process.pid, signal.SIGKILL)
-    return struck
 
 
-def freeze_worker(arena: Arena, chance: random.Random) -> list[str]:
+def freeze_worker(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Stop a worker beyond its lease, and let it go on: what it commits then is refused."""
     wait_until(arena.running, 3)
     name = _victim(arena, chance)
     pid = arena.workers()[name]
     arena.signal(name, signal.SIGSTOP)
-    struck = arena.running(name)
-    time.sleep(1.4 * arena.lease)
-    # Whoever was killed meanwhile has a successor that runs.
-    with suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGCONT)
-    return struck
+    try:
+        yield arena.running(name)
+        time.sleep(1.4 * arena.lease)
+    finally:
+        # Whoever was killed meanwhile has a successor that runs.
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGCONT)
 
 
-def stop_redis(arena: Arena, chance: random.Random) -> list[str]:
+def stop_redis(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Stop Redis for a while: connections stay open and nobody answers."""
     assert arena.stack.redis is not None
-    struck, pid = arena.running(), arena.stack.redis.process.pid
+    pid = arena.stack.redis.process.pid
+    yield arena.running()
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
     time.sleep(chance.uniform(1, 5))
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
-    return struck
 
 
-def pause_clients(arena: Arena, chance: random.Random) -> list[str]:
+def pause_clients(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Have Redis hold all commands back."""
-    struck = arena.running()
     seconds = chance.uniform(1, 5)
+    yield arena.running()
     arena.redis.client_pause(round(seconds * 1000))
     time.sleep(seconds)
-    return struck
 
 
-def delete_messages(arena: Arena, chance: random.Random) -> list[str]:
+def delete_messages(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Delete all messages from the broker."""
     arena.redis.delete(MESSAGES)
-    return _oldest_queued(arena)
+    yield _oldest_queued(arena)
 
 
-def repeat_messages(arena: Arena, chance: random.Random) -> list[str]:
+def repeat_messages(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Deliver what waits in the broker twice more."""
+    yield []
     for message in arena.redis.lrange(MESSAGES, 0, 9):
         arena.redis.rpush(MESSAGES, message, message)
-    return []
 
 
-def swallow_message(arena: Arena, chance: random.Random) -> list[str]:
+def swallow_message(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Pop messages as a worker does that dies in this moment."""
     for _ in range(3):
         arena.redis.rpop(MESSAGES)
-    return _oldest_queued(arena)
+    yield _oldest_queued(arena)
 
 
-def cut_network(arena: Arena, chance: random.Random) -> list[str]:
+def cut_network(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Cut the far worker off for longer than its lease; nothing is closed."""
     wait_until(lambda: arena.running(FAR), 3)
-    struck = arena.running(FAR)
-    arena.proxy.cut()
+    yield arena.running(FAR)
+    arena.line.cut()
     time.sleep(1.4 * arena.lease)
-    arena.proxy.mend()
-    return struck
+    arena.line.mend()
 
 
-def reset_connections(arena: Arena, chance: random.Random) -> list[str]:
+def reset_connections(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Break all connections of the far worker."""
-    struck = arena.running(FAR)
+    yield arena.running(FAR)
     arena.proxy.reset()
-    return struck
 
 
-def fill_disk(arena: Arena, chance: random.Random) -> list[str]:
+def fill_disk(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Leave no room in the artifact store for a while."""
-    struck = arena.running()
+    yield arena.running()
     with arena.disk.full():
         time.sleep(chance.uniform(0.3, 0.8) * arena.lease)
-    return struck
 
 
-def lock_disk(arena: Arena, chance: random.Random) -> list[str]:
+def lock_disk(arena: Arena, chance: random.Random) -> Iterator[list[str]]:
     """Make the artifact store read-only for a while."""
-    struck = arena.running()
     for _ in range(50):
         # The kernel refuses while a file is open for writing, so between two of them.
         with arena.disk.read_only() as locked:
             if locked:
+                yield arena.running()
                 time.sleep(chance.uniform(0.3, 0.8) * arena.lease)
-                return struck
+                return
         time.sleep(0.02)
     raise Missed
 
@@ -193,16 +188,18 @@ def _victim(arena: Arena, chance: random.Random) -> str:
     able = [
         name
         for name, jobs in running.items()
-        if all(_may_be_lost(arena.jobs.get(job)) for job in jobs)
+        if all(_may_be_lost(arena, arena.jobs.get(job)) for job in jobs)
     ]
     if not able:
         raise Missed
     return chance.choice([name for name in able if running[name]] or able)
 
 
-def _may_be_lost(job: Job) -> bool:
+def _may_be_lost(arena: Arena, job: Job) -> bool:
     """Tell whether one more loss does not yet make the job poison."""
-    return job.state == "running" and job.attempt < MAX_ATTEMPTS
+    # Not told to users: losses since the job last saved what it has done.
+    losses = int(arena.redis.hget(f"convq:job:{job.id}", "lost"))
+    return job.state == "running" and losses + 1 < MAX_ATTEMPTS
 
 
 def _oldest_queued(arena: Arena) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import threading
 import time
@@ -13,12 +14,24 @@ import numpy as np
 import convq
 from convq.client.models import Job
 from core.errors import Conflict, ConvqError, StorageFull, Unavailable
+from core.media import JSON
 
 # Share of each sort of work, and what it is.
-SMALL, MEDIUM, SLOW, MANY = "small", "medium", "slow", "many"
+SMALL, MEDIUM, SLOW, MANY, TRAINING = "small", "medium", "slow", "many", "training"
 POISON = "poison"
-_SHARES = {SMALL: 50, MEDIUM: 15, SLOW: 25, MANY: 10}
+_SHARES = {SMALL: 50, MEDIUM: 15, SLOW: 22, MANY: 10, TRAINING: 3}
 _KEYS_SENT_TWICE, _CANCELLED = 0.1, 0.03
+_MODEL: dict[str, Any] = {
+    "input": [1, 16, 16],
+    "layers": [
+        {"layer": "conv", "filters": 16, "kernel": 3},
+        {"layer": "relu"},
+        {"layer": "max_pool", "kernel": 2},
+        {"layer": "dropout", "rate": 0.2},
+        {"layer": "flatten"},
+        {"layer": "dense", "features": 3},
+    ],
+}
 
 
 @dataclass
@@ -54,13 +67,16 @@ class Load:
         Decides what is submitted.
     side : int
         Pixels a side of the picture that makes the slow work slow.
+    epochs : int
+        Of the trainings.
     """
 
-    def __init__(self, url: str, seed: int, side: int) -> None:
+    def __init__(self, url: str, seed: int, side: int, epochs: int) -> None:
         self.accepted = Accepted()
         self._url = url
         self._seed = seed
         self._side = side
+        self._epochs = epochs
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -87,6 +103,12 @@ class Load:
                 MANY: {
                     "inputs": [upload(96, 96) for _ in range(12)],
                     "kernel": {"preset": "sharpen"},
+                },
+                TRAINING: {
+                    "kind": "train",
+                    "data": client.upload(data_set(arrays, images=3000, side=16)).digest,
+                    "model": _MODEL,
+                    "options": {"epochs": self._epochs, "batch": 16, "checkpoint_seconds": 0.5},
                 },
             }
             jobs = {sort: client.submit(**work) for sort, work in self._work.items()}
@@ -166,6 +188,17 @@ class Load:
             self.accepted.cancelled.add(job.id)
 
 
+def data_set(random: np.random.Generator, *, images: int, side: int) -> bytes:
+    """Return an ``.npz`` of noisy images of three classes."""
+    y = np.arange(images) % 3
+    x = random.normal(size=(images, side, side)).astype(np.float32) + y[:, None, None] / 8
+    file = io.BytesIO()
+    np.savez(file, x=x, y=y)
+    return file.getvalue()
+
+
 def digests(client: convq.Client, job: Job) -> str:
     """Return the digests of a job's results as one text, which equal work makes equal."""
-    return " ".join(result.digest for result in client.results(job).results)
+    results = client.results(job).results
+    # The figures of a training tell of its time, too.
+    return " ".join(result.digest for result in results if result.media_type != JSON)

@@ -17,6 +17,8 @@ class Proxy:
     ----------
     target : int
         Port on 127.0.0.1 that the connections go to.
+    host : str
+        Address to listen on.
 
     Attributes
     ----------
@@ -24,9 +26,9 @@ class Proxy:
         Where it listens.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, host: str = "127.0.0.1") -> None:
         self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0))
         self.port: int = self._listener.getsockname()[1]
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._lock = threading.Lock()

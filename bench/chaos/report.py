@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from bench.chaos.faults import FAULTS
+from bench.chaos.load import TRAINING
 
 _WORDS = {
     "lost": "lost: accepted and unknown afterwards",
@@ -39,6 +41,8 @@ def markdown(report: dict[str, Any]) -> str:
         *(f"| {_WORDS[name]} | {count} |" for name, count in verdict["broken"].items()),
         f"| failed as poison, having been struck three times or more | {verdict['worn_out']} |",
         f"| idempotency keys that made two jobs | {verdict['keys_that_made_two_jobs']} |",
+        "",
+        _trainings(verdict),
         "",
         "Recovery: seconds from a fault until a job that it struck ran again or had ended. For a "
         "job whose worker lived on, that is until its own end.",
@@ -80,6 +84,18 @@ def _rows(recovery: dict[str, Any]) -> Iterable[str]:
         yield f"| {words[name]} | {counts} | {' | '.join(cells)} | {row['never']} |"
 
 
+def _trainings(verdict: dict[str, Any]) -> str:
+    sorts = Counter(verdict["sorts"])
+    ended = Counter(verdict["outcomes"].get(TRAINING, {}))
+    struck = ended["lost"] + ended["expired"]
+    return (
+        f"{sorts[TRAINING]} of the jobs were trainings, in {ended.total()} pieces: "
+        f"{ended['continued']} ended because their time was over, {struck} because their process "
+        f"or worker was struck down, {ended['released']} because it gave them back. What they "
+        "learned is compared with an undisturbed training byte by byte, like all results."
+    )
+
+
 def _poison(poison: dict[str, Any]) -> str:
     return (
         f"A job that kills its process each time was {poison['state']} as {poison['code']} after "
@@ -92,4 +108,6 @@ def _poison(poison: dict[str, Any]) -> str:
 def _settings(settings: dict[str, Any]) -> str:
     if not settings:
         return "default settings"
-    return "settings " + ", ".join(f"{name}={value}" for name, value in settings.items())
+    return "default settings but for " + ", ".join(
+        f"{name}={value}" for name, value in settings.items()
+    )

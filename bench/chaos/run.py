@@ -31,6 +31,7 @@ def run(
     workers: int = 2,
     patience: float = 120,
     side: int = 3000,
+    epochs: int = 12,
     settings: Mapping[str, Any] = MappingProxyType({}),
     say: Say = lambda line: None,
 ) -> dict[str, Any]:
@@ -52,6 +53,8 @@ def run(
         Jobs are stuck if none of them ends for so long after the last fault.
     side : int
         Pixels a side of the picture that makes the slow work slow.
+    epochs : int
+        Of the trainings.
     settings : mapping of str to object
         Fields of `core.settings.Settings` that are not as by default.
     say : callable
@@ -61,7 +64,7 @@ def run(
     started = time.monotonic()
     try:
         arena.start()
-        load = Load(arena.stack.url, seed, side)
+        load = Load(arena.stack.url, seed, side, epochs)
         expected = load.prepare()
         before = arena.memory()
         say(f"up after {time.monotonic() - started:.0f} s; skipped: {arena.skipped or 'nothing'}")

@@ -37,11 +37,23 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
         yield running
 
 
-@pytest.fixture
-def own_stack(tmp_path: Path) -> Iterator[LocalStack]:
-    """Run a stack for one test alone, which may kill its parts, stop it and start it again."""
-    with make_stack(tmp_path / "data") as running:
+@pytest.fixture(scope="session")
+def sturdy_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    with make_stack(tmp_path_factory.mktemp("sturdy")) as running:
         yield running
+
+
+@pytest.fixture
+def own_stack(sturdy_stack: LocalStack) -> LocalStack:
+    """Give a stack to one test alone, which may kill its parts, stop it and start it again.
+
+    It is the same stack for all such tests: whatever was done to it, it must be up again by itself,
+    unless it was stopped.
+    """
+    if sturdy_stack._supervisor is None:
+        sturdy_stack.start()
+    sturdy_stack.wait_until_ready()
+    return sturdy_stack
 
 
 class Driver:

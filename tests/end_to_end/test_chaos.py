@@ -18,6 +18,7 @@ QUICK = {
     "reconcile_interval": 0.3,
     "resend_after": 1,
     "drain": 2,
+    "continue_after": 1,
 }
 
 

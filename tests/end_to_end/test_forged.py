@@ -89,9 +89,9 @@ def forged(trap: Path) -> list[str]:
     ]
 
 
-def test_forged_messages_do_nothing_but_wake(own_stack: LocalStack, tmp_path: Path) -> None:
+def test_forged_messages_do_nothing_but_wake(stack: LocalStack, tmp_path: Path) -> None:
     trap = tmp_path / "trap"
-    with connect(Settings(redis_url=own_stack.redis_url)) as client:
+    with connect(Settings(redis_url=stack.redis_url)) as client:
         records = before(client)
         for one in forged(trap):
             client.lpush(QUEUE, one)
@@ -100,7 +100,7 @@ def test_forged_messages_do_nothing_but_wake(own_stack: LocalStack, tmp_path: Pa
             assert time.monotonic() < deadline
             time.sleep(0.05)
         # The worker lives and works.
-        with convq.Client(own_stack.url) as api:
+        with convq.Client(stack.url) as api:
             job = api.submit(inputs=[np.ones(9)], kernel={"preset": "box", "size": 3})
             assert api.wait(job, timeout=60).state == "succeeded"
             api.delete(job)
