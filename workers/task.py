@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from billiard.compat import mem_rss
-from celery import current_task
+from celery import current_task, signals
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from core.queue import TASK
 from core.settings import Settings
 from workers.app import app
-from workers.runner import Runner
+
+if TYPE_CHECKING:
+    from workers.runner import Runner
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,12 @@ def send() -> None:
         log.warning("no message sent, the reconciler will: %s", error)
 
 
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def _get_ready(**_: Any) -> None:
+    """Import all that computes before the first job comes; the parent does without it."""
+    import workers.runner  # noqa: F401
+
+
 def _tell_growth(limit: int) -> None:
     # Celery replaces the process (core/queue.py), and tells nobody.
     taken = mem_rss() << 10
@@ -52,4 +60,6 @@ def _tell_growth(limit: int) -> None:
 @cache
 def _runner(worker: str) -> Runner:
     # One per process: its connections and the engine's caches live as long as the process.
+    from workers.runner import Runner
+
     return Runner(Settings(), worker=worker, pid=os.getpid(), send=send)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy  # its parts, which take long to load, when they are first used
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from core.errors import InvalidInput
 from core.spectrum import frequencies, transform
@@ -77,7 +77,7 @@ def gaussian_width(x: NDArray[Any]) -> float:
 
     floor = float(level.min())
     fits = [
-        least_squares(
+        scipy.optimize.least_squares(
             misfit,
             [level[0] + 2 * np.log(f[0]), 2.0, sigma**2, floor],
             bounds=(

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.optimize
+import scipy  # its parts, which take long to load, when they are first used
 from numpy.typing import NDArray
-from scipy.signal import lfilter
-from scipy.stats import norm
 
 from core.conv.blocks import Check, never
 from core.errors import InvalidInput
@@ -97,8 +95,8 @@ class Arima:
         denominator = np.concatenate([[1.0], -self.ar])
         for _ in range(self.d):
             denominator = np.convolve(denominator, [1.0, -1.0])
-        psi = lfilter(np.concatenate([[1.0], self.ma]), denominator, impulse)
-        width = norm.ppf(0.5 + level / 2) * np.sqrt(self.variance * np.cumsum(psi**2))
+        psi = scipy.signal.lfilter(np.concatenate([[1.0], self.ma]), denominator, impulse)
+        width = scipy.stats.norm.ppf(0.5 + level / 2) * np.sqrt(self.variance * np.cumsum(psi**2))
         return Forecast(mean, mean - width, mean + width)
 
 
@@ -134,7 +132,7 @@ def fit_arima(x: NDArray[Any], p: int, d: int, q: int, *, check: Check = never) 
     Examples
     --------
     >>> noise = np.random.default_rng(0).normal(size=5000)
-    >>> model = fit_arima(lfilter([1, 0.4], [1, -0.7], noise), 1, 0, 1)
+    >>> model = fit_arima(scipy.signal.lfilter([1, 0.4], [1, -0.7], noise), 1, 0, 1)
     >>> bool(abs(model.ar[0] - 0.7) < 0.05), bool(abs(model.ma[0] - 0.4) < 0.05)
     (True, True)
     """
@@ -202,7 +200,7 @@ def fit_arima(x: NDArray[Any], p: int, d: int, q: int, *, check: Check = never) 
 def _residuals(z: NDArray[Any], ar: NDArray[Any], ma: NDArray[Any]) -> NDArray[Any]:
     # The autoregressive part is a convolution, the other its inverse: a recursion.
     explained = np.convolve(z, np.concatenate([[1.0], -ar]), "valid")
-    left: NDArray[Any] = lfilter([1.0], np.concatenate([[1.0], ma]), explained)
+    left: NDArray[Any] = scipy.signal.lfilter([1.0], np.concatenate([[1.0], ma]), explained)
     return left
 
 

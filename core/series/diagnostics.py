@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy  # its parts, which take long to load, when they are first used
 from numpy.typing import NDArray
-from scipy.stats import chi2, kurtosis, skew
 
 from core.conv.blocks import Check, never
 from core.series.autoregression import autocovariance
@@ -51,12 +51,12 @@ def diagnose(
     return {
         "mean": float(np.mean(residuals)),
         "variance": float(np.var(residuals)),
-        "skewness": float(skew(residuals)) if varies else 0.0,
-        "kurtosis": float(kurtosis(residuals)) if varies else 0.0,
+        "skewness": float(scipy.stats.skew(residuals)) if varies else 0.0,
+        "kurtosis": float(scipy.stats.kurtosis(residuals)) if varies else 0.0,
         "autocorrelations": correlation.tolist(),
         "ljung_box": {
             "lags": lags,
             "statistic": statistic,
-            "probability": float(chi2.sf(statistic, freedom)) if freedom > 0 else None,
+            "probability": float(scipy.stats.chi2.sf(statistic, freedom)) if freedom > 0 else None,
         },
     }
