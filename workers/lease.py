@@ -82,8 +82,7 @@ class Lease:
         renewed = time.monotonic()
         while not self._done.wait(min(_INTERVAL, self._seconds / 4)):
             try:
-                for held in self._held:
-                    self._renew(held)
+                self._renew()
                 self.publish()
             except RedisError as error:
                 log.warning(
@@ -95,14 +94,13 @@ class Lease:
             else:
                 renewed = time.monotonic()
 
-    def _renew(self, held: Held) -> None:
-        progress = held.run.progress
-        answer = self._jobs.renew(
-            held.job_id,
-            held.attempt,
-            lease=self._seconds,
-            progress=None if progress == self._told.get(held.job_id) else progress,
-        )
-        self._told[held.job_id] = progress
-        if answer != "ok":
-            held.run.ask_to_stop(answer)
+    def _renew(self) -> None:
+        claims = []
+        for job_id, attempt, run in self._held:
+            news = None if run.progress == self._told.get(job_id) else run.progress
+            claims.append((job_id, attempt, news))
+        answers = self._jobs.renew_many(claims, lease=self._seconds)
+        self._told |= {job_id: news for job_id, _, news in claims if news is not None}
+        for held, answer in zip(self._held, answers, strict=True):
+            if answer != "ok":
+                held.run.ask_to_stop(answer)

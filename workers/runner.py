@@ -7,8 +7,9 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -41,7 +42,28 @@ _LINGER_SECONDS = 0.05
 _PAUSE_SECONDS = 0.005
 
 # Files that are synced at the same time, where jobs run together.
-_SYNCS = 16
+_SYNCS = 32
+
+
+@dataclass(frozen=True)
+class _Computed:
+    """Jobs that ran together and are still to be committed.
+
+    Attributes
+    ----------
+    jobs, runs, endings : list
+        Side by side.
+    together : Together
+        Holds the results.
+    held : ExitStack
+        What must live until then: the lease and the files.
+    """
+
+    jobs: list[Job]
+    runs: list[Run]
+    endings: list[Ending]
+    together: Together
+    held: ExitStack
 
 
 class Runner:
@@ -71,23 +93,36 @@ class Runner:
         self._artifacts = ArtifactStore(settings.store_url, client, settings.redis_prefix)
         self._device = cpu()
         self._pool = ThreadPoolExecutor(_SYNCS, thread_name_prefix="convq-sync")
+        # Committing is waiting, for the disk and for Redis: other jobs are computed meanwhile.
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="convq-commit")
+        self._committing: Future[list[Job]] | None = None
 
     def run(self) -> None:
         """Run queued jobs, the best first, until there is none for a while or the turn is over."""
         over = time.monotonic() + _TURN_SECONDS
-        if not self.step():
+        if not self._take():
             return
         lingers_until = time.monotonic() + _LINGER_SECONDS
-        while time.monotonic() < min(over, lingers_until):
-            if self.step():
-                lingers_until = time.monotonic() + _LINGER_SECONDS
-            else:
-                time.sleep(_PAUSE_SECONDS)
+        try:
+            while time.monotonic() < min(over, lingers_until):
+                if self._take():
+                    lingers_until = time.monotonic() + _LINGER_SECONDS
+                else:
+                    time.sleep(_PAUSE_SECONDS)
+        finally:
+            self._settle()
         # What is queued is left to others, or to this worker's next turn.
         wake(self._jobs, self._send)
 
     def step(self) -> bool:
-        """Run the best job of the queue; return whether there was one."""
+        """Run the best job of the queue to its end; return whether there was one."""
+        try:
+            return self._take()
+        finally:
+            self._settle()
+
+    def _take(self) -> bool:
+        """Run the best job of the queue, or compute it and others; return whether there was one."""
         claim = partial(
             self._jobs.claim,
             worker=self._worker,
@@ -99,21 +134,32 @@ class Runner:
             most=self._settings.together,
         )
         claimed = persist(claim)
-        # What cannot be run with others is run alone.
-        for job in self._run_together(claimed) if len(claimed) > 1 else claimed:
-            with _about(job):
-                self._run(job)
+        if len(claimed) > 1:
+            self._run_together(claimed)
+        else:
+            self._settle()
+            self._run_alone(claimed)
         return bool(claimed)
 
-    def _run_together(self, claimed: list[Job]) -> list[Job]:
-        """Run small jobs as one; return those that must be run alone."""
-        alone: list[Job] = []
+    def _run_together(self, claimed: list[Job]) -> None:
+        """Compute small jobs as one, while those that were computed before are committed."""
         for tenant in dict.fromkeys(job.tenant for job in claimed):
             some = [job for job in claimed if job.tenant == tenant]
-            alone += self._run_some(some, self._artifacts.of(tenant))
-        return alone
+            computed = self._compute(some, self._artifacts.of(tenant))
+            self._settle()
+            if computed is None:
+                self._run_alone(some)
+            else:
+                self._committing = self._committer.submit(self._commit, computed)
 
-    def _run_some(self, some: list[Job], artifacts: ArtifactStore) -> list[Job]:
+    def _settle(self) -> None:
+        """Return once what was computed is committed."""
+        if self._committing is not None:
+            committing, self._committing = self._committing, None
+            self._run_alone(committing.result())
+
+    def _compute(self, some: list[Job], artifacts: ArtifactStore) -> _Computed | None:
+        """Compute jobs of one tenant; None if each must be run alone."""
         with ExitStack() as stack:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="convq-")))
             together = stack.enter_context(Together(artifacts, scratch))
@@ -124,24 +170,35 @@ class Runner:
             try:
                 together.look_up(needed_by(some, artifacts))
             except StoreAway:  # a long description is an artifact
-                return some
+                return None
             endings = []
             for job, run in zip(some, runs, strict=True):
                 with _about(job):
                     endings.append(work(job, run))
             if together.is_full or any(ending.state not in TERMINAL for ending in endings):
-                return some
+                return None
+            return _Computed(some, runs, endings, together, stack.pop_all())
+
+    def _commit(self, computed: _Computed) -> list[Job]:
+        """Commit what was computed; return the jobs that must be run alone instead."""
+        with computed.held:
             try:
-                together.commit(self._pool)
+                computed.together.commit(self._pool)
             except (OSError, StoreAway, StorageFull, *REDIS_AWAY) as error:
                 log.warning("results are stored job by job: %s", error)
-                return some
-            ends = [end_of(*parts) for parts in zip(some, runs, endings, strict=True)]
+                return computed.jobs
+            parts = zip(computed.jobs, computed.runs, computed.endings, strict=True)
+            ends = [end_of(job, run, ending) for job, run, ending in parts]
             persist(lambda: self._jobs.finish_many(ends))
-            for job, ending in zip(some, endings, strict=True):
+            for job, ending in zip(computed.jobs, computed.endings, strict=True):
                 with _about(job):
                     log.info("job ends", extra={"state": ending.state})
         return []
+
+    def _run_alone(self, some: list[Job]) -> None:
+        for job in some:
+            with _about(job):
+                self._run(job)
 
     def _run(self, job: Job) -> None:
         artifacts = self._artifacts.of(job.tenant)

@@ -160,7 +160,7 @@ class ArtifactStore:
             return self.get(digest), known == "new"
         artifact = _described(path, digest, media_type, shape, dtype)
         self.files.place(path, artifact.key, digest.removeprefix("sha256:"))
-        superfluous = self._record(artifact)
+        (superfluous,) = self._record([artifact])
         if superfluous:
             self.files.delete(superfluous)
         return self.get(digest), superfluous != artifact.key
@@ -175,20 +175,15 @@ class ArtifactStore:
         pool : concurrent.futures.Executor
             Syncs files at the same time: the disk then writes its journal once for several.
         """
-        pipeline = self._redis.pipeline(transaction=False)
-        for artifact in made.values():
-            self._scripts.run("hold_artifact", artifact.digest, self._tenant, client=pipeline)
-        held = dict(zip(made, pipeline.execute(), strict=True))
+        calls = [(artifact.digest, self._tenant) for artifact in made.values()]
+        held = dict(zip(made, self._scripts.run_each("hold_artifact", calls), strict=True))
         missing = {path: made[path] for path in made if held[path] not in ("new", "held")}
 
         def place(path: Path) -> None:
             self.files.place(path, missing[path].key, missing[path].digest.removeprefix("sha256:"))
 
         list(pool.map(place, missing))
-        pipeline = self._redis.pipeline(transaction=False)
-        for artifact in missing.values():
-            self._record(artifact, pipeline)
-        for superfluous in pipeline.execute():
+        for superfluous in self._record(missing.values()):
             if superfluous:
                 self.files.delete(superfluous)
 
@@ -329,22 +324,17 @@ class ArtifactStore:
         legacy = bool(record) and not any(name.startswith("tenant:") for name in record)
         return legacy and self._tenant == DEFAULT
 
-    def _record(self, artifact: Artifact, client: Any = None) -> str | None:
-        """Write the record; return the key of the file that it does not name, if there is one."""
-        fields = {"size": artifact.size, "media_type": artifact.media_type}
-        if artifact.shape is not None:
-            fields["shape"] = json.dumps(artifact.shape)
-        if artifact.dtype is not None:
-            fields["dtype"] = artifact.dtype
-        superfluous: str | None = self._scripts.run(
-            "add_artifact",
-            artifact.digest,
-            artifact.key,
-            json.dumps(fields),
-            self._tenant,
-            client=client,
-        )
-        return superfluous
+    def _record(self, artifacts: Iterable[Artifact]) -> list[str | None]:
+        """Write records; return for each the key of the file that it does not name, if any."""
+        calls = []
+        for artifact in artifacts:
+            fields = {"size": artifact.size, "media_type": artifact.media_type}
+            if artifact.shape is not None:
+                fields["shape"] = json.dumps(artifact.shape)
+            if artifact.dtype is not None:
+                fields["dtype"] = artifact.dtype
+            calls.append((artifact.digest, artifact.key, json.dumps(fields), self._tenant))
+        return self._scripts.run_each("add_artifact", calls)
 
     def _record_key(self, digest: str) -> str:
         return f"{self._prefix}:artifact:{parse_digest(digest)}"

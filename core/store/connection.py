@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 from core.settings import Settings
@@ -68,17 +69,26 @@ class Scripts:
             name: client.register_script(source) for name, source in _sources().items()
         }
 
-    def run(self, name: str, *args: Any, client: Any = None) -> Any:
-        """Run the script, in a pipeline if ``client`` is one; one script is one transaction."""
-        return self._scripts[name](args=[self._prefix, *args], client=client)
+    def run(self, name: str, *args: Any) -> Any:
+        """Run the script; one script is one transaction."""
+        return self._scripts[name](args=[self._prefix, *args])
 
     def run_each(self, name: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
         """Run the script with each of the arguments, in one round trip."""
-        if len(calls) == 1:  # a pipeline asks first whether the script is known
+        if len(calls) == 1:
             return [self.run(name, *calls[0])]
+        script = self._scripts[name]
+        try:
+            return self._run_each(script.sha, calls)
+        except NoScriptError:  # then none of them has run
+            self._client.script_load(script.script)
+            return self._run_each(script.sha, calls)
+
+    def _run_each(self, sha: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
+        # redis-py's own scripts ask in a pipeline first whether they are known.
         pipeline = self._client.pipeline(transaction=False)
         for arguments in calls:
-            self.run(name, *arguments, client=pipeline)
+            pipeline.evalsha(sha, 0, self._prefix, *arguments)
         answers: list[Any] = pipeline.execute()
         return answers
 

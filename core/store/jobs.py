@@ -527,11 +527,17 @@ class JobStore:
         self, job_id: str, attempt: int, *, lease: float, progress: Progress | None = None
     ) -> Literal["ok", "cancel", "drain", "lost"]:
         """Renew the claim, note progress, and learn what is asked of the worker."""
-        text = "" if progress is None else json.dumps(vars(progress))
-        answer: Literal["ok", "cancel", "drain", "lost"] = self._scripts.run(
-            "renew", job_id, attempt, _ms(lease), text
-        )
-        return answer
+        return self.renew_many([(job_id, attempt, progress)], lease=lease)[0]
+
+    def renew_many(
+        self, claims: Sequence[tuple[str, int, Progress | None]], *, lease: float
+    ) -> list[Literal["ok", "cancel", "drain", "lost"]]:
+        """Do what `renew` does for several claims, each a job's id, attempt and progress."""
+        calls = [
+            (job_id, attempt, _ms(lease), "" if progress is None else json.dumps(vars(progress)))
+            for job_id, attempt, progress in claims
+        ]
+        return self._scripts.run_each("renew", calls)
 
     def finish(
         self,
