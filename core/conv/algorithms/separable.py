@@ -15,6 +15,7 @@ from core.conv import codegen
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.algorithms.direct import accumulate, idle_factor
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each, workers_for
+from core.conv.cuda import separable as cuda
 from core.conv.device import Device, device_of
 from core.conv.lowrank import terms_of, tolerance
 from core.conv.normal import NormalForm, Shape, read
@@ -107,7 +108,9 @@ def run(
 
 def _generated(form: NormalForm, device: Device) -> Any:
     # The family of generated kernels for the problem, where there is one.
-    if device.kind != "cpu" or not codegen.available():
+    if device.kind == "gpu":
+        return cuda if cuda.supports(form) else None
+    if not codegen.available():
         return None
     from core.conv.codegen import box, separable
 

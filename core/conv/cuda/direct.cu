@@ -1,24 +1,13 @@
 // Direct correlation of planes: a thread keeps ROWS by COLUMNS outputs in registers for all taps.
 //
-// A block of threads brings the inputs of its outputs into shared memory, with zeros where there
-// are none. Columns of a thread lie BLOCK_X apart, so that neighbouring threads read neighbouring
-// numbers. An input is read once for each column of taps, and multiplied into up to ROWS rows.
-//
-// Defined from outside: STORED and NUMBER, the types of inputs and of everything else; HEIGHT and
-// WIDTH of the convolution kernel; ROWS, COLUMNS, BLOCK_X and BLOCK_Y.
+// The inputs of a block lie in shared memory. One is read once for each column of taps, and
+// multiplied into up to ROWS rows.
 
-#define THREADS (BLOCK_X * BLOCK_Y)
-#define SPAN_Y (BLOCK_Y * ROWS)
-#define SPAN_X (BLOCK_X * COLUMNS)
-#define TILE_ROWS (SPAN_Y + HEIGHT - 1)
-#define TILE_COLUMNS (SPAN_X + WIDTH - 1)
 // In a longer straight stretch of code, instructions come from memory. (Not a macro: `#pragma`
 // would not replace it.)
 constexpr int UNROLLED = HEIGHT * WIDTH <= 81 ? ROWS + HEIGHT - 1 : 1;
 
-// Distances are counted in numbers; `first_row` and `first_column` are those of the input that the
-// first tap of the first output meets, and may be negative. Weights are `channels` times HEIGHT
-// times WIDTH, outputs `images` times `channels` times `rows` times `columns`, both contiguous.
+// Weights are `channels` times HEIGHT times WIDTH.
 extern "C" __global__ void __launch_bounds__(THREADS, 2) direct(
     const STORED *__restrict__ x, const NUMBER *__restrict__ weights, NUMBER *__restrict__ y,
     long long x_image, long long x_channel, long long x_row, long long x_column,
@@ -26,30 +15,23 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) direct(
     long long images, long long channels, long long channels_per_group,
     long long rows, long long columns)
 {
-    __shared__ NUMBER tile[TILE_ROWS * TILE_COLUMNS];
+    __shared__ NUMBER tile[TILE_ROWS * PITCH];
     __shared__ NUMBER taps[HEIGHT * WIDTH];
-    const int thread = threadIdx.y * BLOCK_X + threadIdx.x;
-    const int row = blockIdx.y * SPAN_Y, column = blockIdx.x * SPAN_X;
-    const int planes = (int)(images * channels);
+    const Planes p = {
+        x_image, x_channel, x_row, x_column, x_rows, x_columns, first_row, first_column,
+        images, channels, channels_per_group, rows, columns};
+    const NUMBER *corner = tile + threadIdx.y * ROWS * PITCH + threadIdx.x;
 
-    for (int plane = blockIdx.z; plane < planes; plane += gridDim.z) {
-        const int image = plane / (int)channels, channel = plane % (int)channels;
-        const STORED *source =
-            x + image * x_image + channel / (int)channels_per_group * x_channel;
+    for (int plane = blockIdx.z; plane < images * channels; plane += gridDim.z) {
         // Nobody may read the last plane's tile any more.
         __syncthreads();
-        for (int i = thread; i < HEIGHT * WIDTH; i += THREADS)
-            taps[i] = weights[(long long)channel * (HEIGHT * WIDTH) + i];
-        for (int i = thread; i < TILE_ROWS * TILE_COLUMNS; i += THREADS) {
-            const long long r = row + first_row + i / TILE_COLUMNS;
-            const long long c = column + first_column + i % TILE_COLUMNS;
-            const bool exists = r >= 0 && r < x_rows && c >= 0 && c < x_columns;
-            tile[i] = exists ? (NUMBER)source[r * x_row + c * x_column] : (NUMBER)0;
-        }
+        const NUMBER *own = weights + plane % (int)channels * (HEIGHT * WIDTH);
+        for (int i = threadIdx.y * BLOCK_X + threadIdx.x; i < HEIGHT * WIDTH; i += THREADS)
+            taps[i] = own[i];
+        bring(p, x, plane, tile);
         __syncthreads();
 
         NUMBER sums[ROWS][COLUMNS] = {};
-        const NUMBER *corner = tile + threadIdx.y * ROWS * TILE_COLUMNS + threadIdx.x;
 #pragma unroll UNROLLED
         for (int i = 0; i < ROWS + HEIGHT - 1; i++) {
 #pragma unroll
@@ -57,7 +39,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) direct(
                 NUMBER value[COLUMNS];
 #pragma unroll
                 for (int c = 0; c < COLUMNS; c++)
-                    value[c] = corner[i * TILE_COLUMNS + c * BLOCK_X + j];
+                    value[c] = corner[i * PITCH + c * BLOCK_X + j];
 #pragma unroll
                 for (int r = 0; r < ROWS; r++) {
                     if (i < r || i - r >= HEIGHT)
@@ -69,17 +51,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) direct(
                 }
             }
         }
-
-#pragma unroll
-        for (int r = 0; r < ROWS; r++) {
-            const long long to_row = row + threadIdx.y * ROWS + r;
-            NUMBER *target = y + (plane * rows + to_row) * columns;
-#pragma unroll
-            for (int c = 0; c < COLUMNS; c++) {
-                const long long to_column = column + threadIdx.x + c * BLOCK_X;
-                if (to_row < rows && to_column < columns)
-                    target[to_column] = sums[r][c];
-            }
-        }
+        put(p, sums, plane, y);
     }
 }

@@ -27,14 +27,14 @@ C_NAMES = {
 
 
 def source(name: str) -> str:
-    """Return the text of ``name.cu``.
+    """Return the text of ``name.cu``, with what all sources have in common before it.
 
     Examples
     --------
     >>> "__global__" in source("direct")
     True
     """
-    return (_SOURCES / f"{name}.cu").read_text()
+    return "\n".join((_SOURCES / file).read_text() for file in ("planes.cuh", f"{name}.cu"))
 
 
 def options(macros: Macros) -> tuple[str, ...]:

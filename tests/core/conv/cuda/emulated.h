@@ -8,6 +8,7 @@ struct Three { int x, y, z; };
 static Three threadIdx, blockIdx, blockDim, gridDim;
 
 #define __global__
+#define __device__ static
 #define __shared__ static
 #define __launch_bounds__(...)
 

@@ -1,0 +1,113 @@
+"""Planes of outputs, cut into tiles for blocks of threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.conv.cuda.modules import C_NAMES, Macros
+from core.conv.normal import NormalForm
+
+NUMBERS = ("float32", "float64", "int64")
+"""What kernels compute in."""
+
+SHARED_BYTES = 48 << 10
+"""What every device has for a block without being asked."""
+
+# The third axis of a grid is no longer; its blocks go on with the planes that are left.
+_MOST_PLANES = 65535
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The outputs of a block of threads, and of each of these.
+
+    Parameters
+    ----------
+    block : tuple of int
+        Threads along columns and rows.
+    columns, rows : int
+        Outputs of a thread.
+
+    Examples
+    --------
+    >>> Tile((32, 8), 2, 4).span
+    (32, 64)
+    """
+
+    block: tuple[int, int]
+    columns: int
+    rows: int
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Rows and columns of a block's outputs."""
+        return self.block[1] * self.rows, self.block[0] * self.columns
+
+
+def grid(form: NormalForm, tile: Tile) -> tuple[int, int, int]:
+    """Return how many blocks there are along columns, rows and planes.
+
+    Examples
+    --------
+    >>> form = NormalForm(
+    ...     1, 1, 1, 1, (100, 100), (3, 3), (1, 1), (100, 100), (1, 1), (1, 1), "float32"
+    ... )
+    >>> grid(form, Tile((32, 8), 2, 4))
+    (2, 4, 1)
+    """
+    (rows, columns), (span_y, span_x) = two(form.out), tile.span
+    planes = min(form.batch * form.out_channels, _MOST_PLANES)
+    return -(-columns // span_x), -(-rows // span_y), planes
+
+
+def macros(form: NormalForm, tile: Tile, stored: str) -> Macros:
+    """Return what all sources are specialised for: types, the kernel's size and the tile."""
+    height, width = two(form.kernel)
+    return (
+        ("STORED", C_NAMES[stored]),
+        ("NUMBER", C_NAMES[form.dtype]),
+        ("HEIGHT", height),
+        ("WIDTH", width),
+        ("ROWS", tile.rows),
+        ("COLUMNS", tile.columns),
+        ("BLOCK_X", tile.block[0]),
+        ("BLOCK_Y", tile.block[1]),
+    )
+
+
+def arguments(form: NormalForm, strides: tuple[int, ...], itemsize: int) -> tuple[np.int64, ...]:
+    """Return what every kernel takes after its arrays.
+
+    Parameters
+    ----------
+    form : NormalForm
+        The problem.
+    strides : tuple of int
+        Bytes, for the axes ``(batch, channels, *spatial)`` of the input.
+    itemsize : int
+        Of the input.
+    """
+    image, channel, *lines = (stride // itemsize for stride in strides)
+    first = form.first_input((0,) * form.ndim)
+    numbers = (
+        *(image, channel, *two(tuple(lines), 0)),
+        *two(form.spatial),
+        *two(first, 0),
+        *(form.batch, form.out_channels, form.out_channels // form.groups),
+        *two(form.out),
+    )
+    return tuple(map(np.int64, numbers))
+
+
+def two(lengths: tuple[int, ...], missing: int = 1) -> tuple[int, int]:
+    """Return lengths along rows and columns; a line is a picture with one row.
+
+    Examples
+    --------
+    >>> two((5,)), two((3, 5))
+    ((1, 5), (3, 5))
+    """
+    rows, columns = lengths if len(lengths) == 2 else (missing, *lengths)
+    return rows, columns

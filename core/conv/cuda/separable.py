@@ -1,0 +1,77 @@
+"""Separable and low-rank kernels on a GPU: both passes in the shared memory of a block."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from core.arrays import Array, array_module
+from core.conv.algorithm import Cost
+from core.conv.blocks import Check
+from core.conv.cuda.geometry import NUMBERS, SHARED_BYTES, Tile
+from core.conv.cuda.launch import launch
+from core.conv.device import Device
+from core.conv.lowrank import terms_of
+from core.conv.normal import NormalForm
+
+# The largest that fits is taken.
+_TILES = (Tile((32, 8), 2, 4), Tile((32, 8), 1, 4), Tile((32, 8), 1, 2), Tile((32, 4), 1, 2))
+
+
+def supports(form: NormalForm) -> bool:
+    """Return whether the kernel computes ``form``: two axes without steps, a block's inputs fit."""
+    return (
+        form.ndim == 2
+        and max(form.stride) == max(form.dilation) == 1
+        and form.dtype in NUMBERS
+        and tile_of(form) is not None
+    )
+
+
+def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
+    """Take the longer of the passes' arithmetic, and of reading and writing once."""
+    tile = tile_of(form)
+    assert tile is not None
+    assert form.rank is not None
+    inputs = form.batch * form.in_channels * math.prod(form.spatial)
+    moved = (inputs + form.outputs) * form.itemsize * device.copy
+    height, width = form.kernel
+    # The first pass computes rows for the second one beyond those of the block.
+    beyond = (tile.span[0] + height - 1) / tile.span[0]
+    products = form.outputs * form.rank * (beyond * width + height)
+    return Cost(max(moved, products * device.direct[form.dtype]) + device.call, 0)
+
+
+def run(
+    form: NormalForm, x: Array, w: Array, out: Array, *, check: Check, memory_cap: int | None
+) -> None:
+    """Fill ``out``; the arguments are those of `core.conv.algorithm.Run`."""
+    check()
+    tile = tile_of(form)
+    assert tile is not None
+    split = [terms_of(form, w[o, 0]) for o in range(form.out_channels)]
+    count = max(map(len, split))
+    # Kernels of a smaller rank than others have terms of zeros.
+    vectors = [np.zeros((form.out_channels, count, k), form.dtype) for k in form.kernel]
+    for channel, terms in enumerate(split):
+        for number, term in enumerate(terms):
+            for axis, vector in enumerate(term):
+                vectors[axis][channel, number] = vector[::-1]
+    weights = tuple(map(array_module(x).asarray, vectors))
+    launch("separable", form, tile, x, weights, out, (("TERMS", count),))
+
+
+def shared_bytes(form: NormalForm, tile: Tile) -> int:
+    """Return how much shared memory a block takes: for inputs, what comes between, and weights."""
+    (height, width), (rows, columns) = form.kernel, tile.span
+    pitches = ((columns + width - 1) | 1) + (columns | 1)
+    vectors = (form.rank or 1) * (height + width)
+    return ((rows + height - 1) * pitches + vectors) * form.itemsize
+
+
+@lru_cache(maxsize=1024)
+def tile_of(form: NormalForm) -> Tile | None:
+    """Return the largest tile that every device has room for."""
+    return next((tile for tile in _TILES if shared_bytes(form, tile) <= SHARED_BYTES), None)
