@@ -46,6 +46,8 @@ _SCOPES: dict[str, tuple[str, ...]] = {
     "list_kinds": PUBLIC,
     "get_queue": ("read",),
     "list_workers": ("read",),
+    "get_stats": ("read",),
+    "get_history": ("read",),
     "get_health": PUBLIC,
     "get_readiness": PUBLIC,
     "get_metrics": ("admin",),

@@ -26,6 +26,7 @@ from api.routes import (
     operations,
     plans,
     results,
+    statistics,
     storage,
     system,
 )
@@ -69,7 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     'convq'
     """
     services = Services.open(settings or Settings())
-    metrics = Metrics(services.settings, services.redis, services.jobs, services.workers)
+    metrics = Metrics(services)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -102,6 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         models,
         plans,
         system,
+        statistics,
         operations,
         storage,
     ):

@@ -20,6 +20,7 @@ from core.store.connection import connect
 from core.store.jobs import JobStore
 from core.store.keys import KeyStore
 from core.store.models import ModelStore
+from core.store.statistics import Statistics
 from core.store.tenants import DEFAULT
 from core.store.workers import WorkerStore
 
@@ -47,6 +48,8 @@ class Services:
         The client that the stores share; safe to use from many threads.
     jobs, artifacts, models, workers, keys
         The stores.
+    statistics : Statistics
+        What there is to do and what was done, of any tenant.
     producer : Producer
         Wakes workers up.
     watching : Watching
@@ -65,6 +68,7 @@ class Services:
     models: ModelStore
     workers: WorkerStore
     keys: KeyStore
+    statistics: Statistics
     producer: Producer
     watching: Watching
     conversions: anyio.CapacityLimiter
@@ -84,6 +88,7 @@ class Services:
             models=ModelStore(client, settings.redis_prefix),
             workers=WorkerStore(client, settings),
             keys=KeyStore(client, settings.redis_prefix),
+            statistics=Statistics(client, settings.redis_prefix),
             producer=Producer(settings),
             watching=Watching(settings, jobs),
             conversions=anyio.CapacityLimiter(_CONVERSIONS),

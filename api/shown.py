@@ -78,6 +78,7 @@ def worker(record: Worker) -> wire.Worker:
         host=record.about.get("host"),
         pid=record.about.get("pid"),
         versions=record.about.get("versions", {}),
+        vitals=record.about.get("vitals"),
     )
 
 

@@ -358,6 +358,26 @@ class WorkerDevice(BaseModel):
     name: str
 
 
+class Gpu(BaseModel):
+    """How a GPU of the worker's machine fares; null is what it does not tell."""
+
+    name: str
+    utilisation: float | None = Field(description="Share of the last moment in which it computed.")
+    memory: int | None = Field(description="Bytes in use.")
+    memory_total: int | None
+    temperature: float | None = Field(description="Degrees Celsius.")
+    watts: float | None
+
+
+class Vitals(BaseModel):
+    """How a worker's processes and devices fare."""
+
+    utilisation: float | None = Field(description="Share of the usable cores, since the last sign.")
+    memory: int = Field(description="Resident bytes.")
+    temperature: float | None = Field(description="Of the processor, in degrees Celsius.")
+    gpus: list[Gpu]
+
+
 class Worker(BaseModel):
     """A worker as it last told of itself."""
 
@@ -369,6 +389,9 @@ class Worker(BaseModel):
     host: str | None
     pid: int | None
     versions: dict[str, str]
+    vitals: Vitals | None = Field(
+        description="Null unless the key has the scope admin: it tells of what others compute."
+    )
 
 
 class Workers(BaseModel):

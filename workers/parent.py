@@ -32,6 +32,7 @@ from workers.hearing import Hearing
 from workers.reconciler import Reconciler
 from workers.steering import Steering
 from workers.task import send
+from workers.vitals import Vitals
 from workers.waking import wake
 from workers.warden import Warden
 
@@ -58,6 +59,7 @@ class Parent:
         self._jobs = JobStore(self._redis, settings.redis_prefix)
         self._workers = WorkerStore(self._redis, settings)
         self._about = _about()
+        self._vitals = Vitals()
         self._leaving = threading.Event()
         self._stop = threading.Event()
 
@@ -110,7 +112,7 @@ class Parent:
             wake(self._jobs, send)
 
     def _beat(self) -> None:
-        self._workers.beat(self._name, self._about)
+        self._workers.beat(self._name, self._about | {"vitals": self._vitals.read()})
 
     def _insist(self, action: Callable[[], None]) -> None:
         """Act once, as soon as Redis answers."""

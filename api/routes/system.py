@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client.exposition import choose_encoder
@@ -87,8 +88,14 @@ def list_workers(services: Using, caller: Calling) -> wire.Workers:
     """
     found = services.workers.all()
     if not caller.is_operator:
+        found = [_without_vitals(worker) for worker in found]
         found = [worker if _is_ours(services, worker) else idle(worker) for worker in found]
     return wire.Workers(workers=[shown.worker(worker) for worker in found])
+
+
+def _without_vitals(worker: Worker) -> Worker:
+    about = {name: value for name, value in worker.about.items() if name != "vitals"}
+    return replace(worker, about=about)
 
 
 def _is_ours(services: Services, worker: Worker) -> bool:

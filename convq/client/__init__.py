@@ -32,6 +32,7 @@ from convq.client.models import (
     Timings,
     Worker,
 )
+from convq.client.statistics import History, Line, Past, PastPoint, Percentiles, Stats
 
 __all__ = [
     "TERMINAL",
@@ -44,11 +45,16 @@ __all__ = [
     "Event",
     "Failure",
     "Fault",
+    "History",
     "Job",
     "JobPlan",
     "Kind",
     "Kinds",
+    "Line",
     "ModelVersion",
+    "Past",
+    "PastPoint",
+    "Percentiles",
     "PlanGroup",
     "Preset",
     "Progress",
@@ -56,6 +62,7 @@ __all__ = [
     "RegisteredModel",
     "Result",
     "Results",
+    "Stats",
     "Timings",
     "Worker",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 import httpx
 
-from convq.client import downloads, operations, registry, uploads, watching
+from convq.client import downloads, operations, registry, statistics, uploads, watching
 from convq.client.driving import (
     DEFAULT_TIMEOUT,
     connection_error,
@@ -45,6 +45,7 @@ from convq.client.models import (
     Worker,
 )
 from convq.client.sources import Uploadable
+from convq.client.statistics import History, Stats
 from convq.client.uploads import OnRefused
 from core.errors import ConvqError
 
@@ -405,6 +406,14 @@ class Client:
     def queue(self) -> Queue:
         """Tell how much work waits."""
         return self._run(operations.queue())
+
+    def stats(self) -> Stats:
+        """Tell how the service fares: what there is to do, and what was done lately."""
+        return self._run(statistics.stats())
+
+    def history(self, window: Literal["hour", "day", "week"] = "hour") -> History:
+        """Tell what happened minute by minute, in ten minutes each for a day, or hour by hour."""
+        return self._run(statistics.history(window))
 
     def workers(self) -> list[Worker]:
         """List the workers."""

@@ -272,10 +272,35 @@ class Device(Model):
     name: str = ""
 
 
+class Gpu(Model):
+    """How a GPU fares: shares, bytes, degrees Celsius and watts; None is what it does not tell."""
+
+    name: str
+    utilisation: float | None = None
+    memory: int | None = None
+    memory_total: int | None = None
+    temperature: float | None = None
+    watts: float | None = None
+
+
+class Vitals(Model):
+    """How a worker's processes fare.
+
+    ``utilisation`` is the share of the usable cores, ``memory`` resident bytes, ``temperature``
+    that of the processor in degrees Celsius, if it is told.
+    """
+
+    utilisation: float | None = None
+    memory: int = 0
+    temperature: float | None = None
+    gpus: list[Gpu] = Field(default_factory=list)
+
+
 class Worker(Model):
     """A worker as it last told of itself; ``running`` is the id of the job that it runs.
 
-    ``state`` is ``up``, ``busy``, ``draining``, ``unknown`` or ``down``.
+    ``state`` is ``up``, ``busy``, ``draining``, ``unknown`` or ``down``. Its ``vitals`` are for
+    keys with the scope admin.
     """
 
     name: str
@@ -286,6 +311,7 @@ class Worker(Model):
     host: str | None = None
     pid: int | None = None
     versions: dict[str, str] = Field(default_factory=dict)
+    vitals: Vitals | None = None
 
 
 class ModelVersion(Model):

@@ -95,7 +95,8 @@ class Scripts:
 
 @cache
 def _sources() -> dict[str, str]:
-    common = "".join((_LUA / name).read_text() for name in ("_common.lua", "_queue.lua"))
+    parts = ("_common.lua", "_queue.lua", "_history.lua")
+    common = "".join((_LUA / name).read_text() for name in parts)
     edge = common + (_LUA / "_edge.lua").read_text()
     return {
         entry.name.removesuffix(".lua"): (

@@ -33,7 +33,7 @@ class Worker:
     last_seen : float
         Seconds since the epoch.
     about : dict
-        Host, process id, start time, versions and the device with its constants.
+        Host, process id, versions, the device with its constants, and the vitals of the moment.
     """
 
     name: str

@@ -180,6 +180,8 @@ def probes(n: Names) -> Iterator[tuple[str, str, str, Any, dict[str, str]]]:
     yield ask("register_model", "POST", "/v1/models/pets", {"artifact": n["our_model"]})
     yield ask("get_queue", "GET", "/v1/queue")
     yield ask("list_workers", "GET", "/v1/workers")
+    yield ask("get_stats", "GET", "/v1/stats")
+    yield ask("get_history", "GET", "/v1/stats/history?window=day")
     yield ask("get_readiness", "GET", "/readyz")
     yield ask("get_health", "GET", "/healthz")
     yield ask("list_kinds", "GET", "/v1/kinds")
@@ -195,6 +197,8 @@ OF_OPERATORS = {
 
 _ID = re.compile(r"\b[0-9abcdefghjkmnpqrstvwxyz]{20}\b")
 _ONCE = {"trace", "timings", "created", "started", "finished", "last_seen", "oldest_seconds"}
+# When it was asked, and how what happened is spread over the buckets of time; the total is compared.
+_ONCE |= {"at", "seconds", "points"}
 
 
 def plain(value: Any, known: set[str]) -> Any:

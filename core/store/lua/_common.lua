@@ -59,25 +59,22 @@ local function emit(id, event, data)
     'event', event, 'data', cjson.encode(data))
 end
 
-local function set_fields(id, json)
-  for field, value in pairs(cjson.decode(json)) do
-    redis.call('HSET', job_key(id), field, value)
-  end
-end
-
 local function has_ended(state)
   return state == 'succeeded' or state == 'failed' or state == 'cancelled'
 end
 
 local child_ended, conclude, enqueue, dequeue
+local note_submitted, note_ended, note_attempt, note_retried
 
 -- The one place where a state changes: record, indexes and event move together. Who comes back to
 -- the queue has the place that it had (`since`, the time of its submission, unless given).
 local function enter(id, state, now, notice, since)
   local key = job_key(id)
-  local record = redis.call('HMGET', key, 'state', 'tenant', 'queued')
-  local states = space(record[2] or 'default') .. ':jobs:state:'
-  if record[1] then redis.call('ZREM', states .. record[1], id) end
+  local record = redis.call('HMGET', key, 'state', 'tenant', 'queued', 'kind', 'started')
+  local tenant, kind = record[2] or 'default', record[4]
+  local states = space(tenant) .. ':jobs:state:'
+  if record[1] then redis.call('ZREM', states .. record[1], id)
+  else note_submitted(kind, tenant, now) end
   redis.call('ZADD', states .. state, 0, id)
   redis.call('HSET', key, 'state', state)
   if state == 'queued' then enqueue(id, since or record[3])
@@ -85,6 +82,7 @@ local function enter(id, state, now, notice, since)
   if has_ended(state) then
     redis.call('HSET', key, 'finished', now)
     redis.call('ZADD', P .. ':ended', now, id)
+    note_ended(kind, tenant, state, record[3], record[5], now)
   end
   notice = notice or {}
   notice.state = state
@@ -117,6 +115,7 @@ local function end_attempt(id, now, outcome, reason)
   local worker = redis.call('HGET', key, 'worker')
   if worker then redis.call('SREM', P .. ':running:' .. worker, id) end
   redis.call('ZREM', P .. ':leases', id)
+  note_attempt(outcome)
   local last = redis.call('LINDEX', key .. ':attempts', -1)
   if last then
     local attempt = cjson.decode(last)

@@ -14,6 +14,7 @@ local function retry(id, now)
     'progress', cjson.encode({ total = progress.total }))
   redis.call('ZREM', P .. ':ended', id)
   enter(id, 'queued', now, { reason = 'retried' })
+  note_retried()
   return { 1 }
 end
 

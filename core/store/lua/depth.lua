@@ -1,0 +1,22 @@
+-- tenant. Returns, for each priority, its name, how many jobs are ready, running and delayed (they wait
+-- for others), and when the one came that has been ready for longest ('' for none). What runs or waits
+-- for others is never much; what is queued is only counted.
+local tenant = ARGV[2]
+
+local function by_priority(state)
+  local counts = {}
+  for _, id in ipairs(redis.call('ZRANGE', space(tenant) .. ':jobs:state:' .. state, 0, -1)) do
+    local priority = redis.call('HGET', job_key(id), 'priority') or 'normal'
+    counts[priority] = (counts[priority] or 0) + 1
+  end
+  return counts
+end
+
+local running, delayed = by_priority('running'), by_priority('waiting')
+local answer = {}
+for _, priority in ipairs(PRIORITIES) do
+  local line = line_key(priority, tenant)
+  table.insert(answer, { priority, redis.call('ZCARD', line), running[priority] or 0,
+    delayed[priority] or 0, redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')[2] or '' })
+end
+return answer
