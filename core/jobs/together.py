@@ -73,8 +73,11 @@ class Together:
             path = self._files.enter_context(self._artifacts.incoming())
             write(path)
         except OSError as error:
-            self.is_full = as_full(error) is not None
-            raise
+            full = as_full(error)
+            if full is None:
+                raise
+            self.is_full = True
+            raise full from error
         artifact = self._artifacts.describe(path, media_type, shape, dtype)
         self._made[path] = artifact
         return artifact

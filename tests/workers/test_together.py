@@ -154,6 +154,28 @@ def test_on_a_full_disk_each_waits_for_room_by_itself(
     assert full == []
 
 
+def test_a_disk_that_is_full_is_not_called_a_defect(
+    queue: Queue,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = [queue.submit(queue.put(array), **KERNELS[0]) for array in arrays(3)]
+    full = [True]
+    incoming = ArtifactStore.incoming
+
+    def incoming_or_not(self: ArtifactStore) -> Any:
+        if full:
+            full.pop()
+            raise OSError(errno.ENOSPC, "no room")
+        return incoming(self)
+
+    monkeypatch.setattr(ArtifactStore, "incoming", incoming_or_not)
+    assert make_runner(settings).step()
+    assert [queue.jobs.get(job.id).state for job in made] == ["succeeded"] * 3
+    assert "defect" not in caplog.text
+
+
 def test_an_attempt_that_was_taken_away_commits_nothing(
     queue: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
