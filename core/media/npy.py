@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import mmap
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any, BinaryIO, Final
 
@@ -77,11 +78,7 @@ def read_header(file: BinaryIO, *, texts: bool = False) -> NpyHeader:
         raise UnsupportedMedia(
             "this version of npy is not read", given=version, accepted="1.0, 2.0"
         )
-    header = _bounded(file, _LENGTH_BYTES[version])
-    if version == (1, 0):
-        shape, fortran_order, dtype = npy_format.read_array_header_1_0(header)
-    else:
-        shape, fortran_order, dtype = npy_format.read_array_header_2_0(header)
+    shape, fortran_order, dtype = _parsed(version, _bounded(file, _LENGTH_BYTES[version]))
     accepted = dtype.kind == "U" if texts else dtype.name in ACCEPTED_DTYPES
     if not accepted or dtype.subdtype is not None:
         raise UnsupportedMedia(
@@ -197,7 +194,17 @@ def encode_npy(array: NDArray[Any], file: BinaryIO, _extra: Extra) -> None:
         file.write(np.asarray(piece).tobytes())
 
 
-def _bounded(file: BinaryIO, length_bytes: int) -> BinaryIO:
+@lru_cache(maxsize=256)
+def _parsed(version: tuple[int, int], header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    # NumPy has Python parse it, which takes longer than all else of a small file; many are equal.
+    read = {
+        (1, 0): npy_format.read_array_header_1_0,
+        (2, 0): npy_format.read_array_header_2_0,
+    }[version]
+    return read(io.BytesIO(header))
+
+
+def _bounded(file: BinaryIO, length_bytes: int) -> bytes:
     """Return the header with its length before it; NumPy would read one of 4 GB to measure it."""
     length = file.read(length_bytes)
     if int.from_bytes(length, "little") > MAX_HEADER:
@@ -206,7 +213,7 @@ def _bounded(file: BinaryIO, length_bytes: int) -> BinaryIO:
             given=f"{int.from_bytes(length, 'little')} bytes",
             accepted=f"at most {MAX_HEADER} bytes",
         )
-    return io.BytesIO(length + file.read(int.from_bytes(length, "little")))
+    return length + file.read(int.from_bytes(length, "little"))
 
 
 def _checked_header(file: BinaryIO) -> NpyHeader:

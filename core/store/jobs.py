@@ -311,15 +311,20 @@ class JobStore:
         """
         limits = limits or Limits()
         records = [self._record(job) for job in new]
-        requests = [
-            json.dumps(self._request(job, record), separators=(",", ":"))
-            for job, record in zip(new, records, strict=True)
-        ]
         messages = queue.messages_key(self._prefix)
-        shared = (_IDEMPOTENCY_MS, messages, *limits)
-        calls = [
-            (*shared, *requests[first : first + _AT_ONCE]) for first in range(0, len(new), _AT_ONCE)
-        ]
+        calls = []
+        for first in range(0, len(new), _AT_ONCE):
+            some = slice(first, first + _AT_ONCE)
+            # Jobs that are alike have one plan, which is most of a small job's record.
+            plans: dict[str, int] = {}
+            for job in new[some]:
+                if job.plan:
+                    plans.setdefault(job.plan, len(plans) + 1)
+            requests = [
+                json.dumps(self._request(job, record, plans), separators=(",", ":"))
+                for job, record in zip(new[some], records[some], strict=True)
+            ]
+            calls.append((_IDEMPOTENCY_MS, messages, *limits, len(plans), *plans, *requests))
         answers: list[tuple[Job, bool] | ConvqError] = []
         missing = 0
         for now, count, *found in self._scripts.run_each("submit", calls):
@@ -350,13 +355,16 @@ class JobStore:
         }
         return {name: value for name, value in fields.items() if value}
 
-    def _request(self, new: NewJob, record: dict[str, str]) -> dict[str, Any]:
+    def _request(
+        self, new: NewJob, record: dict[str, str], plans: dict[str, int]
+    ) -> dict[str, Any]:
         parent, attempt, place = new.begun_by or ("", 0, "")
         return {
             "id": record["id"],
             "idem": new.idempotency_key,
             "fingerprint": new.fingerprint,
-            "record": record,
+            "record": {name: text for name, text in record.items() if name != "plan"},
+            "plan": plans[new.plan] if new.plan else 0,
             "parent": parent,
             "attempt": str(attempt),
             "place": place,
@@ -566,9 +574,11 @@ class JobStore:
                 "plan": end.plan,
                 "error": json.dumps(end.error) if end.error else None,
             }
-            record = json.dumps({name: text for name, text in fields.items() if text is not None})
+            flat = [part for pair in fields.items() if pair[1] is not None for part in pair]
             reason = end.error["message"] if end.error else ""
-            calls.append((end.job_id, end.attempt, end.state, record, reason, *end.artifacts))
+            calls.append(
+                (end.job_id, end.attempt, end.state, reason, len(flat), *flat, *end.artifacts)
+            )
         return [bool(done) for done in self._scripts.run_each("finish", calls)]
 
     def checkpoint(

@@ -59,12 +59,6 @@ local function emit(id, event, data)
     'event', event, 'data', cjson.encode(data))
 end
 
-local function set_fields(id, json)
-  for field, value in pairs(cjson.decode(json)) do
-    redis.call('HSET', job_key(id), field, value)
-  end
-end
-
 local function has_ended(state)
   return state == 'succeeded' or state == 'failed' or state == 'cancelled'
 end

@@ -1,6 +1,7 @@
 -- lifetime of idempotency keys in ms, the broker's list, most queued jobs in all and of a tenant, most
--- stored bytes in all and of a tenant, then a job as JSON each: id; idem, the idempotency key ('' for
--- none), and fingerprint of the request; record, its fields; parent, the job that begins this one (''
+-- stored bytes in all and of a tenant, the number of plans, the plans, then a job as JSON each: id; idem,
+-- the idempotency key ('' for none), and fingerprint of the request; record, its fields; plan, which of
+-- the plans is its own, counted from 1 (0 for none); parent, the job that begins this one (''
 -- for none), its attempt, and the place that this one has in it; tenant, whose it is ('' for whose the
 -- one is that begins it); artifacts, the digests that it refers to.
 -- Returns the time, how many wake-ups are missing, then outcome and value for each job. A job is
@@ -48,6 +49,10 @@ local function submit(job)
     table.insert(fields, field)
     table.insert(fields, value)
   end
+  if job.plan > 0 then
+    table.insert(fields, 'plan')
+    table.insert(fields, ARGV[8 + job.plan])
+  end
   redis.call('HSET', key, unpack(fields))
   for _, digest in ipairs(job.artifacts) do refer(id, digest, now) end
   if job.parent ~= '' then
@@ -70,7 +75,7 @@ local function submit(job)
 end
 
 local answer = { now, 0 }
-for i = 8, #ARGV do
+for i = 9 + ARGV[8], #ARGV do
   local outcome, value = submit(cjson.decode(ARGV[i]))
   table.insert(answer, outcome)
   table.insert(answer, value)
