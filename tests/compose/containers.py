@@ -111,6 +111,11 @@ class Service:
         self._env_file.write_text("".join(f"{name}={value}\n" for name, value in own.items()))
 
     def compose(self, *arguments: str) -> str:
+        """Run Compose and return what it prints."""
+        return self.stream(*arguments).decode()
+
+    def stream(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """Do what `compose` does, with bytes."""
         program = compose_program()
         assert program is not None
         given = self.settings | {
@@ -128,11 +133,11 @@ class Service:
             [*program, *files, *named, *arguments],
             cwd=ROOT,
             env={k: v for k, v in os.environ.items() if not k.startswith("CONVQ_")} | given,
+            input=stdin,
             capture_output=True,
-            text=True,
             timeout=PATIENCE,
         )
-        assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{arguments}: {done.stderr.decode()[-4000:]}"
         return done.stdout
 
     def up(self, *arguments: str) -> None:

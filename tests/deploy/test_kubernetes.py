@@ -1,0 +1,125 @@
+"""The manifests of deploy/k8s against the schemas of Kubernetes, each other and the service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import kubernetes_validate
+import pytest
+import yaml
+
+from api.app import create_app
+from core.settings import Settings
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "k8s"
+KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+RESOURCES = [
+    resource
+    for name in KUSTOMIZATION["resources"]
+    for resource in yaml.safe_load_all((FOLDER / name).read_text())
+]
+# Secrets are the operator's to make: docs/operations.md.
+SECRETS = {"convq", "convq-store"}
+
+
+def name_of(resource: dict[str, Any]) -> str:
+    return f"{resource['kind']}/{resource['metadata']['name']}"
+
+
+def named(name: str) -> dict[str, Any]:
+    (found,) = (resource for resource in RESOURCES if name_of(resource) == name)
+    return found
+
+
+def values_of(tree: Any, key: str) -> Iterator[Any]:
+    """Yield what stands under a key, anywhere in a tree."""
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            if name == key:
+                yield value
+            yield from values_of(value, key)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from values_of(value, key)
+
+
+WORKLOADS = [r for r in RESOURCES if r["kind"] in ("Deployment", "StatefulSet")]
+
+
+def test_every_file_is_part_of_it() -> None:
+    generated = {
+        file for made in KUSTOMIZATION["configMapGenerator"] for file in made.get("files", ())
+    }
+    listed = {*KUSTOMIZATION["resources"], *generated, "kustomization.yaml"}
+    assert {path.name for path in FOLDER.iterdir()} == listed
+
+
+@pytest.mark.parametrize(
+    "resource", [r for r in RESOURCES if "keda" not in r["apiVersion"]], ids=name_of
+)
+def test_kubernetes_takes_it(resource: dict[str, Any]) -> None:
+    kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=name_of)
+def test_no_pod_has_rights_that_it_does_not_need(workload: dict[str, Any]) -> None:
+    pod = workload["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert "memory" in container["resources"]["limits"]
+        mounted = {mount["name"] for mount in container["volumeMounts"]}
+        claims = workload["spec"].get("volumeClaimTemplates", [])
+        made = {volume["name"] for volume in pod["volumes"]}
+        assert mounted == made | {claim["metadata"]["name"] for claim in claims}
+
+
+def test_what_is_referred_to_exists() -> None:
+    maps = {made["name"] for made in KUSTOMIZATION["configMapGenerator"]}
+    for resource in RESOURCES:
+        for reference in (*values_of(resource, "configMapRef"), *values_of(resource, "configMap")):
+            assert reference["name"] in maps, name_of(resource)
+        for reference in (*values_of(resource, "secretKeyRef"), *values_of(resource, "secretRef")):
+            assert reference["name"] in SECRETS, name_of(resource)
+        for references in values_of(resource, "secretTargetRef"):
+            assert {reference["name"] for reference in references} <= SECRETS
+    labels = {r["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] for r in WORKLOADS}
+    assert labels == {"redis", "api", "worker-cpu"}
+    for kind in ("Service", "PodDisruptionBudget", "NetworkPolicy"):
+        for resource in (r for r in RESOURCES if r["kind"] == kind):
+            found = set(values_of(resource["spec"], "app.kubernetes.io/name"))
+            assert found <= labels, name_of(resource)
+    scaled = named("ScaledObject/worker-cpu")["spec"]
+    assert f"Deployment/{scaled['scaleTargetRef']['name']}" in map(name_of, RESOURCES)
+    authentication = {t["authenticationRef"]["name"] for t in scaled["triggers"]}
+    assert authentication == {named("TriggerAuthentication/convq-metrics")["metadata"]["name"]}
+
+
+def test_workers_are_given_the_time_to_drain() -> None:
+    (settings,) = (m for m in KUSTOMIZATION["configMapGenerator"] if m["name"] == "convq")
+    drain = dict(literal.split("=", 1) for literal in settings["literals"])["CONVQ_DRAIN"]
+    pod = named("Deployment/worker-cpu")["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] >= float(drain) + 30
+
+
+def test_the_metrics_that_scale_the_workers_are_told(settings: Settings) -> None:
+    at_home = httpx.ASGITransport(create_app(settings), client=("127.0.0.1", 1))
+
+    async def ask() -> str:
+        async with httpx.AsyncClient(transport=at_home, base_url="http://127.0.0.1") as http:
+            return (await http.get("/metrics")).text
+
+    told = asyncio.run(ask())
+    for trigger in named("ScaledObject/worker-cpu")["spec"]["triggers"]:
+        metadata = trigger["metadata"]
+        assert metadata["format"] == "prometheus"
+        assert any(line.startswith(f"{metadata['valueLocation']} ") for line in told.splitlines())
