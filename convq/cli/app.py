@@ -11,10 +11,13 @@ from convq import __version__
 from convq.cli import (
     bundle,
     datasets,
+    deconvolve,
     diffuse,
     edge,
+    explain,
     frequency_filter,
     gc,
+    irregular_convolve,
     jobs,
     kernels,
     keys,
@@ -29,6 +32,7 @@ from convq.cli import (
     stochastic_convolve,
     submit,
     train,
+    video,
     worker,
 )
 from convq.cli.boundary import Commands
@@ -94,6 +98,12 @@ app.command("stochastic-convolve", cls=Command, rich_help_panel=JOBS)(
     stochastic_convolve.stochastic_convolve
 )
 app.command("series", cls=Command, rich_help_panel=JOBS)(series.series)
+app.command("deconvolve", cls=Command, rich_help_panel=JOBS)(deconvolve.deconvolve)
+app.command("irregular-convolve", cls=Command, rich_help_panel=JOBS)(
+    irregular_convolve.irregular_convolve
+)
+app.command("video", cls=Command, rich_help_panel=JOBS)(video.video)
+app.command("explain", cls=Command, rich_help_panel=JOBS)(explain.explain)
 app.command("jobs", cls=Command, rich_help_panel=JOBS)(jobs.list_jobs)
 app.command("show", cls=Command, rich_help_panel=JOBS)(jobs.show)
 app.command("watch", cls=Command, rich_help_panel=JOBS)(jobs.watch)

@@ -36,6 +36,7 @@ def test_every_command_explains_itself(convq: Callable[..., Any], command: list[
 def test_the_commands() -> None:
     names = "submit plan train sweep predict embed search"
     ideas = "spectrum frequency-filter diffuse match stochastic-convolve series"
+    ideas += " deconvolve irregular-convolve video explain"
     following = "jobs show watch results cancel retry delete gc workers kernels doctor calibrate"
     last = "serve api demo models keys queue datasets bundle edge worker"
     assert GROUP.list_commands(None) == f"{names} {ideas} {following} {last}".split()
@@ -54,6 +55,10 @@ def test_every_reading_command_has_json(convq: Callable[..., Any]) -> None:
         "match",
         "stochastic-convolve",
         "series",
+        "deconvolve",
+        "irregular-convolve",
+        "video",
+        "explain",
         "jobs",
         "show",
         "watch",

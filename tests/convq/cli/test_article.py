@@ -59,6 +59,28 @@ CASES = {
         "method": "moving-average", "weights": [2.0, 1.0],
     },
     "series a.bin --method whiten --whitening pca": {"method": "whiten", "whitening": "pca"},
+    "deconvolve a.bin --method wiener --noise 0.1 --regularisation 2 --iterations 9 "
+    "--kernel box:size=5 --boundary wrap --output npy --range rescale": {
+        "method": "wiener", "noise": 0.1, "regularisation": 2.0, "iterations": 9,
+        "kernel": {"preset": "box", "size": 5}, "boundary": "wrap", "output": "npy",
+        "range": "rescale",
+    },
+    "irregular-convolve a.bin --kernel [[0,1],[2,3]] --at even --points 9 --method nonuniform "
+    "--tolerance 0.01 --curvature 1 2": {
+        "kernel": {"values": [[0, 1], [2, 3]]}, "at": "even", "points": 9, "method": "nonuniform",
+        "tolerance": 0.01, "curvature": [1.0, 2.0],
+    },
+    "irregular-convolve a.bin --kernel [[0,1],[2,3]] --place 1 --place 0.5": {
+        "kernel": {"values": [[0, 1], [2, 3]]}, "at": [1.0, 0.5],
+    },
+    "video a.bin --kernel box --normalize sum --over time --sequence --boundary wrap --cval 1 "
+    "--frames 1 --output npy": {
+        "kernel": {"preset": "box"}, "normalize": "sum", "over": "time",
+        "sequence": True, "boundary": "wrap", "cval": 1.0, "frames": 1, "output": "npy",
+    },
+    "explain a.bin --kernel sobel-x --normalize l2 --view patches --view frequency": {
+        "kernel": {"preset": "sobel-x"}, "normalize": "l2", "views": ["patches", "frequency"],
+    },
 }  # fmt: skip
 
 # What a job cannot do without, for the commands that have such options.
@@ -66,6 +88,9 @@ LEAST = {
     "frequency-filter": ["--keep", "0.1"],
     "diffuse": ["--time", "2"],
     "stochastic-convolve": ["--kernel", "box"],
+    "irregular-convolve": ["--kernel", "[[0,1],[2,3]]"],
+    "video": ["--kernel", "box"],
+    "explain": ["--kernel", "box"],
 }
 BEFORE = {"match": ["c.bin"]}
 
