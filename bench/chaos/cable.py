@@ -12,14 +12,19 @@ _ADDRESSES = "198.18.{}.{}"
 class Cable:
     """A network namespace, joined to this machine by two virtual network cards.
 
+    Parameters
+    ----------
+    which : int
+        Of this process's cables: 0 to 3.
+
     Attributes
     ----------
     address : str
         Of this machine, as seen from the namespace.
     """
 
-    def __init__(self) -> None:
-        number = os.getpid() % (1 << 14)
+    def __init__(self, which: int = 0) -> None:
+        number = (os.getpid() + (which << 12)) % (1 << 14)
         third, fourth = divmod(4 * number, 256)
         self.address = _ADDRESSES.format(third, fourth + 1)
         self._far_address = _ADDRESSES.format(third, fourth + 2)
