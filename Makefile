@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-mnist bench-queue bench-article gallery fuzz chaos audit test-edge-arm test-compose lock clean
+.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-edge bench-mnist bench-queue bench-article gallery fuzz chaos audit test-edge-arm test-compose lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -26,7 +26,8 @@ demo: .venv/base.stamp ## start the local stack, run real jobs through HTTP, wri
 
 test: .venv/dev.stamp ## lint, type-check and run every test
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not stack" -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest -m stack $$(grep -rl mark.stack tests)
 
 serve: .venv/base.stamp ## the local stack, kept running, data kept in convq-data/
 	@$(BIN)/convq serve --data convq-data
@@ -60,6 +61,10 @@ bench-train: .venv/bench.stamp ## training and predicting against PyTorch
 bench-queue: .venv/bench.stamp ## the queue beside Celery, RQ and Dramatiq
 	@$(BIN)/python -m bench.queue
 
+bench-edge: .venv/bench.stamp ## bundles against other runtimes; with DATA, what int8 costs
+	@$(BIN)/python -m bench.edge.compare
+	@test -z "$(DATA)" || $(BIN)/python -m bench.edge.compare --data "$(DATA)"
+
 bench-mnist: .venv/dev.stamp ## handwritten digits; DATA is the .npz with x and y
 	@test -n "$(DATA)" || { echo "say where the digits are: make bench-mnist DATA=mnist-train.npz"; exit 1; }
 	@$(BIN)/python -m bench.mnist --data "$(DATA)"
@@ -86,9 +91,10 @@ test-compose: .venv/dev.stamp ## the service in containers: upgrade, kills, rest
 	@CONVQ_TEST_COMPOSE=1 $(BIN)/python -m pytest -v tests/compose
 
 LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+IN_IMAGE := --extra edge --extra nonuniform --extra onnx
 lock: ## pin what the images hold to today's versions; needs uv
-	@$(LOCK) pyproject.toml --extra edge --extra onnx -o deploy/docker/requirements.txt
-	@$(LOCK) pyproject.toml --extra edge --extra onnx deploy/docker/gpu.in -o deploy/docker/requirements-gpu.txt
+	@$(LOCK) pyproject.toml $(IN_IMAGE) -o deploy/docker/requirements.txt
+	@$(LOCK) pyproject.toml $(IN_IMAGE) --extra gpu-cuda12 deploy/docker/gpu.in -o deploy/docker/requirements-gpu.txt
 	@$(LOCK) deploy/docker/build.in -o deploy/docker/requirements-build.txt
 
 clean: ## remove what the commands made
