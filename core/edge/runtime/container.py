@@ -3,12 +3,12 @@
 A standalone bundle is a zip archive too: the program, and the bundle as one stored member.
 """
 
-import hashlib
 import json
 import zipfile
 import zlib
 from typing import Any, Optional, Tuple
 
+from core.edge.runtime.digests import sha256
 from core.edge.runtime.ed25519 import verify
 from core.edge.runtime.errors import Damaged, EdgeError
 
@@ -91,7 +91,7 @@ class Container:
         """
         expected = self.manifest["files"][name]
         data = self._member(name)
-        if len(data) != expected["bytes"] or hashlib.sha256(data).hexdigest() != expected["sha256"]:
+        if len(data) != expected["bytes"] or sha256(data).hexdigest() != expected["sha256"]:
             raise Damaged("a member is not what was signed", "bundle." + name, given=self.path)
         return data
 

@@ -5,8 +5,9 @@ RFC 8032, 2017, sections 5.1 and 6. Only public values are handled here, so that
 depend on them.
 """
 
-import hashlib
 from typing import Optional
+
+from core.edge.runtime.digests import sha512
 
 _P = 2**255 - 19
 _ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -49,7 +50,7 @@ def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
     a, r = _decoded(public_key), _decoded(encoded_r)
     if a is None or r is None or s >= _ORDER:
         return False
-    digest = hashlib.sha512(encoded_r + public_key + message).digest()
+    digest = sha512(encoded_r + public_key + message).digest()
     k = int.from_bytes(digest, "little") % _ORDER
     # s B = R + k A, as s B - k A = R.
     return _same(_sum_of_multiples(s, _BASE, k, _negative(a)), r)
