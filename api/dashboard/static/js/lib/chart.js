@@ -3,7 +3,10 @@
 import { fill, h, s } from "./dom.js";
 import { decimal } from "./format.js";
 
-const EDGE = { left: 48, right: 12, top: 10, bottom: 24 };
+const EDGE = { right: 12, top: 10, bottom: 24 };
+const LEAST_LEFT = 44;
+// Of a letter of the axes, about.
+const LETTER = 6.2;
 
 /**
  * @typedef {object} Series
@@ -38,7 +41,7 @@ export function chart(options) {
   const draw = () => {
     const width = node.clientWidth;
     if (!width) return;
-    scale = scales(series, width, height, options);
+    scale = scales(series, width, height, { ...options, y });
     fill(svg, scale ? [axes(scale, width, height, x, y), series.map((one) => curve(one, scale, height))] : nothing(width, height));
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   };
@@ -90,7 +93,7 @@ function nearest(points, at, px) {
   return best;
 }
 
-function scales(series, width, height, { logX, logY, least, wholeX, wholeY }) {
+function scales(series, width, height, { logX, logY, least, wholeX, wholeY, y }) {
   const points = series.flatMap((one) => one.points).filter(([a, b]) => b !== null && (!logX || a > 0) && (!logY || b > 0));
   if (!points.length) return null;
   const xs = range(points.map((point) => point[0]), logX);
@@ -98,10 +101,12 @@ function scales(series, width, height, { logX, logY, least, wholeX, wholeY }) {
   const xTicks = ticks(xs, Math.max(2, Math.floor(width / 110)), logX, wholeX);
   const yTicks = ticks(ys, Math.max(2, Math.floor(height / 45)), logY, wholeY);
   if (!logY) ys[1] = Math.max(ys[1], yTicks.at(-1) ?? ys[1]);
+  const left = Math.max(LEAST_LEFT, ...yTicks.map((value) => 12 + LETTER * y(value).length));
   return {
     xTicks,
     yTicks,
-    px: placed(xs, EDGE.left, width - EDGE.right, logX),
+    left,
+    px: placed(xs, left, width - EDGE.right, logX),
     py: placed(ys, height - EDGE.bottom, EDGE.top, logY),
   };
 }
@@ -145,12 +150,12 @@ function ticks([low, high], most, isLog, isWhole) {
   return found;
 }
 
-function axes({ xTicks, yTicks, px, py }, width, height, x, y) {
+function axes({ xTicks, yTicks, left, px, py }, width, height, x, y) {
   const bottom = height - EDGE.bottom;
   return [
     yTicks.map((value) => [
-      s("line", { class: "grid", x1: EDGE.left, x2: width - EDGE.right, y1: py(value), y2: py(value) }),
-      s("text", { x: EDGE.left - 6, y: py(value) + 3.5, "text-anchor": "end" }, y(value)),
+      s("line", { class: "grid", x1: left, x2: width - EDGE.right, y1: py(value), y2: py(value) }),
+      s("text", { x: left - 6, y: py(value) + 3.5, "text-anchor": "end" }, y(value)),
     ]),
     xTicks
       .filter((value) => px(value) <= width - EDGE.right + 1)

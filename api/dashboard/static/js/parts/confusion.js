@@ -17,7 +17,7 @@ export function confusion(matrix, classes) {
   };
   return h(
     "div",
-    { class: "scroll" },
+    { class: "scroll", tabindex: 0, role: "group", "aria-label": "confusion" },
     h(
       "table",
       { class: ["confusion", legible || "dense"] },

@@ -2,7 +2,7 @@
 
 import { fill, h, keyed, say } from "../lib/dom.js";
 import { Ring } from "../lib/every.js";
-import { ago, percent } from "../lib/format.js";
+import { ago, bytes, percent } from "../lib/format.js";
 import { empty, jobLink, pill } from "./small.js";
 
 const SHOWN_MILLISECONDS = 5 * 60_000;
@@ -24,6 +24,7 @@ function lane(worker) {
   const state = pill(worker.state);
   const runs = h("span", { class: "clip" });
   const busy = h("span", { class: ["small", "muted", "nowrap"] });
+  const vitals = h("div", { class: ["lane-vitals", "small", "muted"] });
   const track = h("div", { class: "lane-track", "aria-hidden": "true" });
   const spans = new Ring(MOST_SPANS);
   const node = h(
@@ -31,7 +32,7 @@ function lane(worker) {
     {},
     h("div", { class: "lane-name" }, h("strong", {}, worker.name), h("span", { class: ["small", "muted", "clip"] }, worker.device ? `${worker.device.kind} · ${worker.device.name}` : "device not known")),
     h("div", { class: "lane-state" }, state, runs, busy),
-    track,
+    h("div", { class: "lane-past" }, track, vitals),
   );
   node.update = (now) => {
     const at = Date.now();
@@ -42,7 +43,8 @@ function lane(worker) {
     }
     extend(spans, now, at);
     draw(track, spans.items, at);
-    say(busy, `${percent(share(spans.items), 0)} busy`);
+    say(busy, `busy ${percent(share(spans.items), 0)} of the time`);
+    fill(vitals, told(now.vitals ?? null).map((text) => h("span", {}, text)));
   };
   return node;
 }
@@ -70,4 +72,16 @@ function draw(track, spans, at) {
     bar.style.width = `${Math.max(0.15, (100 * (one.to - from)) / SHOWN_MILLISECONDS)}%`;
     return bar;
   }));
+}
+
+/** What a worker tells of its processes and devices; what it does not tell is left out. */
+function told(vitals) {
+  if (!vitals) return [];
+  const processor = [vitals.utilisation === null ? null : `processor ${percent(vitals.utilisation, 0)}`, `memory ${bytes(vitals.memory)}`, degrees(vitals.temperature)];
+  const gpus = vitals.gpus.flatMap((gpu) => [gpu.name, gpu.utilisation === null ? null : percent(gpu.utilisation, 0), gpu.memory === null ? null : `${bytes(gpu.memory)} of ${bytes(gpu.memory_total)}`, degrees(gpu.temperature), gpu.watts === null ? null : `${Math.round(gpu.watts)} W`]);
+  return [...processor, ...gpus].filter(Boolean);
+}
+
+function degrees(value) {
+  return value === null ? null : `${Math.round(value)} °C`;
 }

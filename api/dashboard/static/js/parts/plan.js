@@ -31,7 +31,7 @@ function group(one) {
   const slowest = Math.max(0, ...one.candidates.filter(({ algorithm }) => algorithm !== ORACLE).map((candidate) => candidate.seconds ?? 0));
   return h(
     "div",
-    { class: "scroll" },
+    { class: "scroll", tabindex: 0, role: "group", "aria-label": `plan for ${title}` },
     h(
       "table",
       {},
@@ -61,7 +61,7 @@ function row(candidate, one, known, slowest) {
 function layers(plan) {
   return h(
     "div",
-    { class: "scroll" },
+    { class: "scroll", tabindex: 0, role: "group", "aria-label": "layers" },
     h(
       "table",
       {},

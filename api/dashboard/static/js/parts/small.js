@@ -42,6 +42,11 @@ export function jobLink(id, text = id) {
   return h("a", { href: to("jobs", [id]), class: text === id ? "mono" : null }, text);
 }
 
+/** What a job is called; candidates of a sweep bear its id as their label. */
+export function named(job) {
+  return job.label && job.label !== job.parent ? job.label : job.id;
+}
+
 export function facts(pairs) {
   return h("dl", { class: "facts" }, pairs.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }

@@ -75,7 +75,7 @@ export async function show({ root, tools, parts: [id], signal, setTitle }) {
 
 /** Show events as they come; what has happened before the view was opened comes in one go. */
 async function follow(id, signal, seen, log, onevent) {
-  const draw = () => fill(log.body, h("ol", { class: "events" }, [...seen.items].reverse().map((event) => h("li", {}, h("span", { class: ["mono", "small", "muted"] }, moment(Number(event.id.split("-")[0]))), h("strong", {}, event.event), h("span", { class: "clip" }, told(event))))));
+  const draw = () => fill(log.body, h("ol", { class: "events", tabindex: 0, "aria-label": "events" }, [...seen.items].reverse().map((event) => h("li", {}, h("span", { class: ["mono", "small", "muted"] }, moment(Number(event.id.split("-")[0]))), h("strong", {}, event.event), h("span", { class: "clip" }, told(event))))));
   draw();
   const opened = Date.now();
   let due = null;

@@ -1,0 +1,414 @@
+"""Every view of the dashboard in Chromium, with real jobs."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+import convq
+from convq.stack import LocalStack
+
+pytestmark = pytest.mark.stack
+
+Go = Callable[[str], Page]
+
+# By view: what it is called, and what is there when it is complete.
+VIEWS = {
+    "/": ("Overview", "section[aria-label='Newest jobs'] tbody tr"),
+    "/jobs": ("Jobs", "section[aria-label='Jobs'] tbody tr"),
+    "/jobs/{album}": ("album", "section[aria-label='Results'] .pane canvas"),
+    "/jobs/{array}": ("array", "section[aria-label='Results'] .pane canvas"),
+    "/jobs/{sound}": ("sound", "section[aria-label='Results'] .sound canvas"),
+    "/training": ("Training", "section[aria-label='Trainings'] tbody tr"),
+    "/training/{train}": ("digits", "section[aria-label='Confusion'] td"),
+    "/training/{sweep}": ("rates", "section[aria-label='Candidates'] tbody tr"),
+    "/bench": ("Bench", "section[aria-label='Kernel'] canvas"),
+    "/models": ("Models", "section[aria-label='Models'] tbody tr"),
+    "/models/digits": ("digits", "section[aria-label='Version'] li"),
+    "/operate": ("Operate", "section[aria-label='Dead jobs'] tbody tr"),
+}
+
+
+def faults(page: Page) -> list[Any]:
+    answer = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+    return [
+        (fault["id"], [node["html"][:200] for node in fault["nodes"][:3]])
+        for fault in answer.response["violations"]
+    ]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_is_complete_and_accessible_in_both_themes_and_on_a_phone(
+    go: Go, jobs: SimpleNamespace, view: str
+) -> None:
+    title, complete = VIEWS[view]
+    page = go(view.format(**{name: getattr(job, "id", "") for name, job in vars(jobs).items()}))
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    expect(page.locator(complete).first).to_be_visible()
+    assert faults(page) == []
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert faults(page) == []
+    wide = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide[0] <= wide[1]
+
+
+def test_the_page_comes_with_a_strict_policy_and_from_this_host_alone(
+    visit: Any, jobs: SimpleNamespace, stack: LocalStack
+) -> None:
+    page, asked = visit.page, []
+    page.on("request", lambda request: asked.append(request.url))
+    response = page.goto(stack.url)
+    policy = response.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert {"default-src 'none'", "script-src 'self'", "style-src 'self'"} <= set(
+        policy.split("; ")
+    )
+    expect(page.locator(".lanes li").first).to_be_visible()
+    assert {httpx.URL(url).host for url in asked if not url.startswith("blob:")} == {"127.0.0.1"}
+
+
+def test_the_overview_counts_what_the_service_counts(
+    go: Go, jobs: SimpleNamespace, client: convq.Client
+) -> None:
+    page = go("/")
+    dead = client.queue().counts["failed"]
+    tile = page.locator(".tile", has_text="Dead").locator(".figure")
+    expect(tile).to_have_text(str(dead))
+    expect(page.locator(".lanes .pill")).to_have_text("up")
+    client.pause()
+    try:
+        job = client.submit(inputs=[np.zeros((4, 4))], kernel="box")
+        expect(page.locator(".tile", has_text="Ready").locator(".figure")).to_have_text("1")
+        expect(page.locator(".tile", has_text="Ready")).to_contain_text("paused")
+        client.cancel(job)
+        expect(page.locator(".tile", has_text="Ready").locator(".figure")).to_have_text("0")
+    finally:
+        client.resume()
+
+
+def test_jobs_are_filtered_and_found_by_text(go: Go, jobs: SimpleNamespace) -> None:
+    page = go("/jobs?state=failed")
+    rows = page.locator("section[aria-label='Jobs'] tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("diverges")
+    page.get_by_label("State").select_option("")
+    page.get_by_label("Kind").select_option("sweep")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("rates")
+    page.get_by_label("Kind").select_option("")
+    page.get_by_label("Text").fill("ALBU")
+    page.get_by_label("Text").press("Enter")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("album")
+    assert page.evaluate("location.hash") == "#/jobs?text=ALBU"
+
+
+def test_pages_of_jobs_are_turned_and_never_loaded_as_a_whole(
+    go: Go, jobs: SimpleNamespace, client: convq.Client
+) -> None:
+    spec = {"inputs": [np.zeros((2, 2))], "kernel": "box", "label": "many"}
+    client.pause()
+    try:
+        many = client.submit_many([spec] * 120)
+        page = go("/jobs?label=many")
+        rows = page.locator("section[aria-label='Jobs'] tbody tr")
+        expect(rows).to_have_count(50)
+        newest = rows.first.locator("a").get_attribute("href")
+        for left in (50, 20):
+            page.get_by_role("button", name="Older").click()
+            expect(rows).to_have_count(left)
+        expect(page.get_by_role("button", name="Older")).to_be_disabled()
+        page.get_by_role("button", name="Newer").click()
+        page.get_by_role("button", name="Newer").click()
+        expect(rows.first.locator("a")).to_have_attribute("href", newest or "")
+        # All that match are more than a page holds.
+        page.goto(page.url.split("#")[0] + "#/jobs?label=many&state=queued")
+        page.get_by_label("select all jobs of this page").check()
+        page.get_by_role("button", name="Cancel all that match").click()
+        page.get_by_role("button", name="Cancel all", exact=True).click()
+        expect(page.get_by_text("No job matches these filters.")).to_be_visible()
+        states = {client.job(job.id).state for job in many if not isinstance(job, Exception)}
+        assert states == {"cancelled"}
+    finally:
+        client.resume()
+
+
+def test_many_jobs_are_cancelled_and_retried_after_a_question(
+    go: Go, jobs: SimpleNamespace, client: convq.Client
+) -> None:
+    client.pause()
+    try:
+        three = [
+            client.submit(inputs=[np.zeros((4, 4))], kernel="box", label="bulk") for _ in range(3)
+        ]
+        page = go("/jobs?label=bulk")
+        for job in three[:2]:
+            page.get_by_label(f"select job {job.id}").check()
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Leave it").click()
+        assert [client.job(job.id).state for job in three] == ["queued"] * 3
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        dialog.get_by_role("button", name="Cancel 2").click()
+        expect(page.locator(".toast")).to_contain_text("2 cancelled")
+        assert [client.job(job.id).state for job in three] == ["cancelled", "cancelled", "queued"]
+        expect(page.locator("tbody .pill.is-cancelled")).to_have_count(2)
+        page.get_by_label(f"select job {three[0].id}").check()
+        page.get_by_role("button", name="Retry", exact=True).click()
+        dialog.get_by_role("button", name="Retry 1").click()
+        expect(page.locator("tbody .pill.is-queued")).to_have_count(2)
+    finally:
+        client.resume()
+    assert client.wait(three[0], timeout=30).state == "succeeded"
+
+
+def test_a_job_is_followed_while_it_happens(
+    go: Go, jobs: SimpleNamespace, client: convq.Client
+) -> None:
+    client.pause()
+    try:
+        job = client.submit(inputs=[np.ones((8, 8))], kernel="box", label="followed")
+        page = go(f"/jobs/{job.id}")
+        expect(page.locator("section[aria-label='State'] .pill")).to_have_text("queued")
+        expect(page.get_by_text("Results are committed when the job has ended")).to_be_visible()
+    finally:
+        client.resume()
+    expect(page.locator("section[aria-label='State'] .pill")).to_have_text("succeeded")
+    expect(page.locator("section[aria-label='Results'] canvas")).to_have_count(2)
+    expect(page.locator(".timeline li")).to_have_count(2)
+
+
+def test_a_view_that_is_left_ends_its_stream(
+    visit: Any, client: convq.Client, jobs: SimpleNamespace
+) -> None:
+    client.pause()
+    try:
+        job = client.submit(inputs=[np.ones((8, 8))], kernel="box")
+        streams: list[Any] = []
+        visit.page.on(
+            "request", lambda request: streams.append(request) if "/events" in request.url else None
+        )
+        ended: list[str] = []
+        visit.page.on("requestfailed", lambda request: ended.append(request.url))
+        visit.go(f"/jobs/{job.id}")
+        expect(visit.page.locator(".events li").first).to_be_visible()
+        visit.go("/operate")
+        expect(visit.page.get_by_role("heading", level=1)).to_have_text("Operate")
+        visit.page.wait_for_function("() => true")
+        assert [stream.url for stream in streams] == [url for url in ended if "/events" in url]
+        client.cancel(job)
+    finally:
+        client.resume()
+
+
+def test_the_plan_marks_what_was_chosen_and_what_it_took(go: Go, jobs: SimpleNamespace) -> None:
+    page = go(f"/jobs/{jobs.album.id}")
+    (first, *_) = jobs.album.plan.groups
+    chosen = page.locator("section[aria-label='Plan'] tr.chosen").first
+    expect(chosen.locator("th")).to_have_text(f"{first.chosen} chosen")
+    expect(chosen.locator("td").nth(1)).not_to_have_text("–")
+    expect(page.locator("section[aria-label='Plan'] details")).to_have_count(1)
+    told = page.locator("section[aria-label='Do it again'] pre")
+    body = json.loads(re.search(r"-d '(.*)'$", told.first.inner_text(), re.DOTALL)[1])  # type: ignore[index]
+    assert (body["kind"], body["label"]) == ("convolve", "album")
+    assert "boundary" not in body
+    again = httpx.post(f"{page.url.split('/#')[0]}/v1/plans", json=body)
+    assert again.status_code == 200
+    source = told.last.inner_text()
+    compile(source, "python", "exec")
+    assert "sigma" in source
+
+
+def test_pictures_are_compared_and_zoomed_with_the_keyboard(go: Go, jobs: SimpleNamespace) -> None:
+    page = go(f"/jobs/{jobs.album.id}")
+    pane = page.locator(".pane")
+    expect(pane.locator("canvas")).to_have_count(2)
+    slider = page.get_by_label("where the input ends and the result begins")
+    before = pane.locator("canvas").last.evaluate("node => node.style.clipPath")
+    slider.press("ArrowRight")
+    assert pane.locator("canvas").last.evaluate("node => node.style.clipPath") != before
+    pane.press("+")
+    expect(page.get_by_text("150 %")).to_be_visible()
+    pane.press("0")
+    expect(page.get_by_text("100 %")).to_be_visible()
+    page.get_by_role("button", name="Side by side").click()
+    expect(page.locator(".pane")).to_have_count(2)
+    page.locator(".strip button").nth(1).click()
+    expect(page.locator(".strip button").nth(1)).to_have_attribute("aria-pressed", "true")
+
+
+def test_the_numbers_of_an_array_are_told_under_the_pointer(go: Go, jobs: SimpleNamespace) -> None:
+    page = go(f"/jobs/{jobs.array.id}")
+    page.get_by_role("button", name="Result", exact=True).click()
+    page.get_by_label("colour map").select_option("magma")
+    canvas = page.locator(".pane canvas")
+    expect(canvas).to_have_attribute("width", "30")
+    box = canvas.bounding_box()
+    assert box is not None
+    canvas.hover(position={"x": 0.5 / 30 * 30, "y": 0.5}, force=True)
+    expect(page.locator(".viewer [role=status]")).to_have_text(f"[0, 0] = {jobs.values[0, 0]:.6g}")
+    page.goto(page.url.split("#")[0] + f"#/jobs/{jobs.bank.id}")
+    page.get_by_label("which map").select_option("2")
+    expect(page.get_by_label("which map").locator("option")).to_have_count(3)
+
+
+def test_hostile_names_are_text_everywhere(visit: Any, go: Go, jobs: SimpleNamespace) -> None:
+    from_label = jobs.hostile.label
+    for view in ("/jobs", f"/jobs/{jobs.hostile.id}", "/"):
+        page = go(view)
+        expect(page.get_by_text(from_label, exact=True).first).to_be_visible()
+        assert page.evaluate("window.hacked") is None
+        assert page.locator("img[src=x]").count() == 0
+    page = go("/jobs?label=" + "%3Cb%3E")
+    expect(page.get_by_text("No job matches these filters.")).to_be_visible()
+    page = go("/jobs/%3Cimg%20src%3Dx%3E")
+    expect(page.get_by_role("alert")).to_contain_text("no such job")
+    page = go("/models/%3Cimg%20src%3Dx%3E")
+    expect(page.get_by_role("alert").last).to_be_visible()
+    assert page.evaluate("window.hacked") is None
+    # The browser itself tells of answers with 404, which were asked for here.
+    visit.complaints = [text for text in visit.complaints if "404 (Not Found)" not in text]
+
+
+def test_a_training_shows_its_curves_its_filters_and_its_mistakes(
+    go: Go, jobs: SimpleNamespace, client: convq.Client
+) -> None:
+    figures = json.loads(client.result(jobs.train, "metrics.json", as_="bytes"))
+    page = go(f"/training/{jobs.train.id}")
+    cells = page.locator("section[aria-label='Confusion'] tbody td")
+    expect(cells).to_have_count(9)
+    shown = [[int(text or 0)] for text in cells.all_inner_texts()]
+    assert np.reshape(shown, (3, 3)).tolist() == figures["evaluation"]["confusion"]
+    points = page.locator("section[aria-label='Loss'] .chart .point")
+    expect(points).to_have_count(2 * 3)
+    mistakes = page.locator("section[aria-label='Most wrong'] li")
+    expect(mistakes).to_have_count(len(figures["evaluation"]["mistakes"]))
+    expect(mistakes.first.locator("canvas")).to_have_attribute("width", "12")
+    tiles = page.locator("section[aria-label='First layer'] canvas")
+    expect(tiles).to_have_count(4)
+    expect(page.get_by_text("after epoch 3")).to_be_visible()
+    page.get_by_label("epoch", exact=True).press("Home")
+    expect(page.get_by_text("after epoch 1")).to_be_visible()
+    page.get_by_role("button", name="Feature maps").click()
+    expect(tiles.first).to_have_attribute("width", "10")
+
+
+def test_candidates_of_a_sweep_are_sorted_and_their_curves_chosen(
+    go: Go, jobs: SimpleNamespace
+) -> None:
+    page = go(f"/training/{jobs.sweep.id}")
+    table = page.locator("section[aria-label='Candidates']")
+    expect(table.locator("tbody tr")).to_have_count(2)
+    lines = page.locator("section[aria-label='Curves'] .chart .line")
+    expect(lines).to_have_count(2)
+    for _ in range(2):
+        table.get_by_role("button", name="options.schedule.rate").click()
+    expect(table.locator("tbody tr").first).to_contain_text("1.0e-4")
+    table.locator("tbody input").first.uncheck()
+    expect(lines).to_have_count(1)
+
+
+def test_the_bench_plans_at_once_and_computes_what_was_typed(
+    go: Go, jobs: SimpleNamespace, client: convq.Client, tmp_path: Path
+) -> None:
+    x = np.random.default_rng(2).normal(size=(24, 40))
+    np.save(tmp_path / "field.npy", x)
+    page = go("/bench")
+    page.get_by_role("button", name="Type it").click()
+    page.get_by_role("textbox").fill("0 1\n2 3 4")
+    expect(page.get_by_text("the same number of taps")).to_be_visible()
+    page.get_by_role("textbox").fill("0 1 0\n1 -4 1\n0 1 0")
+    page.get_by_label("picture", exact=True).set_input_files(tmp_path / "field.npy")
+    expect(page.locator("section[aria-label='Plan'] tr.chosen")).to_have_count(1)
+    curves = page.locator("section[aria-label='Where algorithms cross'] .chart .line")
+    expect(curves.nth(1)).to_be_visible()
+    page.get_by_role("button", name="Convolve").click()
+    expect(page.locator("section[aria-label='Result'] .pane canvas")).to_have_count(2)
+    expect(page.locator("section[aria-label='Spectra'] canvas")).to_have_count(2)
+    (job, *_) = client.jobs(label="bench: a typed kernel")
+    laplacian = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
+    result = np.load(io.BytesIO(client.result(job, "field.npy", as_="bytes")))
+    expected = convq.convolve(x, laplacian, mode="same", boundary="reflect")
+    np.testing.assert_allclose(result, expected, atol=1e-9)
+
+
+def test_an_operator_holds_the_queue_drains_a_worker_and_looks_at_the_store(
+    go: Go, jobs: SimpleNamespace, client: convq.Client
+) -> None:
+    page = go("/operate")
+    queue = page.locator("section[aria-label='Queue']")
+    queue.get_by_role("button", name="Pause").click()
+    page.get_by_role("dialog").get_by_role("button", name="Pause").click()
+    expect(queue).to_contain_text("Paused")
+    assert client.queue().paused
+    queue.get_by_role("button", name="Resume").click()
+    expect(queue.get_by_role("button", name="Pause")).to_be_visible()
+    assert not client.queue().paused
+    workers = page.locator("section[aria-label='Workers']")
+    workers.get_by_role("button", name="Drain").click()
+    page.get_by_role("dialog").get_by_role("button", name="Drain").click()
+    expect(workers.locator(".pill")).to_have_text("draining")
+    workers.get_by_role("button", name="Resume").click()
+    expect(workers.locator(".pill")).to_have_text("up")
+    page.get_by_role("button", name="What would be deleted?").click()
+    expect(page.locator("section[aria-label='Storage']")).to_contain_text("Would go")
+    dead = page.locator("section[aria-label='Dead jobs'] tbody tr", has_text="diverges")
+    expect(dead.locator("code")).to_have_text("diverged")
+
+
+def test_a_model_shows_its_lineage_and_is_made_production(
+    go: Go, jobs: SimpleNamespace, stack: LocalStack
+) -> None:
+    page = go("/models/digits")
+    version = page.locator("section[aria-label='Version']")
+    expect(page.get_by_role("link", name=jobs.train.id)).to_be_visible()
+    assert version.locator("ol li").count() == len(
+        ["standardize", "conv", "relu", "flatten", "dense"]
+    )
+    page.get_by_role("button", name="Make production").click()
+    page.get_by_role("button", name="Point it there").click()
+    expect(page.locator(".alias", has_text="production")).to_be_visible()
+    assert httpx.get(f"{stack.url}/v1/models/digits").json()["aliases"] == {"production": 1}
+
+
+def test_the_theme_is_kept_and_the_page_is_used_without_a_mouse(
+    go: Go, jobs: SimpleNamespace
+) -> None:
+    page = go("/")
+    page.get_by_role("button", name="Theme: auto").press("Enter")
+    page.get_by_role("button", name="Theme: light").press("Enter")
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.get_by_role("link", name="Operate").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Operate")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+
+
+def test_while_the_service_is_away_the_page_says_so_and_comes_back(
+    browser: Browser, stack: LocalStack, visit: Any, jobs: SimpleNamespace
+) -> None:
+    page = visit.go("/")
+    expect(page.locator(".lanes li").first).to_be_visible()
+    page.context.set_offline(True)
+    alert = page.get_by_text("The service does not answer")
+    expect(alert).to_be_visible()
+    page.context.set_offline(False)
+    expect(alert).to_be_hidden()
+    # The browser itself tells of requests that did not get through.
+    visit.complaints = [text for text in visit.complaints if "ERR_INTERNET_DISC" not in text]
