@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -36,6 +37,8 @@ _BLOCK_ELEMENTS = 1 << 20
 _BLOCK_MULTIPLY_ADDS = 1 << 27
 # Less work than this is done before another thread is awake, which takes about 0.1 ms.
 _THREAD_MULTIPLY_ADDS = 3 << 22
+# Lines of more outputs are not worth the way of their rows through a scratch.
+_LONG = 1 << 20
 # Python's work for a block and its edges, in array operations.
 _CALLS = 20
 
@@ -49,6 +52,7 @@ def supports(form: NormalForm) -> bool:
 
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """Count the multiply-adds of the tiles, what is read and written, and the calls."""
+    form = _pictured(form)
     if rows.supports(form):
         return _rows_cost(form, device, memory_cap)
     size, images = _blocking(form, memory_cap)
@@ -95,6 +99,10 @@ def run(
     form: NormalForm, x: Array, w: Array, out: Array, *, check: Check, memory_cap: int | None
 ) -> None:
     """Fill ``out``; the arguments are those of `core.conv.algorithm.Run`."""
+    pictured = _pictured(form)
+    if pictured.ndim > form.ndim:
+        x = np.asarray(x)
+        form, x, w, out = pictured, x[:, :, None], w[:, :, None], out[:, :, None]
     weights = reversed_kernels(form, w)
     x, layout = rows_run.reached(form, x)
     if layout is not None:
@@ -110,6 +118,23 @@ def run(
     size, images = _blocking(form, memory_cap)
     todo = parts_of_blocks(form, size, images, least_edge(form), inside_of(x, form))
     for_each(work, todo, check, cores())
+
+
+@lru_cache(maxsize=4096)
+def _pictured(form: NormalForm) -> NormalForm:
+    # Short lines are pictures with one row, which need no calls for their edges.
+    if form.ndim > 1 or form.outputs > _LONG:
+        return form
+    picture = replace(
+        form,
+        spatial=(1, *form.spatial),
+        kernel=(1, *form.kernel),
+        start=(0, *form.start),
+        out=(1, *form.out),
+        stride=(1, *form.stride),
+        dilation=(1, *form.dilation),
+    )
+    return picture if rows.supports(picture) else form
 
 
 def _on_rows(

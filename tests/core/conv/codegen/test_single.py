@@ -105,6 +105,19 @@ def test_views_and_edges(shape, kernel, mode, view, seed) -> None:
     np.testing.assert_allclose(result, full[window], rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("boundary", ["zero", "reflect"])
+def test_long_lines_are_computed_in_blocks(monkeypatch, boundary) -> None:
+    random = np.random.default_rng(3)
+    x, w = random_array(5000, "float32", random), random_array(7, "float32", random)
+    short = convolve(x, w, boundary=boundary, method="direct")
+    monkeypatch.setattr(single, "_LONG", 100)
+    single._pictured.cache_clear()
+    check(x, w, boundary=boundary)
+    # Sums are made in the same order.
+    np.testing.assert_array_equal(convolve(x, w, boundary=boundary, method="direct"), short)
+    single._pictured.cache_clear()
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     spatial=st.tuples(st.integers(6, 20), st.integers(6, 40)),
