@@ -17,7 +17,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self
 
@@ -57,6 +57,7 @@ class Artifact:
     shape: tuple[int, ...] | None = None
     dtype: str | None = None
     key: str = field(default="", repr=False)
+    placed: str = field(default="", repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the public part as JSON-ready data."""
@@ -159,7 +160,7 @@ class ArtifactStore:
         if known in ("new", "held"):
             return self.get(digest), known == "new"
         artifact = _described(path, digest, media_type, shape, dtype)
-        self.files.place(path, artifact.key, digest.removeprefix("sha256:"))
+        artifact = self._place(path, artifact)
         (superfluous,) = self._record([artifact])
         if superfluous:
             self.files.delete(superfluous)
@@ -175,15 +176,14 @@ class ArtifactStore:
         pool : concurrent.futures.Executor
             Syncs files at the same time: the disk then writes its journal once for several.
         """
-        calls = [(artifact.digest, self._tenant) for artifact in made.values()]
-        held = dict(zip(made, self._scripts.run_each("hold_artifact", calls), strict=True))
-        missing = {path: made[path] for path in made if held[path] not in ("new", "held")}
+        # Most are new: looking first costs Redis no sync.
+        known = list(self.find(artifact.digest for artifact in made.values()))
+        calls = [(digest, self._tenant) for digest in known]
+        held = dict(zip(known, self._scripts.run_each("hold_artifact", calls), strict=True))
+        missing = {path: made[path] for path in made if held.get(made[path].digest) != "held"}
 
-        def place(path: Path) -> None:
-            self.files.place(path, missing[path].key, missing[path].digest.removeprefix("sha256:"))
-
-        list(pool.map(place, missing))
-        for superfluous in self._record(missing.values()):
+        placed = list(pool.map(self._place, missing.keys(), missing.values()))
+        for superfluous in self._record(placed):
             if superfluous:
                 self.files.delete(superfluous)
 
@@ -288,7 +288,7 @@ class ArtifactStore:
 
     def _check(self, artifact: Artifact) -> None:
         hexadecimal = artifact.digest.removeprefix("sha256:")
-        if not self.files.is_intact(artifact.key, hexadecimal):
+        if not self.files.is_intact(artifact.key, hexadecimal, artifact.placed):
             raise self._damaged(artifact)
 
     def _damaged(self, artifact: Artifact) -> ConvqError:
@@ -324,6 +324,10 @@ class ArtifactStore:
         legacy = bool(record) and not any(name.startswith("tenant:") for name in record)
         return legacy and self._tenant == DEFAULT
 
+    def _place(self, path: Path, artifact: Artifact) -> Artifact:
+        hexadecimal = artifact.digest.removeprefix("sha256:")
+        return replace(artifact, placed=self.files.place(path, artifact.key, hexadecimal))
+
     def _record(self, artifacts: Iterable[Artifact]) -> list[str | None]:
         """Write records; return for each the key of the file that it does not name, if any."""
         calls = []
@@ -333,7 +337,8 @@ class ArtifactStore:
                 fields["shape"] = json.dumps(artifact.shape)
             if artifact.dtype is not None:
                 fields["dtype"] = artifact.dtype
-            calls.append((artifact.digest, artifact.key, json.dumps(fields), self._tenant))
+            file = (artifact.key, artifact.placed)
+            calls.append((artifact.digest, *file, json.dumps(fields), self._tenant))
         return self._scripts.run_each("add_artifact", calls)
 
     def _record_key(self, digest: str) -> str:
@@ -396,4 +401,5 @@ def _from_record(digest: str, record: dict[str, str]) -> Artifact:
         shape=None if shape is None else tuple(json.loads(shape)),
         dtype=record.get("dtype"),
         key=record["key"],
+        placed=record.get("placed", ""),
     )

@@ -123,13 +123,18 @@ class Files:
                 path.unlink(missing_ok=True)
 
     @_answering()
-    def place(self, path: Path, key: str, hexadecimal: str) -> None:
-        """Make the file at ``path``, whose SHA-256 is known, that of ``key``, safe on the disk."""
+    def place(self, path: Path, key: str, hexadecimal: str) -> str:
+        """Make the file at ``path``, whose SHA-256 is known, that of ``key``, safe on the disk.
+
+        Returns what it looks like, for `is_intact`.
+        """
         if self.root is None:
             obstore.put(self._store, key, path)
         else:
             _move(path, self.root / key)
-        self._trusted.add(self._version(key), hexadecimal)
+        version = self._version(key)
+        self._trusted.add(version, hexadecimal)
+        return version.tag
 
     @_answering()
     def delete(self, key: str) -> None:
@@ -188,13 +193,22 @@ class Files:
                 yield cast("BinaryIO", remote)
 
     @_answering()
-    def is_intact(self, key: str, hexadecimal: str) -> bool:
+    def is_intact(self, key: str, hexadecimal: str, placed: str = "") -> bool:
         """Tell whether the SHA-256 of a file is this one; False if there is no file.
 
         A file that was found right and has not changed since is not read again for an hour.
+
+        Parameters
+        ----------
+        key, hexadecimal : str
+            The file, and the digest.
+        placed : str
+            What `place` has returned to whoever placed the file.
         """
         try:
             version = self._version(key)
+            if version.tag == placed and self._is_young(key):
+                return True
             if self._trusted.knows(version, hexadecimal):
                 return True
             found = self._sha256(key)
@@ -227,6 +241,12 @@ class Files:
         for chunk in obstore.get(self._store, key).stream(_CHUNK):
             sha256.update(chunk)
         return sha256.hexdigest()
+
+    def _is_young(self, key: str) -> bool:
+        """Tell whether a file was placed so short ago that it need not be read again."""
+        if self.root is None:
+            return False
+        return time.time() - (self.root / key).stat().st_ctime < _TRUSTED_SECONDS
 
     def _version(self, key: str) -> _Version:
         """Return what changes whenever the file does."""
@@ -282,19 +302,24 @@ def as_full(error: BaseException) -> StorageFull | None:
 
 
 def _move(path: Path, target: Path) -> None:
-    # obstore's local put copies and does not sync; a rename of a synced file does neither harm.
+    # obstore's local put copies and does not sync. Moved first, bytes and name are made safe by one
+    # write of the file system's journal; until there is a record nobody looks for the file.
     target.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
     path.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        _sync(target)
+        _sync(target.parent)
     except OSError:
-        target.unlink(missing_ok=True)  # nobody knows of it yet
+        target.unlink(missing_ok=True)
         raise
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
     finally:
-        os.close(folder)
+        os.close(file)
 
 
 async def _pieces(path: Path, start: int, end: int) -> AsyncIterator[bytes]:

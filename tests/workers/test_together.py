@@ -142,11 +142,11 @@ def test_on_a_full_disk_each_waits_for_room_by_itself(
     full = [True] * 2
     place = type(queue.artifacts.files).place
 
-    def place_or_not(self: Any, path: Path, key: str, hexadecimal: str) -> None:
+    def place_or_not(self: Any, path: Path, key: str, hexadecimal: str) -> str:
         if full:
             full.pop()
             raise OSError(errno.ENOSPC, "no room")
-        place(self, path, key, hexadecimal)
+        return place(self, path, key, hexadecimal)
 
     monkeypatch.setattr(type(queue.artifacts.files), "place", place_or_not)
     assert make_runner(settings).step()

@@ -127,16 +127,19 @@ def test_a_file_is_verified_once_as_long_as_it_stays_as_it_is(
     monkeypatch.setattr(
         Files, "_sha256", lambda files, key: verified.append(key) or sha256(files, key)
     )
+    # What the record says of a file tells that nobody has changed it since it was stored.
+    by_record = 0 if scheme else 1
     for _ in range(3):
         assert asyncio.run(part()) == b"bc"
-    assert len(verified) == 1
+    assert len(verified) == 1 - by_record
     # The same bytes once more, but who knows?
     os.utime(path, ns=(0, 0))
-    assert asyncio.run(part()) == b"bc"
-    assert len(verified) == 2
+    for _ in range(3):
+        assert asyncio.run(part()) == b"bc"
+    assert len(verified) == 2 - by_record
     monkeypatch.setattr("core.store.files._TRUSTED_SECONDS", 0.0)
     assert asyncio.run(part()) == b"bc"
-    assert len(verified) == 3
+    assert len(verified) == 3 - by_record
     path.write_bytes(b"abcdeg")
     with pytest.raises(IntegrityError):
         asyncio.run(part())
