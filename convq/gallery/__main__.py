@@ -7,12 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from convq.gallery.deconvolve import deconvolve
 from convq.gallery.diffuse import diffuse
+from convq.gallery.explain import explain
 from convq.gallery.frequency_filter import frequency_filter
+from convq.gallery.irregular_convolve import irregular_convolve
 from convq.gallery.match import match
 from convq.gallery.series import series
 from convq.gallery.spectrum import spectrum
 from convq.gallery.stochastic_convolve import stochastic_convolve
+from convq.gallery.video import video
 from core.media import PNG, encode
 
 PICTURES: Final[tuple[Callable[[], Any], ...]] = (
@@ -22,6 +26,10 @@ PICTURES: Final[tuple[Callable[[], Any], ...]] = (
     match,
     stochastic_convolve,
     series,
+    deconvolve,
+    irregular_convolve,
+    video,
+    explain,
 )
 
 

@@ -13,6 +13,7 @@ from core.jobs.registry import by_name
 
 DOCS = Path(__file__).parents[3] / "docs"
 KINDS = ["spectrum", "frequency-filter", "diffuse", "match", "stochastic-convolve", "series"]
+KINDS += ["deconvolve", "irregular-convolve", "video", "explain"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
