@@ -173,7 +173,7 @@ def _round(
         "seconds": round(seconds, 1),
         "wrong": wrong,
         "by_host": Counter(attempt.worker for attempt in attempts if attempt.worker in _HOSTS),
-        "taken_over": sum(attempt.outcome == "lost" for attempt in attempts),
+        "taken_over": sum(attempt.outcome == "expired" for attempt in attempts),
     }
 
 
