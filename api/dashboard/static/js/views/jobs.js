@@ -6,7 +6,7 @@ import { fill, h, keyed, say } from "../lib/dom.js";
 import { ago, count, moment } from "../lib/format.js";
 import { to } from "../lib/router.js";
 import { confirm, toast } from "../parts/dialogs.js";
-import { empty, jobLink, pill, progressOf, took } from "../parts/small.js";
+import { empty, jobLink, named, pill, progressOf, took } from "../parts/small.js";
 
 const STATES = ["queued", "running", "waiting", "succeeded", "failed", "cancelled"];
 const ACTIONS = {
@@ -46,7 +46,7 @@ export async function show({ root, tools, query, signal }) {
       {},
       h("td", { class: "check" }, check),
       h("td", {}, state),
-      h("td", {}, h("div", { class: "clip" }, jobLink(job.id, job.label || job.id)), about),
+      h("td", {}, h("div", { class: "clip" }, jobLink(job.id, named(job))), about),
       h("td", { class: "wide" }, job.kind),
       h("td", { class: "wide" }, job.priority),
       h("td", { class: "done" }, bar),
@@ -59,7 +59,7 @@ export async function show({ root, tools, query, signal }) {
       bar.update(now);
       say(when, ago(now.created));
       say(ran, took(now));
-      say(about, now.error ? now.error.message : now.state === "running" ? now.progress.stage : now.label ? now.id : "");
+      say(about, now.error ? now.error.message : now.state === "running" ? now.progress.stage : named(now) === now.id ? "" : now.id);
       about.className = now.error ? "small clip bad" : "small clip muted";
     };
     return node;

@@ -6,7 +6,7 @@ import { every } from "../lib/every.js";
 import { ago, bytes, count, duration } from "../lib/format.js";
 import { to } from "../lib/router.js";
 import { confirm, toast } from "../parts/dialogs.js";
-import { card, empty, facts, jobLink, pill, trouble } from "../parts/small.js";
+import { card, empty, facts, jobLink, named, pill, trouble } from "../parts/small.js";
 
 const REFRESH = 1500;
 const SHOWN_DEAD = 20;
@@ -108,7 +108,7 @@ function deadCard(signal) {
     return h(
       "tr",
       {},
-      h("td", {}, h("div", { class: "clip" }, jobLink(job.id, job.label || job.id)), h("div", { class: ["small", "muted"] }, job.kind)),
+      h("td", {}, h("div", { class: "clip" }, jobLink(job.id, named(job))), h("div", { class: ["small", "muted"] }, job.kind)),
       h("td", {}, h("code", {}, job.error?.code ?? ""), h("div", { class: ["small", "reason"] }, job.error?.message ?? "")),
       h("td", { class: ["muted", "nowrap", "wide"] }, ago(job.finished)),
       h("td", { class: "number" }, h("div", { class: "row" }, h("button", { type: "button", class: "push", onclick: () => told(() => postPolitely(`/v1/jobs/${job.id}/retry`, signal), "queued again") }, "Retry"), h("button", { type: "button", class: "danger", onclick: forget }, "Delete"))),
