@@ -57,15 +57,16 @@ def change_line(change: Change) -> str:
 
 
 def profiles_table(profiles: Sequence[Profile]) -> Table:
-    """Return a line for each board."""
+    """Return a line for each board; a question mark is behind what no source was read for."""
     made = table("PROFILE", "BOARD", "PROCESSOR", "MEMORY", "WATTS", wide="BOARD")
     for board in profiles:
+        doubt = dict.fromkeys(board.unverified, " ?")
         watts = " / ".join(f"{power:g}" for power in board.power)
         made.add_row(
             text(board.name, "bold"),
             text(board.title),
-            text(f"{board.cores} x {board.cpu}"),
-            text(size(board.memory)),
-            text(watts),
+            text(f"{board.cores} x {board.cpu}{doubt.get('cores', '')}"),
+            text(f"{size(board.memory)}{doubt.get('memory', '')}"),
+            text(f"{watts}{doubt.get('power', '')}"),
         )
     return made

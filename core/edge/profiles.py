@@ -70,6 +70,9 @@ class Profile(BaseModel):
     model: str | None = None
     may: list[Literal["predict", "train"]]
     source: str
+    unverified: list[
+        Literal["memory", "bandwidth", "cores", "clock", "power", "gpu", "software"]
+    ] = []
 
     @property
     def processors(self) -> list[Processor]:

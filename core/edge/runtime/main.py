@@ -6,11 +6,12 @@ import math
 import os
 import signal
 import sys
+import time
 from typing import Any, Dict, List, Optional
 
 from core.edge.runtime.errors import EdgeError, WrongBoard
 
-HTTP = "http"
+HTTP, PREFIX = "http", "camera:"
 _PORT = 8765
 _USAGE, _FAILED = 2, 1
 
@@ -65,19 +66,19 @@ def run(
     bundle : str
         The file.
     source : str
-        A file, a folder to watch, or ``http`` or ``http:PORT`` to serve.
+        A file, a folder to watch, ``http`` or ``http:PORT`` to serve, or ``camera:/dev/video0``.
     output : str, optional
         The file of results of a folder; by default ``results.jsonl`` in it.
     key : str, optional
         The public key that must have signed the bundle, in hexadecimal.
     once : bool
-        Work through a folder and return, instead of watching it.
+        Work through a folder, or predict one image of a camera, and return.
     any_board : bool
         Run although the bundle is for another board.
     machine_code : bool
         Whether to use it.
     interval : float
-        Seconds between two looks at a folder.
+        Seconds between two looks at a folder, or two images of a camera.
 
     Raises
     ------
@@ -108,6 +109,8 @@ def run(
 
     if source == HTTP or source.startswith(HTTP + ":"):
         _serve(source, predict, about, model.notes)
+    elif source.startswith(PREFIX):
+        _watch_camera(source, model, interval, once)
     elif os.path.isdir(source):
         _folder(source, output, predict, once, interval)
     else:
@@ -160,6 +163,29 @@ def _folder(
         results.close()
 
 
+def _watch_camera(source: str, model: "Any", interval: float, once: bool) -> None:
+    """Write a line for each image, until asked to stop or the camera goes."""
+    from core.edge.runtime.camera import Camera
+
+    classes = model.manifest["model"]["classes"]
+    stopped = []  # type: List[int]
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+    camera = Camera(source)
+    try:
+        while not stopped:
+            begin = time.monotonic()
+            taken = time.time()
+            result = answer(model.predict(camera.read(model.input_shape)), classes)
+            line = json.dumps(dict(result, input=source, time=taken), sort_keys=True)
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+            if once:
+                return
+            time.sleep(max(0.0, begin + interval - time.monotonic()))
+    finally:
+        camera.close()
+
+
 def _serve(source: str, predict: "Any", about: "Dict[str, Any]", notes: "List[str]") -> None:
     from core.edge.runtime.board import health
     from core.edge.runtime.serve import server
@@ -210,13 +236,19 @@ def _parser(standalone: "Optional[str]") -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Predict with a bundle of convq.")
     if not standalone:
         parser.add_argument("bundle", help="the bundle")
-    parser.add_argument("--input", required=True, help="a file, a folder to watch, or http[:PORT]")
+    parser.add_argument(
+        "--input", required=True, help="a file, a folder to watch, http[:PORT], or camera:DEVICE"
+    )
     parser.add_argument("--output", help="file of results of a folder; by default results.jsonl")
-    parser.add_argument("--once", action="store_true", help="work through the folder and end")
+    parser.add_argument(
+        "--once", action="store_true", help="work through the folder, or take one image, and end"
+    )
     parser.add_argument("--key", help="public key that must have signed the bundle")
     parser.add_argument("--any-board", action="store_true", help="run on another board, too")
     parser.add_argument("--numpy", action="store_true", help="do not use machine code")
-    parser.add_argument("--interval", type=float, default=0.5, help="seconds between looks")
+    parser.add_argument(
+        "--interval", type=float, default=0.5, help="seconds between looks or images"
+    )
     return parser
 
 
