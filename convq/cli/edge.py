@@ -26,7 +26,7 @@ def run(
             "--input",
             metavar="WHAT",
             show_default=False,
-            help="An image, a folder to watch, or http or http:PORT to serve on this machine.",
+            help="An image, a folder to watch, http or http:PORT to serve here, or camera:DEVICE.",
         ),
     ],
     output: Annotated[
