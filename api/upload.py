@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -103,13 +104,20 @@ async def _save(request: Request, path: Path, most: int) -> str:
             file.wrapped.write(data)
 
         waiting = bytearray()
-        async for chunk in pieces(request):
-            size += len(chunk)
-            _check_size(size, most)
-            waiting += chunk
-            if len(waiting) >= _PIECE:
-                await anyio.to_thread.run_sync(put, bytes(waiting))
-                waiting.clear()
+        # One piece is hashed and written while the next one arrives.
+        putting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        putting.set_result(None)
+        try:
+            async for chunk in pieces(request):
+                size += len(chunk)
+                _check_size(size, most)
+                waiting += chunk
+                if len(waiting) >= _PIECE:
+                    await putting
+                    putting = asyncio.ensure_future(anyio.to_thread.run_sync(put, bytes(waiting)))
+                    waiting.clear()
+        finally:
+            await putting
         await anyio.to_thread.run_sync(put, bytes(waiting))
     if size == 0:
         raise InvalidInput("the body is empty", field="body", given="0 bytes", accepted=_HOW)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tempfile
 from functools import partial
@@ -15,6 +14,7 @@ from convq.client.flow import Flow, Request, close, read, sleep, work
 from convq.client.models import Job, Result
 from convq.client.operations import results as list_results
 from convq.client.retry import PAUSES, open_once
+from convq.client.sink import Sink
 from core.errors import IntegrityError, InvalidInput, NotFound, Unavailable
 
 NPY = "application/x-npy"
@@ -111,7 +111,14 @@ def receive(digest: str, file: IO[bytes], accept: str | None = None) -> Flow[Non
     IntegrityError
         If the stored bytes do not arrive as they were stored.
     """
-    sha256, received, furthest, pauses = hashlib.sha256(), 0, 0, iter(PAUSES)
+    with Sink(file) as sink:
+        arrived = yield from _receive(digest, sink, accept)
+    if accept is None and arrived != digest:
+        raise IntegrityError("the bytes were damaged on their way", given=arrived, accepted=digest)
+
+
+def _receive(digest: str, sink: Sink, accept: str | None) -> Flow[str]:
+    received, furthest, pauses = 0, 0, iter(PAUSES)
     while True:
         headers = {"Accept-Encoding": "identity"}
         if accept is not None:
@@ -124,27 +131,23 @@ def receive(digest: str, file: IO[bytes], accept: str | None = None) -> Flow[Non
             )
             try:
                 if stream.response.status_code != httpx.codes.PARTIAL_CONTENT:
-                    sha256, received = hashlib.sha256(), 0
-                    file.seek(0)
-                    file.truncate()
+                    yield from work(sink.restart)
+                    received = 0
                 while chunk := (yield from read(stream)):
-                    yield from work(partial(file.write, chunk))
-                    sha256.update(chunk)
+                    if sink.take(chunk):
+                        yield from work(sink.pass_on)
                     received += len(chunk)
                     # Only what has never arrived before is progress.
                     if received > furthest:
                         furthest, pauses = received, iter(PAUSES)
             finally:
                 yield from close(stream)
-            break
+            return (yield from work(sink.finish))
         except Unavailable:
             pause = next(pauses, None)
             if pause is None:
                 raise
         yield from sleep(pause)
-    arrived = f"sha256:{sha256.hexdigest()}"
-    if accept is None and arrived != digest:
-        raise IntegrityError("the bytes were damaged on their way", given=arrived, accepted=digest)
 
 
 def _array(result: Result) -> Flow[Any]:
