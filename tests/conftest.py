@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +22,29 @@ from core.store.jobs import JobStore
 # A shell starts its background commands with SIGINT ignored, and children inherit that; tests that
 # press Ctrl-C would wait forever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_MEMORY = Path("/dev/shm")
+_ROOM = 8 << 30
+_folder = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests write to memory where there is room: all is synced, which takes a disk long."""
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
+        return
+    about = os.statvfs(_MEMORY)
+    if about.f_flag & os.ST_NOEXEC or about.f_bavail * about.f_frsize < _ROOM:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="convq-tests-", dir=_MEMORY))
+    config.stash[_folder] = folder
+    # Of this process and of those that it starts.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Give the memory back."""
+    if folder := config.stash.get(_folder, None):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -32,17 +32,17 @@ from core.settings import Settings
 from core.store.connection import connect
 from core.store.jobs import JobStore
 
-_TIMES = 10
+_TIMES, _FEW = 10, 3
 _OTHERS = 20
 BOX = {"preset": "box"}
 # Large enough that one batch is a good part of the second that a cancel may take.
-_BATCH, _SIDE = 128, 64
+_BATCH, _SIDE = 512, 64
 _MODEL = {
     "input": [1, _SIDE, _SIDE],
     "layers": [
-        {"layer": "conv", "filters": 64, "kernel": 3},
+        {"layer": "conv", "filters": 32, "kernel": 3},
         {"layer": "relu"},
-        {"layer": "conv", "filters": 64, "kernel": 3},
+        {"layer": "conv", "filters": 32, "kernel": 3},
         {"layer": "relu"},
         {"layer": "max_pool", "kernel": 8},
         {"layer": "flatten"},
@@ -100,7 +100,8 @@ class Bench:
             model=_MODEL,
             options={"epochs": 1000, "batch": _BATCH},
         )
-        wait_until(lambda: self.client.job(job.id).metrics is not None, 60)
+        # In the first epoch kernels are compiled.
+        wait_until(lambda: ((self.jobs.get(job.id).metrics or {}).get("epoch") or 0) > 1, 120)
         return job
 
     def stopped(self, job: Job) -> float:
@@ -129,14 +130,14 @@ def cancels(bench: Bench) -> Iterator[Wait]:
     )
     steps: list[float] = []
     seconds: list[float] = []
-    for _ in range(_TIMES):
+    for _ in range(_FEW):
         job = bench.training()
         metrics = bench.client.job(job.id).metrics or {}
         steps.append(_BATCH / metrics["images_per_second"])
         seconds.append(bench.stopped(job))
     yield Wait("one batch of the training below", None, steps)
     yield Wait("cancel of a running training", _NOTICE + max(steps), seconds)
-    yield Wait("cancel that the process does not answer", None, [_deaf(bench) for _ in range(3)])
+    yield Wait("cancel that the process does not answer", None, [_deaf(bench) for _ in range(_FEW)])
 
 
 def _deaf(bench: Bench) -> float:
@@ -183,7 +184,7 @@ def absences(bench: Bench) -> Iterator[Wait]:
     refused: list[float] = []
     silent: list[float] = []
     back: list[float] = []
-    for _ in range(3):
+    for _ in range(_FEW):
         job = bench.client.submit(inputs=[bench.small], kernel=BOX)
         with _killed_redis(bench):
             refused.append(_refusal(bench))

@@ -19,6 +19,8 @@ from kombu.exceptions import OperationalError
 
 from convq.stack.redis_server import RedisServer
 
+pytestmark = pytest.mark.stack
+
 REQUESTS = (
     ("GET", "/v1/queue"),
     ("GET", f"/v1/jobs/{'0' * 20}"),
