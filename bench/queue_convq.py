@@ -17,6 +17,7 @@ import numpy as np
 
 from convq.stack import LocalStack
 
+_UPLOADERS = 16
 _KERNEL = {"values": [[0, 1, 0], [1, -4, 1], [0, 1, 0]]}
 
 
@@ -57,15 +58,20 @@ class Load:
     def upload(self, count: int, seed: int, size: int = 64) -> list[str]:
         """Store so many different arrays; return their digests."""
         generator = np.random.default_rng(seed)
-        connection = self.connect()
-        found = []
+        bodies = []
         for _ in range(count):
             file = io.BytesIO()
             np.save(file, generator.normal(size=(size, size)).astype(np.float32))
-            found.append(
-                self.request(connection, "POST", "/v1/artifacts", body=file.getvalue())["digest"]
-            )
-        return found
+            bodies.append(file.getvalue())
+
+        def one_client(mine: list[bytes]) -> list[str]:
+            connection = self.connect()
+            answers = [self.request(connection, "POST", "/v1/artifacts", body=it) for it in mine]
+            return [str(answer["digest"]) for answer in answers]
+
+        with ThreadPoolExecutor(_UPLOADERS) as pool:
+            parts = pool.map(one_client, [bodies[n::_UPLOADERS] for n in range(_UPLOADERS)])
+            return [digest for part in parts for digest in part]
 
     def submit_each(self, digests: list[str], clients: int) -> list[float]:
         """Post a job for each input, from so many clients; return the seconds that each took."""
