@@ -81,27 +81,41 @@ def register(x: NDArray[Any], reference: NDArray[Any]) -> Registration:
     # What is only rounding has no phase.
     known = size > 1e-12 * largest
     product = np.where(known, product / np.where(known, size, 1), 0)
-    peak = np.abs(scipy.fft.ifftn(product, workers=-1))
+    peak = np.abs(scipy.fft.irfftn(product, s=x.shape, workers=-1))
     coarse = np.array(np.unravel_index(int(peak.argmax()), x.shape), float)
     coarse = (coarse + np.array(x.shape) // 2) % x.shape - np.array(x.shape) // 2
-    near, _ = _highest(product, coarse, 0.1, _REACH)
-    place, height = _highest(product, near, 1 / _FINENESS, 0.15)
+    # Stored once are the waves that stand for two.
+    twice = np.full(product.shape[-1], 2)
+    twice[0] = 1
+    if x.shape[-1] % 2 == 0:
+        twice[-1] = 1
+    product *= twice
+    near, _ = _highest(product, x.shape, coarse, 0.1, _REACH)
+    place, height = _highest(product, x.shape, near, 1 / _FINENESS, 0.15)
     return Registration(
-        tuple(round(float(value), 6) + 0.0 for value in place), height / int(known.sum())
+        tuple(round(float(value), 6) + 0.0 for value in place), height / int((known * twice).sum())
     )
 
 
 def _highest(
-    product: NDArray[Any], around: NDArray[Any], step: float, reach: float
+    product: NDArray[Any],
+    shape: tuple[int, ...],
+    around: NDArray[Any],
+    step: float,
+    reach: float,
 ) -> tuple[NDArray[Any], float]:
     """Return where the inverse transform is largest, among points around a place."""
     steps = np.arange(-round(reach / step), round(reach / step) + 1) * step
     found = product
-    for axis, n in enumerate(product.shape):
-        waves = np.exp(2j * np.pi * np.outer(around[axis] + steps, scipy.fft.fftfreq(n)))
+    # The last axis is half as long, so it goes first.
+    for axis in reversed(range(len(shape))):
+        n = shape[axis]
+        f = scipy.fft.rfftfreq(n) if axis == len(shape) - 1 else scipy.fft.fftfreq(n)
+        waves = np.exp(2j * np.pi * np.outer(around[axis] + steps, f))
         found = np.moveaxis(np.tensordot(waves, found, axes=(1, axis)), 0, axis)
-    top = np.unravel_index(int(np.abs(found).argmax()), found.shape)
-    return around + steps[list(top)], float(np.abs(found[top]))
+    height = np.abs(found.real)
+    top = np.unravel_index(int(height.argmax()), found.shape)
+    return around + steps[list(top)], float(height[top])
 
 
 def _spectrum(x: NDArray[Any]) -> NDArray[Any]:
@@ -109,5 +123,5 @@ def _spectrum(x: NDArray[Any]) -> NDArray[Any]:
     for axis, n in enumerate(x.shape):
         window = np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2
         faded = faded * window.reshape([-1 if other == axis else 1 for other in range(x.ndim)])
-    spectrum: NDArray[Any] = scipy.fft.fftn(faded, workers=-1)
+    spectrum: NDArray[Any] = scipy.fft.rfftn(faded, workers=-1)
     return spectrum

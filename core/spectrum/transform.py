@@ -57,10 +57,10 @@ def transform(x: Array, window: Window = "periodic") -> Array:
     if window == "hann":
         x = faded(x)
     options = {} if is_on_gpu(x) else {"workers": cores()}
-    spectrum = fft.fft2(x, **options)
+    half = fft.rfft2(x, **options)
     if window == "periodic":
-        spectrum -= _smooth_part(x)
-    return fft.fftshift(spectrum)
+        half -= _smooth_part(x)
+    return _centred(half, x.shape[1])
 
 
 def faded(x: Array) -> Array:
@@ -103,18 +103,34 @@ def _hann(n: int) -> NDArray[Any]:
 
 
 def _smooth_part(x: Array) -> Array:
-    """Return the transform of the smooth picture that has the jumps between opposite edges."""
+    """Return half the transform of the smooth picture with the jumps between opposite edges."""
     xp, fft = array_module(x), fft_module(x)
-    jumps = xp.zeros_like(x)
-    down, right = x[-1] - x[0], x[:, -1] - x[:, 0]
-    jumps[0] += down
-    jumps[-1] -= down
-    jumps[:, 0] += right
-    jumps[:, -1] -= right
-    waves = [2 * xp.cos(2 * np.pi * xp.arange(n, dtype=x.dtype) / n) for n in x.shape]
+    height, width = x.shape
+    rows, columns = xp.arange(height) / height, xp.arange(width // 2 + 1) / width
+    # The jumps stand in the first row and column, and with the other sign in the last ones, so
+    # that their transforms are those of lines.
+    down, right = fft.rfft(x[-1] - x[0]), fft.fft(x[:, -1] - x[:, 0])
+    sides = [(1 - xp.exp(2j * np.pi * f)).astype(down.dtype) for f in (rows, columns)]
+    smooth = sides[0][:, None] * down + right[:, None] * sides[1]
+    waves = [(2 * xp.cos(2 * np.pi * f)).astype(x.dtype) for f in (rows, columns)]
     laplacian = waves[0][:, None] + waves[1] - 4
     laplacian[0, 0] = 1
-    smooth = fft.fft2(jumps) / laplacian
+    smooth /= laplacian
     # The mean stays with the periodic part.
     smooth[0, 0] = 0
     return smooth
+
+
+def _centred(half: Array, width: int) -> Array:
+    """Return all coefficients of real values, with frequency zero in the middle."""
+    xp, fft = array_module(half), fft_module(half)
+    shifted = fft.fftshift(half, axes=0)
+    # The others are the stored ones, turned about frequency zero and conjugated.
+    turned = xp.flip(shifted, 0)
+    if len(half) % 2 == 0:
+        turned = xp.roll(turned, 1, 0)
+    full = xp.empty((len(half), width), half.dtype)
+    middle = width // 2
+    xp.conj(turned[:, middle:0:-1], out=full[:, :middle])
+    full[:, middle:] = shifted[:, : width - middle]
+    return full
