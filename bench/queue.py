@@ -244,7 +244,8 @@ def report(found: dict[str, Any]) -> str:
         f"- An array of {large['megabytes']:.0f} MB goes in at {large['in']:.0f} MB/s and out at "
         f"{large['out']:.0f} MB/s, hashed and verified at both ends; the file is copied and synced "
         f"at {large['copy']:.0f} MB/s. The API's memory was "
-        f"{large['api_memory_mb']['idle']:.0f} MB before and at most {large['api_memory_mb']['after']:.0f} MB.",
+        f"{large['api_memory_mb']['idle']:.0f} MB before and at most "
+        f"{large['api_memory_mb']['after']:.0f} MB.",
     ]
     if "listing" in found:
         listing = found["listing"]
