@@ -27,6 +27,7 @@ _SCOPES: dict[str, tuple[str, ...]] = {
     "get_job": ("read",),
     "get_job_body": ("read",),
     "get_job_events": ("read",),
+    "get_job_logs": ("read",),
     "get_job_results": ("read",),
     "get_job_result": ("read",),
     "head_job_result": ("read",),

@@ -245,6 +245,25 @@ class Results(BaseModel):
     failures: list[Failure]
 
 
+class LogLine(BaseModel):
+    """A line of a worker's log."""
+
+    time: datetime
+    level: str = Field(description="debug, info, warning, error or critical.")
+    logger: str
+    event: str
+    attempt: int | None = Field(description="At the job.")
+    fields: dict[str, Any] = Field(description="What else was said.")
+    error: str | None = Field(default=None, description="Name of the exception, if there is one.")
+    traceback: str | None = None
+
+
+class Logs(BaseModel):
+    """What workers logged about a job."""
+
+    lines: list[LogLine] = Field(description="Oldest first; the last 500.")
+
+
 class PlanAnswer(BaseModel):
     """How a job would be computed."""
 

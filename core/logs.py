@@ -23,6 +23,10 @@ _ABOUT: ContextVar[dict[str, Any]] = ContextVar("about", default={})  # noqa: B0
 # What every record has, and so is told by other names or not at all.
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
+# What says which job a line is about; characters of a text that is kept with the job.
+_OF_JOB: Final = frozenset({"job", "attempt", "tenant", "trace"})
+_LONGEST: Final = 4000
+
 _SECRETS: Final = (
     # user:password@ in a URL
     (re.compile(r"(://)[^/\s@]+@"), r"\1***@"),
@@ -101,6 +105,43 @@ def without_secrets(text: str) -> str:
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def line_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Return a record as it is shown with the job that it is about, without secrets and bounded.
+
+    Returns
+    -------
+    dict
+        ``time`` (ISO 8601), ``level``, ``logger``, ``event``, ``attempt``; ``fields`` with what else
+        was said; ``error`` and ``traceback`` of an exception. What names the job is left out.
+
+    Examples
+    --------
+    >>> record = logging.makeLogRecord({"name": "a", "levelname": "INFO", "msg": "b", "port": 80})
+    >>> line = line_of(record)
+    >>> line["event"], line["fields"]
+    ('b', {'port': 80})
+    """
+    fields = _fields(record)
+    line = {
+        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "event": without_secrets(record.getMessage())[:_LONGEST],
+        "attempt": fields.get("attempt"),
+        "fields": {
+            name: value[:_LONGEST] if isinstance(value, str) else value
+            for name, value in fields.items()
+            if name not in _OF_JOB
+        },
+    }
+    if record.exc_info and record.exc_info[0] is not None:
+        line["error"] = record.exc_info[0].__name__
+        # Where it happened stands at the end.
+        text = without_secrets(logging.Formatter().formatException(record.exc_info))
+        line["traceback"] = text[-_LONGEST:]
+    return line
 
 
 class _Json(logging.Formatter):

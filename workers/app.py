@@ -10,12 +10,14 @@ from celery import Celery, signals
 from core import logs
 from core.queue import celery_config
 from core.settings import Settings
+from workers.tail import TAIL
 
 
 def _set_up_logging(**_: Any) -> None:
     # Celery would set up its own in the parent and in each child.
     settings = Settings()
     logs.setup(settings.log_format, level=settings.log_level)
+    logging.getLogger().addHandler(TAIL)
     # A message only wakes; what is done then is told by who does it.
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from core.jobs.run import Run
 from core.logs import run_here
 from core.store.jobs import JobStore, Progress
+from workers.tail import TAIL
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +72,18 @@ class Lease:
         self._thread.join()
 
     def publish(self) -> None:
-        """Send what the runs have reported; after an error it is sent with the next call."""
+        """Send what the runs have reported and logged.
+
+        After an error the reports are sent with the next call; lines of the log are lost here, and
+        in the worker's log all the same.
+        """
         with self._publishing:
             for job_id, attempt, run in self._held:
                 for report in run.reports():
                     self._jobs.report(job_id, attempt, report.text, lasts=report.lasts)
                     run.told(report)
+                if lines := TAIL.take(job_id):
+                    self._jobs.log(job_id, attempt, lines)
 
     def _keep(self) -> None:
         renewed = time.monotonic()

@@ -6,6 +6,7 @@ import logging
 import socket
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
@@ -24,6 +25,8 @@ from core.store.connection import connect
 from core.store.ids import new_id
 from core.store.jobs import Job, JobStore
 from core.store.states import TERMINAL
+from core.store.statistics import Statistics
+from workers import measured
 from workers.attempt import Ending, end_of, needed_by, work
 from workers.children import Children
 from workers.lease import Held, Lease
@@ -91,6 +94,8 @@ class Runner:
         self._send = send
         self._jobs = JobStore(client, settings.redis_prefix)
         self._artifacts = ArtifactStore(settings.store_url, client, settings.redis_prefix)
+        self._statistics = Statistics(client, settings.redis_prefix)
+        self._measured: Counter[str] = Counter()
         self._device = cpu()
         self._pool = ThreadPoolExecutor(_SYNCS, thread_name_prefix="convq-sync")
         # Committing is waiting, for the disk and for Redis: other jobs are computed meanwhile.
@@ -111,6 +116,7 @@ class Runner:
                     time.sleep(_PAUSE_SECONDS)
         finally:
             self._settle()
+        self._tell()
         # What is queued is left to others, or to this worker's next turn.
         wake(self._jobs, self._send)
 
@@ -165,7 +171,7 @@ class Runner:
             together = stack.enter_context(Together(artifacts, scratch))
             runs = [self._make(job, artifacts, scratch, together) for job in some]
             held = [Held(job.id, job.attempt, run) for job, run in zip(some, runs, strict=True)]
-            stack.enter_context(Lease(self._jobs, held, seconds=self._settings.lease))
+            lease = stack.enter_context(Lease(self._jobs, held, seconds=self._settings.lease))
             log.info("jobs begin together", extra={"jobs": len(some), "kind": some[0].kind})
             try:
                 together.look_up(needed_by(some, artifacts))
@@ -177,6 +183,7 @@ class Runner:
                     endings.append(work(job, run))
             if together.is_full or any(ending.state not in TERMINAL for ending in endings):
                 return None
+            persist(lease.publish)
             return _Computed(some, runs, endings, together, stack.pop_all())
 
     def _commit(self, computed: _Computed) -> list[Job]:
@@ -190,6 +197,7 @@ class Runner:
             parts = zip(computed.jobs, computed.runs, computed.endings, strict=True)
             ends = [end_of(job, run, ending) for job, run, ending in parts]
             persist(lambda: self._jobs.finish_many(ends))
+            self._note(computed.runs)
             for job, ending in zip(computed.jobs, computed.endings, strict=True):
                 with _about(job):
                     log.info("job ends", extra={"state": ending.state})
@@ -257,6 +265,20 @@ class Runner:
             self._jobs.release(job.id, job.attempt, ending.reason, ending.state)
         else:
             self._jobs.finish_many([end_of(job, run, ending)])
+            self._note([run])
+
+    def _note(self, runs: list[Run]) -> None:
+        """Take down how long the plans of some runs took, to be told when the turn is over."""
+        for run in runs:
+            self._measured.update(measured.numbers(run.plan))
+
+    def _tell(self) -> None:
+        numbers, self._measured = self._measured, Counter()
+        if numbers:
+            try:
+                self._statistics.add(numbers)
+            except REDIS_AWAY as error:
+                log.warning("how long plans took is not counted: %s", error)
 
 
 def _about(job: Job) -> AbstractContextManager[None]:

@@ -51,8 +51,8 @@ _EVENT_SCHEMA = {
     responses=answers(
         {
             200: {
-                "description": "Events with id, event (state, progress, metrics, cancel) and JSON "
-                "data: first what has happened, then what happens. The last event has a terminal "
+                "description": "Events with id, event (state, progress, metrics, log, cancel) and "
+                "JSON data: first what has happened, then what happens. The last event has a terminal "
                 "state.",
                 "content": {
                     "text/event-stream": {

@@ -22,6 +22,7 @@ from convq.cli import (
     kernels,
     keys,
     local,
+    logs,
     match,
     models,
     plan,
@@ -31,6 +32,7 @@ from convq.cli import (
     spectrum,
     stochastic_convolve,
     submit,
+    top,
     train,
     video,
     worker,
@@ -107,6 +109,7 @@ app.command("explain", cls=Command, rich_help_panel=JOBS)(explain.explain)
 app.command("jobs", cls=Command, rich_help_panel=JOBS)(jobs.list_jobs)
 app.command("show", cls=Command, rich_help_panel=JOBS)(jobs.show)
 app.command("watch", cls=Command, rich_help_panel=JOBS)(jobs.watch)
+app.command("logs", cls=Command, rich_help_panel=JOBS)(logs.logs)
 app.command("results", cls=Command, rich_help_panel=JOBS)(jobs.results)
 app.command("cancel", cls=Command, rich_help_panel=JOBS)(jobs.cancel)
 app.command("retry", cls=Command, rich_help_panel=JOBS)(jobs.retry)
@@ -114,6 +117,8 @@ app.command("delete", cls=Command, rich_help_panel=JOBS)(jobs.delete)
 app.add_typer(models.app, name="models", rich_help_panel=SERVICE)
 app.add_typer(keys.app, name="keys", rich_help_panel=SERVICE)
 app.command("gc", cls=Command, rich_help_panel=SERVICE)(gc.gc)
+app.command("top", cls=Command, rich_help_panel=SERVICE)(top.top)
+app.command("stats", cls=Command, rich_help_panel=SERVICE)(top.stats)
 app.add_typer(service.app, name="queue", rich_help_panel=SERVICE)
 app.command("workers", cls=Command, rich_help_panel=SERVICE)(worker.list_workers)
 app.command("kernels", cls=Command, rich_help_panel=HERE)(kernels.kernels)

@@ -7,7 +7,15 @@ from typing import Any
 import typer
 
 from convq.cli.command import Group
-from core.errors import ConvqError, InvalidInput, NotFound, Unauthenticated, Unavailable
+from core.errors import (
+    ConvqError,
+    InvalidInput,
+    NotFound,
+    QueueFull,
+    StorageFull,
+    Unauthenticated,
+    Unavailable,
+)
 
 FAILED, USAGE, AWAY, INTERRUPTED = 1, 2, 3, 130
 
@@ -84,6 +92,10 @@ def _advice(error: ConvqError) -> list[str]:
         return ["convq doctor"]
     if isinstance(error, Unauthenticated):
         return ["CONVQ_API_KEY=KEY convq ..., with a key of whoever runs the service"]
+    if isinstance(error, QueueFull):
+        return ["convq top"]
+    if isinstance(error, StorageFull):
+        return ["convq delete ID, convq gc"]
     if error.field in ("kernel.preset", "kernel"):
         return ["convq kernels"]
     if isinstance(error, NotFound) and error.field == "id":

@@ -49,6 +49,7 @@ def report(job: Job, results: int, files: list[Path], folder: Path | None) -> No
         pairs.append(("figures", figures(job.metrics)))
     if job.error is not None:
         pairs.append(("error", text(f"{job.error.message} ({job.error.code})", "red")))
+        pairs.append(("more", text(f"convq logs {job.id}")))
     if folder is not None and files:
         pairs.append(("written", text(f"{counted(len(files), 'file')} to {folder}/")))
     elif results:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convq.cli.options import AsJson, JobId, Out, Url
 from core.store.states import State
+
+if TYPE_CHECKING:
+    from convq.client import Job
 
 
 def list_jobs(
@@ -16,16 +19,32 @@ def list_jobs(
     kind: Annotated[str | None, typer.Option(help="Only those of this kind.")] = None,
     label: Annotated[str | None, typer.Option(help="Only those with this label.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Draw the list anew every second, until Ctrl-C.")
+    ] = False,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
-    """List jobs, newest first."""
+    """List jobs, newest first.
+
+    [bold]convq jobs --state running --watch[/bold]
+    """
     from convq.cli.console import answered, err, out, print_json
+    from convq.cli.live import stay
     from convq.cli.tables import jobs_table
     from convq.client import Client
 
+    if watch and as_json:
+        raise typer.BadParameter("what goes on is no document", param_hint="--json")
     with Client(url) as client:
-        some = list(islice(client.jobs(state=state, kind=kind, label=label), limit + 1))
+
+        def newest(count: int) -> list[Job]:
+            return list(islice(client.jobs(state=state, kind=kind, label=label), count))
+
+        if watch:
+            stay(lambda: jobs_table(newest(limit)), screen=False)
+            return
+        some = newest(limit + 1)
     found = some[:limit]
     if as_json:
         print_json({"jobs": [answered(job) for job in found]})

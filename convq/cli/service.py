@@ -18,7 +18,13 @@ def queue(context: typer.Context, as_json: AsJson = False, url: Url = None) -> N
     if context.invoked_subcommand is not None:
         return
     with Client(url) as client:
-        _show(client.queue(), as_json)
+        found = client.queue()
+        if not as_json:
+            from convq.cli.console import out
+            from convq.cli.statistics_tables import lines_table
+
+            out.print(lines_table(client.stats()), "")
+        _show(found, as_json)
 
 
 @app.command("pause", cls=Command)

@@ -38,6 +38,7 @@ from convq.client.models import (
     Job,
     JobPlan,
     Kinds,
+    LogLine,
     ModelVersion,
     Queue,
     RegisteredModel,
@@ -196,6 +197,10 @@ class AsyncClient:
     async def download(self, job: Job | str, folder: str | Path) -> list[Path]:
         """Write all of a job's results into a folder: see `Client.download`."""
         return await self._run(downloads.download(job, Path(folder)))
+
+    async def logs(self, job: Job | str) -> list[LogLine]:
+        """List the last lines that workers logged about a job, oldest first."""
+        return await self._run(operations.logs(job))
 
     async def cancel(self, job: Job | str) -> Job:
         """Ask for a job to stop: see `Client.cancel`."""

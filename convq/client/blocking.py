@@ -38,6 +38,7 @@ from convq.client.models import (
     Job,
     JobPlan,
     Kinds,
+    LogLine,
     ModelVersion,
     Queue,
     RegisteredModel,
@@ -312,6 +313,10 @@ class Client:
     def download(self, job: Job | str, folder: str | Path) -> list[Path]:
         """Write all of a job's results into a folder, by their names; return the files."""
         return self._run(downloads.download(job, Path(folder)))
+
+    def logs(self, job: Job | str) -> list[LogLine]:
+        """List the last lines that workers logged about a job, oldest first."""
+        return self._run(operations.logs(job))
 
     def cancel(self, job: Job | str) -> Job:
         """Ask for a job to stop; it is ``cancelled`` once its work has really stopped."""

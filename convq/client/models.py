@@ -265,6 +265,22 @@ class Queue(Model):
     paused: bool = False
 
 
+class LogLine(Model):
+    """A line that a worker logged about a job.
+
+    ``fields`` is what else was said; a line about an exception has its name and its traceback.
+    """
+
+    time: datetime
+    level: str
+    logger: str = ""
+    event: str
+    attempt: int | None = None
+    fields: dict[str, Any] = Field(default_factory=dict)
+    error: str | None = None
+    traceback: str | None = None
+
+
 class Device(Model):
     """What computes: ``kind`` is cpu or cuda."""
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from convq.client.flow import Flow, Request
-from convq.client.models import Job, JobPlan, Kinds, Model, Queue, Results, Worker
+from convq.client.models import Job, JobPlan, Kinds, LogLine, Model, Queue, Results, Worker
 from convq.client.problems import error_of
 from convq.client.retry import exchange
 from convq.client.uploads import OnRefused, job_body
@@ -110,6 +110,12 @@ def job(job_id: str) -> Flow[Job]:
 def results(of: Job | str) -> Flow[Results]:
     """Read the list of a job's results."""
     return get(job_path(of, "results"), Results)
+
+
+def logs(of: Job | str) -> Flow[list[LogLine]]:
+    """Read what was logged about a job."""
+    answer = yield from exchange(Request("GET", job_path(of, "logs")))
+    return [LogLine.model_validate(line) for line in json.loads(answer.content)["lines"]]
 
 
 def cancel(of: Job | str) -> Flow[Job]:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Self
 
@@ -602,6 +602,14 @@ class JobStore:
         They are kept as the record's latest. An event that does not last is replaced by the next.
         """
         return bool(self._scripts.run("report", job_id, attempt, metrics, int(lasts)))
+
+    def log(self, job_id: str, attempt: int, lines: Sequence[Mapping[str, Any]]) -> bool:
+        """Publish lines of the log as events; False if the claim was lost.
+
+        The last 500 are kept with the job. A line is what `core.logs.line_of` returns.
+        """
+        texts = (json.dumps(line) for line in lines)
+        return bool(self._scripts.run("log", job_id, attempt, *texts))
 
     def release(
         self,

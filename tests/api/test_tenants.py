@@ -145,6 +145,7 @@ def probes(n: Names) -> Iterator[tuple[str, str, str, Any, dict[str, str]]]:
         yield ask("get_job_body", "GET", f"{path}/body")
         yield ask("get_job_events", "GET", f"{path}/events")
         yield ask("get_job_events", "GET", f"{path}/events", **{"Last-Event-ID": "9" * 18})
+        yield ask("get_job_logs", "GET", f"{path}/logs")
         yield ask("get_job_results", "GET", f"{path}/results")
         yield ask("get_job_result", "GET", f"{path}/results/out.npy")
         yield ask("get_job_result", "GET", f"{path}/results/out.npy", **{"If-None-Match": "*"})
@@ -293,6 +294,7 @@ def test_the_probes_are_answered_otherwise_to_who_has_the_things(
                 found.setdefault(operation, set()).add(status)
     about_things = {
         *("get_artifact", "head_artifact", "get_job", "get_job_body", "get_job_events"),
+        "get_job_logs",
         *(
             "get_job_results",
             "get_job_result",

@@ -119,6 +119,7 @@ class FakeService:
             (("POST",), "/plans", self._plan),
             (("GET",), "/kinds", self._kinds),
             (("GET",), "/queue", self._queue),
+            (("GET",), "/stats", self._stats),
             (("GET",), "/workers", self._workers),
         ]
 
@@ -338,6 +339,14 @@ class FakeService:
         depth = {"queued": 3, "running": 1}
         body = {"depth": depth, "messages": 3, "oldest_seconds": 4.2, "counts": counts}
         return httpx.Response(200, json=body)
+
+    def _stats(self, _: httpx.Request) -> httpx.Response:
+        line = {"ready": 3, "running": 1, "delayed": 0, "oldest_seconds": 4.2}
+        times = {"p50": None, "p90": None, "p99": None}
+        counts = dict.fromkeys(("submitted", "succeeded", "failed", "cancelled"), 0)
+        recent = counts | {"seconds": 300, "per_minute": 0, "waited": times, "ran": times}
+        body = line | {"at": "2026-01-02T03:04:05Z", "paused": False, "dead": 2, "recent": recent}
+        return httpx.Response(200, json=body | {"priorities": {"normal": line}})
 
     def _workers(self, _: httpx.Request) -> httpx.Response:
         worker = {

@@ -16,5 +16,5 @@ redis.call('ZREM', listed .. ':kind:' .. record[2], id)
 if record[3] then redis.call('ZREM', listed .. ':label:' .. record[3], id) end
 redis.call('ZREM', P .. ':ended', id)
 redis.call('DEL', key, key .. ':attempts', key .. ':events', key .. ':artifacts',
-  key .. ':children', key .. ':awaited')
+  key .. ':children', key .. ':awaited', key .. ':logged')
 return 'deleted'

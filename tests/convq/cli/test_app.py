@@ -37,8 +37,8 @@ def test_the_commands() -> None:
     names = "submit plan train sweep predict embed search"
     ideas = "spectrum frequency-filter diffuse match stochastic-convolve series"
     ideas += " deconvolve irregular-convolve video explain"
-    following = "jobs show watch results cancel retry delete gc workers kernels doctor calibrate"
-    last = "serve api demo models keys queue datasets bundle edge worker"
+    following = "jobs show watch logs results cancel retry delete gc top stats workers kernels"
+    last = "doctor calibrate serve api demo models keys queue datasets bundle edge worker"
     assert GROUP.list_commands(None) == f"{names} {ideas} {following} {last}".split()
 
 
@@ -62,6 +62,8 @@ def test_every_reading_command_has_json(convq: Callable[..., Any]) -> None:
         "jobs",
         "show",
         "watch",
+        "logs",
+        "stats",
         "results",
         "queue",
         "workers",
