@@ -19,7 +19,8 @@ from core.store.jobs import JobStore
 
 log = logging.getLogger(__name__)
 
-# All records and files are compared this rarely: it lists the whole store.
+# All records and files are compared once in so many intervals of sweeps, by one of all workers: it
+# lists the whole store.
 _COLLECTIONS = 60
 
 
@@ -46,7 +47,6 @@ class Reconciler:
         self._edge_results = EdgeResults(client, settings.redis_prefix)
         self._watching_since: float | None = None
         self._last_look = 0.0
-        self._sweeps = 0
 
     def reconcile(self) -> None:
         """Take jobs from silent workers and send again what has no message."""
@@ -69,9 +69,13 @@ class Reconciler:
             log.info(
                 "swept %d jobs and %d artifacts that outlived %.0f s", jobs, artifacts, retention
             )
-        if self._sweeps % _COLLECTIONS == 0:
+        if self._is_due():
             self._collect(retention)
-        self._sweeps += 1
+
+    def _is_due(self) -> bool:
+        key = f"{self._settings.redis_prefix}:collected"
+        rest = round(_COLLECTIONS * self._settings.sweep_interval * 1000)
+        return bool(self._redis.set(key, "", nx=True, px=rest))
 
     def _collect(self, retention: float) -> None:
         found = self._garbage.collect(retention)

@@ -10,6 +10,7 @@ import redis
 
 from core.settings import Settings
 from core.store.artifacts import ArtifactStore
+from core.store.files import Files
 from core.store.jobs import Job, JobStore
 from workers.reconciler import Reconciler
 
@@ -114,4 +115,22 @@ def test_what_outlived_its_retention_is_swept(
     for _ in range(3):
         time.sleep(0.12)
         reconciler.sweep()
-    assert client.keys("*") == []
+    # Counts of the past are kept for as long as they are shown.
+    counts = ("convq:history:", "convq:sums")
+    left = [key for key in client.keys("*") if not key.startswith(counts)]
+    assert left == ["convq:collected"]
+
+
+def test_one_of_all_workers_compares_records_and_files(
+    reconciler: Reconciler, settings: Settings, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = []
+    monkeypatch.setattr(Files, "listed", lambda self: iter(listed.append(self) or ()))
+    another = Reconciler(client, settings, send=lambda: None)
+    for one in (reconciler, another, reconciler, another):
+        one.sweep()
+    assert len(listed) == 1
+    assert 0 < client.pttl("convq:collected") <= 60 * settings.sweep_interval * 1000
+    client.delete("convq:collected")
+    another.sweep()
+    assert len(listed) == 2
