@@ -35,6 +35,7 @@ from convq.client.flow import (
 from convq.client.models import (
     Artifact,
     Event,
+    Garbage,
     Job,
     JobPlan,
     Kinds,
@@ -43,6 +44,7 @@ from convq.client.models import (
     Queue,
     RegisteredModel,
     Results,
+    Storage,
     Worker,
 )
 from convq.client.sources import Uploadable
@@ -206,6 +208,10 @@ class AsyncClient:
         """Ask for a job to stop: see `Client.cancel`."""
         return await self._run(operations.cancel(job))
 
+    async def body(self, job: Job | str) -> dict[str, Any]:
+        """Read what a job was asked to do: see `Client.body`."""
+        return await self._run(operations.body(job))
+
     async def retry(self, job: Job | str) -> Job:
         """Queue a failed or cancelled job again: see `Client.retry`."""
         return await self._run(operations.retry(job))
@@ -277,6 +283,14 @@ class AsyncClient:
     async def resume(self) -> Queue:
         """Let jobs begin again."""
         return await self._run(operations.resume())
+
+    async def storage(self) -> Storage:
+        """Read how much is stored: see `Client.storage`."""
+        return await self._run(operations.storage())
+
+    async def garbage(self) -> Garbage:
+        """Ask what the next collection would delete: see `Client.garbage`."""
+        return await self._run(operations.garbage())
 
     async def drain_worker(self, name: str) -> Worker:
         """Let a worker begin no job: see `Client.drain_worker`."""

@@ -35,6 +35,7 @@ from convq.client.flow import (
 from convq.client.models import (
     Artifact,
     Event,
+    Garbage,
     Job,
     JobPlan,
     Kinds,
@@ -43,6 +44,7 @@ from convq.client.models import (
     Queue,
     RegisteredModel,
     Results,
+    Storage,
     Worker,
 )
 from convq.client.sources import Uploadable
@@ -322,6 +324,10 @@ class Client:
         """Ask for a job to stop; it is ``cancelled`` once its work has really stopped."""
         return self._run(operations.cancel(job))
 
+    def body(self, job: Job | str) -> dict[str, Any]:
+        """Read what a job was asked to do: a body with which it can be submitted again."""
+        return self._run(operations.body(job))
+
     def retry(self, job: Job | str) -> Job:
         """Queue a failed or cancelled job again."""
         return self._run(operations.retry(job))
@@ -431,6 +437,14 @@ class Client:
     def resume(self) -> Queue:
         """Let jobs begin again."""
         return self._run(operations.resume())
+
+    def storage(self) -> Storage:
+        """Read how much is stored, of all tenants."""
+        return self._run(operations.storage())
+
+    def garbage(self) -> Garbage:
+        """Ask what the next collection would delete; nothing is deleted."""
+        return self._run(operations.garbage())
 
     def drain_worker(self, name: str) -> Worker:
         """Let a worker begin no job; what it runs ends soon or goes back to the queue.

@@ -281,6 +281,34 @@ class LogLine(Model):
     traceback: str | None = None
 
 
+class Storage(Model):
+    """How many bytes are stored, in all and by tenant, and at most; unused ones for a while."""
+
+    stored: int
+    tenants: dict[str, int] = Field(default_factory=dict)
+    most: int
+    most_of_tenant: int
+    retention: float
+
+
+class Garbage(Model):
+    """What a collection would delete now.
+
+    Of ``records`` artifacts ``referred`` are needed; ``artifacts`` and ``strays``, files without a
+    record, would go and free ``freed`` bytes. The file of ``missing`` is not there, and the
+    references of ``miscounted`` are counted wrongly.
+    """
+
+    records: int
+    referred: int
+    artifacts: int
+    strays: int
+    freed: int
+    missing: int
+    missing_digests: list[str] = Field(default_factory=list)
+    miscounted: int
+
+
 class Device(Model):
     """What computes: ``kind`` is cpu or cuda."""
 

@@ -9,7 +9,18 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from convq.client.flow import Flow, Request
-from convq.client.models import Job, JobPlan, Kinds, LogLine, Model, Queue, Results, Worker
+from convq.client.models import (
+    Garbage,
+    Job,
+    JobPlan,
+    Kinds,
+    LogLine,
+    Model,
+    Queue,
+    Results,
+    Storage,
+    Worker,
+)
 from convq.client.problems import error_of
 from convq.client.retry import exchange
 from convq.client.uploads import OnRefused, job_body
@@ -107,6 +118,13 @@ def job(job_id: str) -> Flow[Job]:
     return get(job_path(job_id), Job)
 
 
+def body(of: Job | str) -> Flow[dict[str, Any]]:
+    """Read what a job was asked to do."""
+    answer = yield from exchange(Request("GET", job_path(of, "body")))
+    asked: dict[str, Any] = json.loads(answer.content)
+    return asked
+
+
 def results(of: Job | str) -> Flow[Results]:
     """Read the list of a job's results."""
     return get(job_path(of, "results"), Results)
@@ -150,6 +168,16 @@ def post(path: str, model: type[M]) -> Flow[M]:
     """Ask for something that may be asked for twice, and read what is there after it."""
     answer = yield from exchange(Request("POST", path))
     return model.model_validate_json(answer.content)
+
+
+def storage() -> Flow[Storage]:
+    """Read how much is stored."""
+    return get("/v1/storage", Storage)
+
+
+def garbage() -> Flow[Garbage]:
+    """Ask what a collection would delete."""
+    return get("/v1/storage/garbage", Garbage)
 
 
 def pause() -> Flow[Queue]:

@@ -140,3 +140,12 @@ def test_many_jobs_are_queued_in_few_requests(real: Client) -> None:
     assert isinstance(again, Job)
     assert isinstance(found[5], Job)
     assert again.id == found[5].id
+
+
+def test_what_a_job_was_asked_and_what_is_stored_can_be_read(real: Client) -> None:
+    job = real.submit(inputs=[np.zeros((3, 3))], kernel="box", label="asked")
+    body = real.body(job)
+    assert (body["kind"], body["label"], body["kernel"]["preset"]) == ("convolve", "asked", "box")
+    storage = real.storage()
+    assert sum(storage.tenants.values()) == storage.stored > 0
+    assert real.garbage().referred >= 1
