@@ -14,15 +14,19 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
+import scipy.integrate
 import scipy.ndimage
 import scipy.signal
 
 from bench.measure import Call, in_turn, machine
+from core.deconvolution import inverse, richardson_lucy
 from core.diffusion import perona_malik, propagate
 from core.frequency import Filter, grid, multiply, transfer
+from core.irregular import Sampled, exact, nonuniform
 from core.match import Template, normalised, raw, register
 from core.series import autocovariance, fit_arima, yule_walker
 from core.spectrum import transform
+from core.video import filtered
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -56,7 +60,14 @@ def rows() -> list[Row]:
     random = np.random.default_rng(0)
     smooth = scipy.ndimage.gaussian_filter(random.normal(size=(_SIDE, _SIDE)), 3)
     picture = np.clip(128 + 400 * smooth, 0, 255).astype(np.float32)
-    return [*_pictures(picture), *_matches(picture, random), *_series(random)]
+    return [
+        *_pictures(picture),
+        *_matches(picture, random),
+        *_series(random),
+        *_deconvolutions(picture),
+        *_uneven(random),
+        *_videos(random),
+    ]
 
 
 def _pictures(x: np.ndarray) -> list[Row]:
@@ -216,6 +227,133 @@ def _series(random: np.random.Generator) -> list[Row]:
             fitted,
             {"statsmodels (maximum likelihood)": arima},
             lambda a, b: _close(a, b, 0.02),
+        ),
+    ]
+
+
+def _deconvolutions(x: np.ndarray) -> list[Row]:
+    line = np.exp(-(np.arange(-7, 8) ** 2) / 8)
+    kernel = (np.outer(line, line) / line.sum() ** 2).astype(np.float32)
+    counts = x / 255
+    inside = slice(32, -32), slice(32, -32)
+
+    def hunt() -> Call:
+        from skimage.restoration import wiener
+
+        return lambda: wiener(x, kernel, 0.01, clip=False)
+
+    def lucy() -> Call:
+        from skimage.restoration import richardson_lucy as theirs
+
+        return lambda: theirs(counts, kernel, num_iter=10, clip=False)
+
+    return [
+        Row(
+            "deconvolve: least squares with a price on roughness, wrapping",
+            lambda: inverse(x, kernel, (0, 1), 0.01, "wrap"),
+            {"scikit-image": hunt},
+            lambda a, b: _close(a, b, 1e-2),
+        ),
+        Row(
+            "deconvolve: Richardson-Lucy, 15 × 15, 10 steps",
+            lambda: richardson_lucy(counts, kernel, (0, 1), 10),
+            {"scikit-image": lucy},
+            # scikit-image takes what lies outside for black.
+            lambda a, b: _close(a[inside], b[inside], 0.05),
+        ),
+    ]
+
+
+def _uneven(random: np.random.Generator) -> list[Row]:
+    def table(points: int, length: float) -> Sampled:
+        t = np.sort(random.uniform(0, length, points))
+        return Sampled(t, (np.sin(t) * np.sin(np.pi * t / length) ** 2)[:, None])
+
+    small, kernel = table(300, 20), table(60, 3)
+    large, response = table(20_000, 2000), table(2000, 30)
+    places = np.linspace(0, 2030, 20_000)
+
+    def even(f: Sampled, g: Sampled, at: np.ndarray, step: float) -> Call:
+        def convolved() -> np.ndarray:
+            lines = []
+            for one in (f, g):
+                t = np.arange(0, one.t[-1] + step, step)
+                lines.append(np.interp(t, one.t, one.y[:, 0], left=0, right=0))
+            y = scipy.signal.fftconvolve(*lines) * step
+            return np.interp(at, np.arange(len(y)) * step, y)
+
+        return convolved
+
+    def one_by_one() -> np.ndarray:
+        found = []
+        for t in places[:400] / 88:
+            knots = np.unique(np.concatenate([small.t, t - kernel.t]))
+            s = np.sort(np.concatenate([knots, (knots[1:] + knots[:-1]) / 2]))
+            a = np.interp(s, small.t, small.y[:, 0], left=0, right=0)
+            b = np.interp(t - s, kernel.t, kernel.y[:, 0], left=0, right=0)
+            found.append(scipy.integrate.simpson(a * b, x=s))
+        return np.array(found)
+
+    return [
+        Row(
+            "irregular-convolve: 300 by 60 points at 400 places, exact",
+            lambda: exact(small, kernel, places[:400] / 88)[:, 0],
+            {"SciPy, Simpson's rule for each place": lambda: one_by_one},
+            lambda a, b: _close(a, b, 1e-6),
+        ),
+        Row(
+            "irregular-convolve: 20,000 by 2,000 points at 20,000 places, within 1e-6",
+            lambda: nonuniform(large, response, places, 1e-6)[0][:, 0],
+            {"SciPy, steps of 0.001": lambda: even(large, response, places, 1e-3)},
+            lambda a, b: _close(a, b, 1e-3),
+        ),
+    ]
+
+
+class _Clip:
+    """A video in memory."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+        self.shape = values.shape
+
+    def read(self, index: int) -> np.ndarray:
+        """Return a frame."""
+        return self.values[index]
+
+
+def _videos(random: np.random.Generator) -> list[Row]:
+    x = random.random((48, 256, 256), np.float32)
+    volume = random.random((3, 5, 5), np.float32)
+    frame = random.random((1, 9, 9), np.float32)
+
+    def every_frame() -> Call:
+        import cv2
+
+        turned = np.ascontiguousarray(frame[0, ::-1, ::-1])
+
+        def convolved() -> np.ndarray:
+            return np.stack(
+                [cv2.filter2D(one, -1, turned, borderType=cv2.BORDER_REFLECT) for one in x]
+            )
+
+        return convolved
+
+    return [
+        Row(
+            "video: 3 × 5 × 5 over 48 frames of 256 × 256",
+            lambda: np.stack(list(filtered(_Clip(x), volume, at_once=32))),
+            {"SciPy": lambda: lambda: scipy.ndimage.convolve(x, volume)},
+            lambda a, b: _close(a, b, 1e-4),
+        ),
+        Row(
+            "video: 9 × 9 on each of 48 frames of 256 × 256",
+            lambda: np.stack(list(filtered(_Clip(x), frame, at_once=32))),
+            {
+                "SciPy": lambda: lambda: scipy.ndimage.convolve(x, frame),
+                "OpenCV": every_frame,
+            },
+            lambda a, b: _close(a, b, 1e-4),
         ),
     ]
 
