@@ -70,7 +70,7 @@ async def authorize(request: Request, scopes: tuple[str, ...]) -> Caller:
     if not services.settings.keys:
         _refuse_strangers(request)
         return _LOCAL
-    return await run_sync(_identify, services, _bearer(request), scopes)
+    return await run_sync(_identify, services, bearer(request), scopes)
 
 
 def _identify(services: Services, text: str, scopes: tuple[str, ...]) -> Caller:
@@ -87,7 +87,14 @@ def _identify(services: Services, text: str, scopes: tuple[str, ...]) -> Caller:
     return Caller(key.tenant, key.id, key.scopes, _limits(allowance))
 
 
-def _bearer(request: Request) -> str:
+def bearer(request: Request) -> str:
+    """Return the API key that a request carries.
+
+    Raises
+    ------
+    Unauthenticated
+        It carries none.
+    """
     given = request.headers.getlist("authorization")
     scheme, _, text = given[0].strip().partition(" ") if len(given) == 1 else ("", "", "")
     if scheme.lower() != "bearer":

@@ -17,6 +17,8 @@ from api.watching import Watching
 from core.settings import Settings
 from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
+from core.store.edge import EdgeStore
+from core.store.edge_results import EdgeResults
 from core.store.jobs import JobStore
 from core.store.keys import KeyStore
 from core.store.models import ModelStore
@@ -46,7 +48,7 @@ class Services:
         Whose jobs, artifacts and models the stores find.
     redis : redis.Redis
         The client that the stores share; safe to use from many threads.
-    jobs, artifacts, models, workers, keys
+    jobs, artifacts, models, workers, keys, edge, edge_results
         The stores.
     statistics : Statistics
         What there is to do and what was done, of any tenant.
@@ -68,6 +70,8 @@ class Services:
     models: ModelStore
     workers: WorkerStore
     keys: KeyStore
+    edge: EdgeStore
+    edge_results: EdgeResults
     statistics: Statistics
     producer: Producer
     watching: Watching
@@ -88,6 +92,8 @@ class Services:
             models=ModelStore(client, settings.redis_prefix),
             workers=WorkerStore(client, settings),
             keys=KeyStore(client, settings.redis_prefix),
+            edge=EdgeStore(client, settings.redis_prefix),
+            edge_results=EdgeResults(client, settings.redis_prefix),
             statistics=Statistics(client, settings.redis_prefix),
             producer=Producer(settings),
             watching=Watching(settings, jobs),
@@ -103,6 +109,7 @@ class Services:
             jobs=self.jobs.of(tenant),
             artifacts=self.artifacts.of(tenant),
             models=self.models.of(tenant),
+            edge=self.edge.of(tenant),
         )
 
     async def close(self) -> None:

@@ -16,6 +16,7 @@ ZIP: Final = "application/zip"
 SAFETENSORS: Final = "application/x-safetensors"
 ONNX: Final = "application/x-onnx"
 JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
 OCTET_STREAM: Final = "application/octet-stream"
 
@@ -35,6 +36,7 @@ EXTENSIONS: Final = {
     ZIP: ".zip",
     SAFETENSORS: ".safetensors",
     ONNX: ".onnx",
+    NDJSON: ".jsonl",
     OCTET_STREAM: ".bin",
 }
 """The extension that convq gives a file of each media type."""

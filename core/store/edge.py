@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, Self
 
 import redis
 
-from core.errors import Conflict, InvalidInput, NotFound, Unauthenticated
+from core.errors import Conflict, InvalidInput, NotFound
 from core.store.connection import Scripts
 from core.store.keys import SECRET_BYTES, new_key_id
 from core.store.tenants import DEFAULT, space
@@ -209,16 +209,15 @@ class EdgeStore:
 
         Raises
         ------
-        Unauthenticated
-            The token is not known, has expired, or another box has used it.
         InvalidInput
-            It is for another group.
+            The token is not known, has expired, was used by another box, or is for another group.
         """
         found = _TOKEN_FORM.fullmatch(token)
         token_id, secret = found.groups() if found else ("", "")
         known = self._redis.hget(f"{self._prefix}:edge:token:{token_id}", "digest") if found else ""
         if not hmac.compare_digest(known or "", _digest(secret)):
-            raise Unauthenticated("the token is not known, or has expired")
+            # What was given is not repeated: it is somebody's secret.
+            raise _no_token("the token is not known, or has expired")
         outcome, value = self._scripts.run(
             "edge_enrol", token_id, new_key_id(), digest, group, name, json.dumps(about)
         )
@@ -227,7 +226,7 @@ class EdgeStore:
                 "the token is for another group", field="group", given=group, accepted=value
             )
         if outcome != "enrolled":
-            raise Unauthenticated("the token has expired, or another box has used it")
+            raise _no_token("the token has expired, or another box has used it")
         return str(value)
 
     def box(self, box: str) -> Box:
@@ -424,6 +423,10 @@ def _check_group(name: str) -> None:
             given=name,
             accepted="at most 63 lower-case letters, digits and dashes",
         )
+
+
+def _no_token(why: str) -> InvalidInput:
+    return InvalidInput(why, field="token", accepted="what `convq edge enrol` printed")
 
 
 def _no_group(name: str) -> NotFound:

@@ -14,12 +14,11 @@ from typing import Any, Final
 import redis
 
 from core.errors import Conflict, NotFound
+from core.media.types import NDJSON
 from core.store.artifacts import ArtifactStore
 from core.store.connection import Scripts, server_ms
 from core.store.edge import Box
 from core.store.tenants import DEFAULT, space
-
-MEDIA_TYPE: Final = "application/x-ndjson"
 
 # Another request of the same box was quicker; it is asked again what is new then.
 _TRIES = 5
@@ -117,7 +116,7 @@ class EdgeResults:
                 for number, result in enumerate(new, received + 1)
             ]
             text = "".join(f"{line}\n" for line in lines)
-            digest = artifacts.put(text.encode(), MEDIA_TYPE).digest
+            digest = artifacts.put(text.encode(), NDJSON).digest
             answer = self._scripts.run("edge_take", box.id, spool, received, len(new), digest)
             if answer == -1:
                 raise NotFound("there is no such box", field="box", given=box.id)

@@ -28,6 +28,8 @@ from core.nets.spec import NetSpec
 from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
+from core.store.edge import EdgeStore
+from core.store.edge_results import EdgeResults
 from core.store.jobs import JobStore, Progress
 from core.store.models import ModelStore
 from core.store.workers import WorkerStore
@@ -100,6 +102,9 @@ def theirs(client: redis.Redis, settings: Settings) -> Names:
     }
     models.register("pets", digest=model, document=json.dumps(document), metrics={}, job=ended)
     models.point("pets", "best", 1)
+    edge = EdgeStore(client).of("theirs")
+    box = edge.enrol(edge.invite("cams", 60), "cams", digest="0" * 64, name="box", about={})
+    EdgeResults(client).take(artifacts, edge.box(box), "a" * 16, 0, [{"class": 1}])
     return {
         "picture": picture,
         "model": model,
@@ -161,6 +166,17 @@ def probes(n: Names) -> Iterator[tuple[str, str, str, Any, dict[str, str]]]:
     for state in ("running", "succeeded"):
         yield ask("list_jobs", "GET", f"/v1/jobs?state={state}")
     version = "/v1/models/pets/versions/1"
+    yield ask("list_edge_groups", "GET", "/v1/edge/groups")
+    yield ask("get_edge_group", "GET", "/v1/edge/groups/cams")
+    yield ask("list_edge_boxes", "GET", "/v1/edge/groups/cams/boxes")
+    yield ask("list_edge_results", "GET", "/v1/edge/groups/cams/results")
+    # Of these a box asks, with a key of its own.
+    yield ask("get_edge_release", "GET", "/v1/edge/box/release")
+    yield ask("get_edge_bundle", "GET", f"/v1/edge/box/bundles/{n['picture']}")
+    yield ask("report_edge_health", "POST", "/v1/edge/box/health", {})
+    yield ask("deliver_edge_results", "POST", "/v1/edge/box/results", {})
+    enrolment = {"token": "convqbox_aaaaaaaaaa_x", "group": "cams", "digest": "0" * 64}
+    yield ask("enrol_edge_box", "POST", "/v1/edge/enrol", enrolment | {"name": "n"})
     yield ask("list_models", "GET", "/v1/models")
     yield ask("get_model", "GET", "/v1/models/pets")
     yield ask("get_model_version", "GET", version)
@@ -194,6 +210,11 @@ def probes(n: Names) -> Iterator[tuple[str, str, str, Any, dict[str, str]]]:
 OF_OPERATORS = {
     *("get_metrics", "get_storage", "get_garbage"),
     *("pause_queue", "resume_queue", "drain_worker", "resume_worker"),
+}
+# The administrators of a tenant do; tests/api/test_edge.py asks with those of another.
+OF_ADMINISTRATORS = {
+    *("create_edge_token", "begin_edge_rollout", "stop_edge_rollout", "resume_edge_rollout"),
+    "remove_edge_box",
 }
 
 _ID = re.compile(r"\b[0-9abcdefghjkmnpqrstvwxyz]{20}\b")
@@ -305,6 +326,7 @@ def test_the_probes_are_answered_otherwise_to_who_has_the_things(
         ),
         *("get_model_version", "get_model_file", "head_model_file", "get_model_onnx"),
         *("set_model_alias", "delete_model_alias"),
+        *("get_edge_group", "list_edge_boxes", "list_edge_results"),
     }
     for operation in about_things:
         assert refused[operation] == {404}, operation
@@ -331,8 +353,8 @@ def test_there_is_a_decision_for_every_route(app: FastAPI) -> None:
         assert path in ("/", "/ui", "/openapi.json", "/docs", "/docs/assets", "/v1/jobs/batch"), (
             path
         )
-    assert found == probed | OF_OPERATORS
-    for operation in OF_OPERATORS:
+    assert found == probed | OF_OPERATORS | OF_ADMINISTRATORS
+    for operation in OF_OPERATORS | OF_ADMINISTRATORS:
         assert scopes_of(operation) == ("admin",)
 
 

@@ -60,13 +60,15 @@ class Inbox:
             for name, path, state in ready:
                 data = self._disk.read(path)
                 if data is not None:
-                    self._take(name, state, data)
+                    self._take(name, path, state, data)
         finally:
             self._clear(ready)
         return len(ready)
 
-    def _take(self, name: str, state: str, data: bytes) -> None:
+    def _take(self, name: str, path: str, state: str, data: bytes) -> None:
         if (name, state) not in self._done:
+            # Else its time could be another one after a power cut, and it another input.
+            self._disk.sync(path)
             self._spool.add(dict(self._predict(data), input=name, state=state))
             self._done.add((name, state))
 

@@ -75,7 +75,8 @@ class Service:
         if document.get("digest") is not None:
             if not _DIGEST.match(_text(document, "digest")):
                 raise _garbage(document)  # it becomes the name of a file
-            _number(document, "size")
+            for name in ("size", "sequence"):
+                _number(document, name)
         return document, found.get("ETag")
 
     def bundle(self, digest: str, start: int) -> "Tuple[int, Iterator[bytes]]":

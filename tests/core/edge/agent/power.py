@@ -11,6 +11,8 @@ from typing import Any
 
 from core.edge.agent.disk import Disk
 
+TIME = 1_000_000_000
+
 
 class Quick(Disk):
     """A disk that is never cut off, and so need not sync."""
@@ -47,7 +49,7 @@ class Recording(Quick):
         self.log.append(("rename", old, new))
 
     def remove(self, path: str) -> None:
-        if os.path.exists(path):
+        if Path(path).exists():
             super().remove(path)
             self.log.append(("remove", path))
 
@@ -84,24 +86,26 @@ def leave(log: list[tuple[Any, ...]], chance: random.Random, root: Path, copy: P
     """
     names: dict[str, File] = {}
     safe_names: dict[str, File] = {}
-    changes: dict[str, list[tuple[str, File | None]]] = defaultdict(list)
+    # By folder; each is done wholly or not at all.
+    changes: dict[str, list[dict[str, File | None]]] = defaultdict(list)
 
-    def change(path: str, file: File | None) -> None:
-        changes[os.path.dirname(path)].append((path, file))
+    def change(found: dict[str, File | None]) -> None:
+        changes[str(Path(next(iter(found))).parent)].append(found)
 
     def settle(folder: str, count: int) -> None:
-        for path, file in changes[folder][:count]:
-            if file is None:
-                safe_names.pop(path, None)
-            else:
-                safe_names[path] = file
+        for found in changes[folder][:count]:
+            for path, file in found.items():
+                if file is None:
+                    safe_names.pop(path, None)
+                else:
+                    safe_names[path] = file
         del changes[folder][:count]
 
     for operation, path, *arguments in log:
         if operation == "write":
             if path not in names:
                 names[path] = File()
-                change(path, names[path])
+                change({path: names[path]})
             names[path].unsafe.append(("write", *arguments))
         elif operation == "cut":
             names[path].unsafe.append(("cut", *arguments))
@@ -111,15 +115,15 @@ def leave(log: list[tuple[Any, ...]], chance: random.Random, root: Path, copy: P
             settle(path, len(changes[path]))
         elif operation == "rename":
             names[arguments[0]] = names.pop(path)
-            # One change: the new name is there when the old one is gone.
-            changes[os.path.dirname(path)].append((path, None))
-            changes[os.path.dirname(path)][-1] = (arguments[0], names[arguments[0]])
+            change({path: None, arguments[0]: names[arguments[0]]})
         else:
             del names[path]
-            change(path, None)
+            change({path: None})
     for folder in list(changes):
         settle(folder, chance.randint(0, len(changes[folder])))
     for path, file in safe_names.items():
         target = copy / Path(path).relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.after(chance))
+        # A file that is safe keeps its time; `Box.arrive` gives all inputs this one.
+        os.utime(target, ns=(TIME, TIME))
