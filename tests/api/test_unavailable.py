@@ -156,3 +156,23 @@ def test_a_broker_that_is_silent_holds_nobody_up(
     assert asked.is_set()
     assert time.monotonic() - start < 2
     sent.set()
+
+
+def test_an_object_store_that_is_away(
+    http_with: Callable[..., httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    away = http_with(store_url="s3://bucket/artifacts")
+    for response in (away.get("/readyz"), away.post("/v1/artifacts", content=b"hello")):
+        assert response.status_code == 503
+        assert int(response.headers["Retry-After"]) > 0
+        assert response.json()["code"] == "unavailable"
+        assert "artifact store" in response.json()["detail"]
+    assert away.get("/healthz").status_code == 200
