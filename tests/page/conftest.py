@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import wave
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -164,9 +165,9 @@ class Visit:
 
 
 @contextmanager
-def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
+def visited(browser: Browser, url: str) -> Iterator[Visit]:
     """Open a page of its own; it must not complain of anything."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
     visit = Visit(context.new_page(), url)
     yield visit
     context.close()
@@ -174,8 +175,14 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
 
 
 @pytest.fixture
+def visiting(browser: Browser) -> Callable[[str], AbstractContextManager[Visit]]:
+    """Return a function that opens a page of the service at a URL."""
+    return partial(visited, browser)
+
+
+@pytest.fixture
 def visit(browser: Browser, stack: LocalStack) -> Iterator[Visit]:
-    with visiting(browser, stack.url) as visit:
+    with visited(browser, stack.url) as visit:
         yield visit
 
 

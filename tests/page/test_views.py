@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +16,16 @@ import httpx
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 import convq
+from api.app import create_app
+from api.server import make_server
 from convq.stack import LocalStack
+from core.settings import Settings
+from core.store.connection import connect
+from core.store.keys import SCOPES, KeyStore
+from core.store.tenants import DEFAULT
 
 pytestmark = pytest.mark.stack
 
@@ -401,7 +409,7 @@ def test_the_theme_is_kept_and_the_page_is_used_without_a_mouse(
 
 
 def test_while_the_service_is_away_the_page_says_so_and_comes_back(
-    browser: Browser, stack: LocalStack, visit: Any, jobs: SimpleNamespace
+    visit: Any, jobs: SimpleNamespace
 ) -> None:
     page = visit.go("/")
     expect(page.locator(".lanes li").first).to_be_visible()
@@ -412,3 +420,49 @@ def test_while_the_service_is_away_the_page_says_so_and_comes_back(
     expect(alert).to_be_hidden()
     # The browser itself tells of requests that did not get through.
     visit.complaints = [text for text in visit.complaints if "ERR_INTERNET_DISC" not in text]
+
+
+@pytest.fixture
+def guarded(stack: LocalStack) -> Iterator[str]:
+    """Serve the same jobs with keys on; give the URL."""
+    settings = Settings(redis_url=stack.redis_url, store_url=stack.store_url, keys=True)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = make_server(create_app(settings), "127.0.0.1", 0)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+def test_with_keys_the_page_asks_for_one_and_forgets_it_with_the_tab(
+    visiting: Any, stack: LocalStack, guarded: str, jobs: SimpleNamespace
+) -> None:
+    store = KeyStore(connect(Settings(redis_url=stack.redis_url)))
+    right, reader = (
+        store.create(tenant=DEFAULT, scopes=scopes)[1] for scopes in (SCOPES, ["read"])
+    )
+    with visiting(guarded) as visit:
+        page = visit.go("/jobs")
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Key").fill("convq_nonsense")
+        dialog.get_by_role("button", name="Use this key").click()
+        expect(dialog).to_contain_text("does not take the key")
+        dialog.get_by_label("Key").fill(right)
+        dialog.get_by_role("button", name="Use this key").click()
+        expect(page.locator("section[aria-label='Jobs'] tbody tr").first).to_be_visible()
+        visit.go(f"/jobs/{jobs.album.id}")
+        expect(page.locator(".pane canvas")).to_have_count(2)
+        assert right in page.evaluate("Object.values(sessionStorage)")
+        assert right not in str(page.evaluate("Object.values(localStorage)"))
+        assert right not in page.content()
+        page.evaluate("key => sessionStorage.setItem('convq-key', key)", reader)
+        visit.go("/operate")
+        expect(page.get_by_role("alert").last).to_contain_text("lacks the scope admin")
+        # The browser itself tells of answers with 401 and 403, which were asked for here.
+        visit.complaints = [text for text in visit.complaints if "status of 40" not in text]
+    with visiting(guarded) as other:
+        page = other.go("/jobs")
+        expect(page.get_by_role("dialog")).to_contain_text("wants an API key")
+        other.complaints.clear()

@@ -30,7 +30,8 @@ export async function show({ root, tools, parts: [id], signal, setTitle }) {
   const results = card("Results");
   const plan = card("Plan", { flush: true });
   const log = card("Events", { flush: true });
-  const seen = new Ring(MOST_EVENTS);
+  const lines = card("Log", { flush: true });
+  const seen = { events: new Ring(MOST_EVENTS), lines: new Ring(MOST_EVENTS) };
 
   const draw = () => {
     bar.update(job);
@@ -62,25 +63,28 @@ export async function show({ root, tools, parts: [id], signal, setTitle }) {
     results,
     plan,
     card("Do it again", {}, h("div", { class: "columns" }, h("div", { class: "half" }, snippet("Shell", curl(short, location.origin, Boolean(key.get())))), h("div", { class: "half" }, snippet("Python", python(short, location.origin))))),
-    log,
+    h("div", { class: "columns" }, h("div", { class: "half" }, lines), h("div", { class: "half" }, log)),
   );
   await drawResults();
-  await follow(id, signal, seen, log, async (event) => {
+  await follow(id, signal, seen, { log, lines }, async (event) => {
     if (event.event === "progress") Object.assign(job.progress, event.data);
     else if (event.event === "metrics") job.metrics = event.data;
-    else await reload();
+    else if (event.event !== "log") await reload();
     draw();
   });
 }
 
 /** Show events as they come; what has happened before the view was opened comes in one go. */
-async function follow(id, signal, seen, log, onevent) {
-  const draw = () => fill(log.body, h("ol", { class: "events", tabindex: 0, "aria-label": "events" }, [...seen.items].reverse().map((event) => h("li", {}, h("span", { class: ["mono", "small", "muted"] }, moment(Number(event.id.split("-")[0]))), h("strong", {}, event.event), h("span", { class: "clip" }, told(event))))));
+async function follow(id, signal, seen, { log, lines }, onevent) {
+  const draw = () => {
+    fill(log.body, listed("events", seen.events, (event) => [at(event), h("strong", {}, event.event), h("span", {}, told(event))]));
+    fill(lines.body, seen.lines.items.length ? listed("log", seen.lines, logged) : empty("No worker has logged anything about this job."));
+  };
   draw();
   const opened = Date.now();
   let due = null;
   for await (const event of events(id, signal)) {
-    seen.push(event);
+    (event.event === "log" ? seen.lines : seen.events).push(event);
     // Many events of one moment are drawn once.
     due ??= setTimeout(() => {
       due = null;
@@ -88,6 +92,21 @@ async function follow(id, signal, seen, log, onevent) {
     }, 100);
     if (Number(event.id.split("-")[0]) > opened - 5000) await onevent(event);
   }
+}
+
+function listed(name, ring, parts) {
+  return h("ol", { class: "events", tabindex: 0, "aria-label": name }, [...ring.items].reverse().map((event) => h("li", {}, parts(event))));
+}
+
+function at(event) {
+  return h("span", { class: ["mono", "small", "muted"] }, new Date(Number(event.id.split("-")[0])).toLocaleTimeString());
+}
+
+function logged(event) {
+  const { level, event: said, fields = {}, error, traceback } = event.data;
+  const more = Object.entries(fields).map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`);
+  const bad = level === "error" || level === "critical";
+  return [at(event), h("strong", { class: bad ? "bad" : null }, level), h("span", {}, [said, error, ...more].filter(Boolean).join(" · "), traceback ? h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)) : null)];
 }
 
 function told({ event, data }) {

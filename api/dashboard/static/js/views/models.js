@@ -5,6 +5,7 @@ import { fill, h } from "../lib/dom.js";
 import { every } from "../lib/every.js";
 import { ago, count, moment } from "../lib/format.js";
 import { to } from "../lib/router.js";
+import { boxes } from "../parts/boxes.js";
 import { card, empty } from "../parts/small.js";
 
 const REFRESH = 5000;
@@ -28,13 +29,14 @@ export async function show({ root, signal }) {
     older.disabled = !next;
     pages.hidden = newer.disabled && older.disabled;
   };
+  const edge = boxes(signal);
   const turn = (way) => {
     if (way > 0) cursors.push(next);
     else cursors.pop();
     return load();
   };
-  fill(root, card("Models", { flush: true }, h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Model"), h("th", { scope: "col", class: "number" }, "Versions"), h("th", { scope: "col" }, "Aliases"), h("th", { scope: "col", class: "wide" }, "Since"))), rows)), nothing), pages);
-  await every(REFRESH, signal, load);
+  fill(root, card("Models", { flush: true }, h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Model"), h("th", { scope: "col", class: "number" }, "Versions"), h("th", { scope: "col" }, "Aliases"), h("th", { scope: "col", class: "wide" }, "Since"))), rows)), nothing), pages, edge);
+  await Promise.all([every(REFRESH, signal, load), every(REFRESH, signal, edge.update)]);
 }
 
 function row(model) {
