@@ -41,6 +41,9 @@ class Scale(NamedTuple):
 _JOBS, _COMPUTED, _RATIOS = Scale(1e-3, 23), Scale(1e-6, 26), Scale(1 / 64, 12)
 
 
+_SILENT_SECONDS = 3600
+
+
 class RecordMetrics(Collector):
     """What the records, the scripts' sums and the workers' signs of life tell.
 
@@ -60,7 +63,13 @@ class RecordMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics; only ``convq_redis_up`` when Redis is away."""
         try:
-            found = [*self._of_jobs(), *self._of_queue(), *self._of_workers(), *self._of_sums()]
+            found = [
+                *self._of_jobs(),
+                *self._of_queue(),
+                *self._of_workers(),
+                *self._of_edge(),
+                *self._of_sums(),
+            ]
         except RedisError:
             found = []
         yield GaugeMetricFamily("convq_redis_up", "Redis answers.", value=float(bool(found)))
@@ -150,6 +159,31 @@ class RecordMetrics(Collector):
                     gauge.add_metric((worker.name,), value)
             yield gauge
         yield from _of_gpus(found)
+
+    def _of_edge(self) -> Iterator[Metric]:
+        labels = ("tenant", "group")
+        boxes = GaugeMetricFamily("convq_edge_boxes", "Boxes at the edge.", labels=labels)
+        silent = GaugeMetricFamily(
+            "convq_edge_boxes_silent", "Boxes that have said nothing for an hour.", labels=labels
+        )
+        stopped = GaugeMetricFamily(
+            "convq_edge_rollout_stopped", "Whether the group's roll-out has stopped.", labels=labels
+        )
+        share = GaugeMetricFamily(
+            "convq_edge_rollout_ratio", "Share of the boxes that get the roll-out.", labels=labels
+        )
+        since = time.time() - _SILENT_SECONDS
+        for tenant in self._services.statistics.tenants():
+            store = self._services.edge.of(tenant)
+            for group in store.groups():
+                of = (tenant, group.name)
+                boxes.add_metric(of, group.boxes)
+                found = store.boxes(group.name)
+                silent.add_metric(of, sum((box.seen or box.created) < since for box in found))
+                if group.rollout is not None:
+                    stopped.add_metric(of, float(group.rollout.state == "stopped"))
+                    share.add_metric(of, group.rollout.share / 100)
+        yield from (boxes, silent, stopped, share)
 
     def _of_sums(self) -> Iterator[Metric]:
         sums = self._services.statistics.sums()

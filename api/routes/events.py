@@ -52,8 +52,8 @@ _EVENT_SCHEMA = {
         {
             200: {
                 "description": "Events with id, event (state, progress, metrics, log, cancel) and "
-                "JSON data: first what has happened, then what happens. The last event has a terminal "
-                "state.",
+                "JSON data: first what has happened, then what happens. The last event has a "
+                "terminal state.",
                 "content": {
                     "text/event-stream": {
                         "schema": _EVENT_SCHEMA,
