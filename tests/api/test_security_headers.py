@@ -1,4 +1,4 @@
-"""Every answer says what a browser may do with it: nothing, but for the documentation."""
+"""Every answer says what a browser may do with it: nothing, but for the pages of the service."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ ALWAYS = {
         ("GET", "/nowhere", 404),
         ("GET", "/metrics", 200),
         ("GET", "/openapi.json", 200),
+        ("GET", "/", 200),
+        ("GET", "/ui/js/main.js", 200),
+        ("GET", "/ui/%2e%2e/__init__.py", 404),
         ("GET", "/docs", 200),
         ("GET", "/docs/assets/swagger-ui.css", 200),
     ],
@@ -42,7 +45,7 @@ def test_all_answers_have_them(http: httpx.Client, method: str, path: str, statu
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
-    assert ("sandbox" in policy) == (path != "/docs")
+    assert ("sandbox" in policy) == (path not in ("/", "/docs"))
 
 
 def test_refusals_have_them(keyed: httpx.Client) -> None:
