@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from anyio.to_thread import current_default_thread_limiter
+from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import Depends, FastAPI
 
 from api import dashboard, docs, problems, wire
@@ -34,6 +34,7 @@ from api.routes import (
     system,
 )
 from api.services import Services
+from core import spans
 from core.settings import Settings
 
 # Each thread waits for Redis most of its time.
@@ -79,7 +80,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = _THREADS
+        if services.settings.otlp_url is not None:
+            spans.setup("convq-api", services.settings.otlp_url)
         yield
+        await run_sync(spans.close)
         await services.close()
 
     app = FastAPI(

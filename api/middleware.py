@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -13,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
 from api.problems import unexpected
-from core import logs
-from core.trace import trace_of, traceparent
+from core import logs, spans
+from core.trace import parent_of, trace_of, traceparent
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,12 @@ class _Exchange:
     answered_at: float = 0.0
 
 
+class _Traced(NamedTuple):
+    trace: str
+    span: str | None
+    parent: str | None
+
+
 class Surroundings:
     """The outermost layer of the application.
 
@@ -60,12 +67,13 @@ class Surroundings:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        trace = trace_of(Headers(scope=scope).get("traceparent"))
-        with logs.about(trace=trace):
-            await self._serve(scope, receive, send, trace)
+        header = Headers(scope=scope).get("traceparent")
+        traced = _Traced(trace_of(header), spans.new_id(), parent_of(header))
+        with logs.about(trace=traced.trace, span=traced.span):
+            await self._serve(scope, receive, send, traced)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, trace: str) -> None:
-        start = time.perf_counter()
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, traced: _Traced) -> None:
+        began, start = time.time(), time.perf_counter()
         exchange = _Exchange()
 
         async def counting_receive() -> Message:
@@ -80,7 +88,7 @@ class Surroundings:
                 headers = MutableHeaders(scope=message)
                 for name, value in _SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
-                headers["traceparent"] = traceparent(trace)
+                headers["traceparent"] = traceparent(traced.trace, traced.span)
             await send(message)
 
         try:
@@ -102,6 +110,19 @@ class Surroundings:
                 status=status,
                 seconds=seconds,
                 received=exchange.received,
+            )
+            spans.record(
+                f"{scope['method']} {route}",
+                **traced._asdict(),
+                kind="server",
+                start=began,
+                end=time.time(),
+                error=f"status {status}" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else None,
+                attributes={
+                    "http.request.method": scope["method"],
+                    "http.route": route,
+                    "http.response.status_code": status,
+                },
             )
             log.log(
                 _level(scope["method"], status),

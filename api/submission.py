@@ -39,12 +39,13 @@ class Wish:
         The validated body.
     idempotency_key : str
         The same key with the same body gives the job that it gave before; empty for none.
-    trace : str or None
-        Trace id of the request.
+    trace, span : str or None
+        Trace id of the request, and the id of its span where spans are on.
     """
 
     spec: Spec
     idempotency_key: str = ""
+    span: str | None = field(default_factory=trace.current_span)
     trace: str | None = field(default_factory=trace.current)
 
 
@@ -111,6 +112,7 @@ def submit(services: Services, wishes: Sequence[Wish]) -> tuple[list[Submitted |
                 artifacts=services.artifacts,
                 idempotency_key=wish.idempotency_key,
                 trace=wish.trace,
+                span=wish.span,
             )
         except ConvqError as error:
             answers[place] = error

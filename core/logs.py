@@ -24,7 +24,7 @@ _ABOUT: ContextVar[dict[str, Any]] = ContextVar("about", default={})  # noqa: B0
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 # What says which job a line is about; characters of a text that is kept with the job.
-_OF_JOB: Final = frozenset({"job", "attempt", "tenant", "trace"})
+_OF_JOB: Final = frozenset({"job", "attempt", "tenant", "trace", "span"})
 _LONGEST: Final = 4000
 
 _SECRETS: Final = (

@@ -30,6 +30,11 @@ class Settings(BaseSettings):
         default="INFO", description="The least that is logged."
     )
 
+    otlp_url: str | None = Field(
+        default=None,
+        description="Where traces go: OTLP over HTTP, such as http://127.0.0.1:4318; else nowhere.",
+    )
+
     redis_url: str = Field(
         default="redis://127.0.0.1:6379/0",
         repr=False,  # It may hold a password.

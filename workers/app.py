@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from core import logs
+from core import logs, spans
 from core.queue import celery_config
 from core.settings import Settings
 from workers.tail import TAIL
@@ -18,6 +18,8 @@ def _set_up_logging(**_: Any) -> None:
     settings = Settings()
     logs.setup(settings.log_format, level=settings.log_level)
     logging.getLogger().addHandler(TAIL)
+    if settings.otlp_url is not None:
+        spans.setup("convq-worker", settings.otlp_url)
     # A message only wakes; what is done then is told by who does it.
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

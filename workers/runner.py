@@ -27,10 +27,11 @@ from core.store.jobs import Job, JobStore
 from core.store.states import TERMINAL
 from core.store.statistics import Statistics
 from workers import measured
-from workers.attempt import Ending, end_of, needed_by, work
+from workers.attempt import Ending, end_of, needed_by
 from workers.children import Children
 from workers.lease import Held, Lease
 from workers.patience import PATIENCE_SECONDS, REDIS_AWAY, persist
+from workers.traced import work
 from workers.waking import wake
 
 log = logging.getLogger(__name__)

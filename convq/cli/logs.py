@@ -9,6 +9,8 @@ import typer
 from convq.cli.options import AsJson, JobId, Url
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.text import Text
 
     from convq.client import Attempt, Client, Job, LogLine
@@ -45,7 +47,7 @@ def logs(
         return
     told = [(line.time, shown(line)) for line in lines]
     for attempt in job.attempts:
-        told += [(at, text) for at, text in _story(attempt) if at is not None]
+        told += _story(attempt)
     # Of the same moment, what was said first stays first.
     for _, text in sorted(told, key=lambda entry: entry[0]):
         out.print(text)
@@ -86,12 +88,12 @@ def shown(line: LogLine) -> Text:
     return made
 
 
-def _story(attempt: Attempt) -> list[tuple[object, Text]]:
+def _story(attempt: Attempt) -> list[tuple[datetime, Text]]:
     from convq.cli.console import text
 
-    def at(moment: object, what: str) -> tuple[object, Text]:
-        return moment, text(what, "bold")
-
-    begins = at(attempt.started, f"attempt {attempt.number} begins on {attempt.worker}")
     why = f": {attempt.reason}" if attempt.reason else ""
-    return [begins, at(attempt.ended, f"attempt {attempt.number} ends, {attempt.outcome}{why}")]
+    told = [
+        (attempt.started, f"attempt {attempt.number} begins on {attempt.worker}"),
+        (attempt.ended, f"attempt {attempt.number} ends, {attempt.outcome}{why}"),
+    ]
+    return [(at, text(what, "bold")) for at, what in told if at is not None]

@@ -93,6 +93,8 @@ class Job:
         Digest of the artifact from which the job goes on if it is begun again.
     checkpointed : float or None
         When that was saved.
+    span : str or None
+        Id of the span that submitted it, where spans are on (see `core.spans`).
     """
 
     id: str
@@ -121,6 +123,7 @@ class Job:
     metrics: dict[str, Any] | None
     checkpoint: str | None
     checkpointed: float | None
+    span: str | None = None
 
 
 class Event(NamedTuple):
@@ -160,7 +163,7 @@ class NewJob:
 
     Attributes
     ----------
-    kind, spec, plan, label, priority, trace
+    kind, spec, plan, label, priority, trace, span
         As in `Job`.
     total : int
         Items that the job has.
@@ -179,6 +182,7 @@ class NewJob:
     plan: str | None = None
     label: str | None = None
     priority: Priority = "normal"
+    span: str | None = field(default_factory=trace.current_span)
     trace: str | None = field(default_factory=trace.current)
     total: int = 0
     artifacts: tuple[str, ...] = ()
@@ -351,6 +355,7 @@ class JobStore:
             "label": new.label,
             "alike": new.alike,
             "trace": new.trace,
+            "span": new.span,
             "progress": json.dumps({"total": new.total}),
         }
         return {name: value for name, value in fields.items() if value}
@@ -786,6 +791,7 @@ def _from_record(record: dict[str, str]) -> Job:
         metrics=json.loads(record["metrics"]) if "metrics" in record else None,
         checkpoint=record.get("checkpoint"),
         checkpointed=seconds("checkpointed"),
+        span=record.get("span"),
     )
 
 
