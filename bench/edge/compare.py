@@ -27,7 +27,7 @@ from bench.edge.runtimes import ENVIRONMENT, RUNTIMES
 from bench.measure import machine
 
 RESULTS = Path(__file__).parents[1] / "results"
-_ROUNDS, _SECONDS = 5, 0.2
+_ROUNDS, _SECONDS = 5, 0.15
 _KEPT = ("load", "resident", "peak", "p50", "p99", "cold")
 
 

@@ -27,6 +27,10 @@ def _runtimes(part: dict[str, Any]) -> list[str]:
         "from Python. *Differs*: from convq's own prediction on the server, as a share of the "
         "largest output.",
         "",
+        "ONNX Runtime and OpenCV read what convq exports, and ncnn what pnnx makes of it. LiteRT's "
+        "own converter takes TensorFlow's models only, so `bench/edge/litert.py` writes its files. "
+        "Bundles are for the profile x86: they hold machine code for AVX2 and for AVX-512.",
+        "",
     ]
     for net in dict.fromkeys(row["net"] for row in part["rows"]):
         rows = [row for row in part["rows"] if row["net"] == net]

@@ -27,6 +27,7 @@ def bundle_view(document: dict[str, Any]) -> RenderableType:
         ("weights", f"{document['precision']}, computed in float32"),
         ("file", f"{document['file']}, {size(document['bytes'])}"),
         ("image", f"{dimensions(document['input'])} to {dimensions(document['output'])}"),
+        ("code for", ", ".join(document["processors"])),
         ("predicted", f"{duration(taken['seconds'])} and {taken['joules'] * 1e3:.2g} mJ an image"),
         ("memory", f"{size(taken['memory'])} at the peak"),
         ("signed by", document["key"]),

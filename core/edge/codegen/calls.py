@@ -59,9 +59,14 @@ def call(step: Document, board: Board) -> Call | None:
     return None
 
 
-def width(step: Document, target: Target) -> int:
-    """Return how many outputs of a step ``conv`` are computed together."""
-    return _tile(step, target).width
+def widths(steps: Sequence[Document], target: Target) -> dict[int, int]:
+    """Return how many outputs are computed together, for each matrix of weights by its number."""
+    tiles = {"conv": _tile, "depthwise": _tile_by_channel}
+    return {
+        step["weight"]: tiles[step["op"]](step, target).width
+        for step in steps
+        if step["op"] in tiles
+    }
 
 
 def _spills(y: Document, lanes: int) -> bool:
@@ -99,34 +104,42 @@ def _tile(step: Document, target: Target) -> Tile:
     return best_tile(like, columns, outputs, steps, target.registers)
 
 
-def _conv(step: Document, board: Board) -> Call:
-    x, (down, right) = step["x"], step["dilation"]
-    taps = _grid(step["kernel"], (down * x["row"], right * x["pixel"])).ravel()
-    return _sums(step, board, _tile(step, board.target), taps, (step["weight"], step["bias"]))
-
-
-def _affine(step: Document, board: Board) -> Call:
-    """Return the call of a convolution with one tap, in which channels do not mix."""
+def _tile_by_channel(step: Document, target: Target) -> Tile:
     x, (channels, _, columns) = step["x"], step["y"]["shape"]
     like = Tile(
         _FLOAT,
-        board.lanes,
+        target.lanes(4),
         pixels=1,
         vectors=1,
-        step=x["pixel"],
+        step=step["stride"][1] * x["pixel"],
         activation=_activation(step),
         by_channel=True,
     )
-    tile = best_tile(like, columns, channels, 1, board.target.registers)
-    single = dict(step, stride=(1, 1))
-    return _sums(single, board, tile, np.zeros(1, np.int64), (step["scale"], step["shift"]))
+    taps = step["kernel"][0] * step["kernel"][1]
+    return best_tile(like, columns, channels, taps, target.registers)
 
 
-def _sums(
-    step: Document, board: Board, tile: Tile, taps: NDArray[np.int64], numbers: tuple[int, int]
-) -> Call:
+def _conv(step: Document, board: Board) -> Call:
+    return _sums(step, board, _tile(step, board.target), (step["weight"], step["bias"]))
+
+
+def _depthwise(step: Document, board: Board) -> Call:
+    numbers = step["weight"], step["bias"]
+    return _sums(step, board, _tile_by_channel(step, board.target), numbers)
+
+
+def _affine(step: Document, board: Board) -> Call:
+    """Return the call of a depthwise convolution with one tap."""
+    single = dict(step, kernel=(1, 1), stride=(1, 1), dilation=(1, 1))
+    numbers = step["scale"], step["shift"]
+    return _sums(single, board, _tile_by_channel(single, board.target), numbers)
+
+
+def _sums(step: Document, board: Board, tile: Tile, numbers: tuple[int, int]) -> Call:
     x, y, (down, right) = step["x"], step["y"], step["stride"]
     outputs, rows, columns = y["shape"]
+    apart = (step["dilation"][0] * x["row"], step["dilation"][1] * x["pixel"])
+    taps = _grid(step["kernel"], apart).ravel()
     runs, length = joined(taps, 1 if tile.by_channel else x["shape"][0])
     # The last tile overlaps the one before, instead of being narrower.
     firsts = np.minimum(np.arange(0, columns, tile.pixels), columns - tile.pixels)
@@ -235,6 +248,7 @@ def _grid(counts: Sequence[int], steps: Sequence[int]) -> NDArray[np.int64]:
 _CALLS: dict[str, Callable[[Document, Board], Call | None]] = {
     "input": _input,
     "conv": _conv,
+    "depthwise": _depthwise,
     "max_pool": _pool,
     "average_pool": _pool,
     "activation": _activated,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.conv.codegen.library import compile_object
 from core.conv.codegen.target import Target
-from core.edge.codegen.calls import Board, call, width
+from core.edge.codegen.calls import Board, call, widths
 from core.edge.codegen.memory import BASES, ITEM_BYTES, At, Call, Packing, Tables, packing
 from core.edge.codegen.objects import machine_code
 from core.edge.plan import Plan
@@ -64,8 +64,8 @@ def variant(plan: Plan, target: Target) -> Variant:
     target : Target
         The processor.
     """
-    widths = {step["weight"]: width(step, target) for step in plan.steps if step["op"] == "conv"}
-    board = Board(target, packing(plan.arrays, widths, target.lanes(4)), Tables())
+    packed = packing(plan.arrays, widths(plan.steps, target), target.lanes(4))
+    board = Board(target, packed, Tables())
     calls = [call(step, board) for step in plan.steps]
     code, parts = bytearray(), []
     for coded, run in groupby(enumerate(calls), lambda numbered: numbered[1] is not None):

@@ -1,4 +1,4 @@
-"""Layers that sum products: each becomes one or several steps ``conv``."""
+"""Layers that sum products: each becomes steps ``conv``, or a step ``depthwise``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ONE_ROW = [Phase([0], Axis([0], 0, 1, 0, 1, 1))]
 
 
 def conv(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
-    """Add one step for each group of channels."""
+    """Add one step for each group of channels, or a single one if each channel is its own."""
     node, (x,) = operation.node, inputs
     spec = node.spec
     assert isinstance(spec, ConvSpec)
@@ -30,7 +30,8 @@ def conv(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
     window = flat_window(conv_layer.window_of(spec, node.incoming[0]), node)
     kernel = kernel.reshape(*kernel.shape[:2], *window.kernel)
     channels, filters = kernel.shape[1], len(kernel) // spec.groups
-    y = plan.buffer(sides(node.shape), node.shape[0] - filters)
+    depthwise = spec.groups == x.shape[0] == len(kernel) > 1
+    y = plan.buffer(sides(node.shape), 0 if depthwise else len(kernel) - filters)
     (top, left), (height, width) = window.padding, x.shape[1:]
     needed = [
         (n - 1) * s + d * (k - 1) + 1 - p
@@ -40,6 +41,10 @@ def conv(plan: Lowering, operation: Operation, inputs: list[Region]) -> Region:
     ]
     x.buffer.reach(top, max(0, needed[0] - height), left, max(0, needed[1] - width))
     ending = plan.ending(operation)
+    if depthwise:
+        around = Region(x.buffer, x.shape, (0, -top, -left))
+        matrix = kernel.reshape(len(kernel), -1).T
+        return _add(plan, "depthwise", around, whole(y), matrix, bias, window, ending)
     for group in range(spec.groups):
         mine = slice(group * filters, (group + 1) * filters)
         _add_conv(
@@ -141,8 +146,22 @@ def _add_conv(
 ) -> None:
     """Add a step that correlates: ``kernel (filters, channels, rows, columns)``."""
     matrix = kernel.transpose(2, 3, 1, 0).reshape(-1, len(kernel))
-    plan.step(
-        "conv",
+    _add(plan, "conv", x, y, matrix, bias, window, ending)
+
+
+def _add(
+    plan: Lowering,
+    op: str,
+    x: Region,
+    y: Region,
+    matrix: Numbers,
+    bias: Numbers,
+    window: Window,
+    ending: dict[str, Any],
+) -> Region:
+    """Add a step with a matrix of weights, ``(inputs, outputs)``."""
+    return plan.step(
+        op,
         [x],
         y,
         multiply_adds=matrix.size * y.shape[1] * y.shape[2],

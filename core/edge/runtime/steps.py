@@ -103,6 +103,36 @@ def _conv(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
     return run
 
 
+def _depthwise(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    y = view(room.arena, step["y"])
+    seen = windows(
+        room.arena,
+        step["x"],
+        step["kernel"],
+        step["stride"],
+        step["dilation"],
+        (y.shape[1], y.shape[2]),
+    )
+    rows, columns = step["kernel"]
+    places = [(i, j) for i in range(rows) for j in range(columns)]
+    taps = [np.moveaxis(seen[:, :, i, j], -1, 0) for i, j in places]
+    weights = room.weights[step["weight"]][:, :, np.newaxis, np.newaxis]
+    bias = room.weights[step["bias"]][:, np.newaxis, np.newaxis]
+    mine, spare = _cut(room.scratch, y.size, y.size)
+    activate = _activated(step["act"], mine, spare)
+    sums, products = mine.reshape(y.shape), spare.reshape(y.shape)
+
+    def run() -> None:
+        np.copyto(sums, bias)
+        for tap, weight in zip(taps, weights):
+            np.multiply(tap, weight, out=products)
+            np.add(sums, products, out=sums)
+        activate()
+        np.copyto(y, sums)
+
+    return run
+
+
 def _activated(
     act: "Any", y: "np.ndarray[Any, Any]", spare: "np.ndarray[Any, Any]"
 ) -> "Callable[[], None]":
@@ -237,6 +267,7 @@ def _flatten(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
 
 compute = {
     "conv": _conv,
+    "depthwise": _depthwise,
     "activation": _activation,
     "max_pool": _pool,
     "average_pool": _pool,

@@ -42,6 +42,7 @@ def test_a_bundle_from_a_file(run: Callable[..., Any], tmp_path: Path) -> None:
                "--samples", "data.npz")  # fmt: skip
     assert made.exit_code == 0, made.output
     assert "Any 64-bit ARM box" in made.stdout
+    assert "cortex-a78, cortex-a57" in made.stdout
     assert "on 20 images: accuracy" in made.stdout
     shown = run("bundle", "show", "net-arm64.convq", "--json")
     document = json.loads(shown.stdout)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from llvmlite import ir
 
@@ -16,7 +17,7 @@ from core.edge.codegen.objects import machine_code
 from core.edge.codegen.variant import variant
 from core.edge.plan import plan
 from core.edge.profiles import profiles
-from core.edge.runtime.machine import Code, chosen, features
+from core.edge.runtime.machine import Code, architecture, chosen, features
 from core.nets.model import Model
 
 CPUS = sorted({one.cpu for board in profiles().values() for one in board.processors})
@@ -65,6 +66,24 @@ def test_code_that_needs_a_linker_is_refused(cpu: str) -> None:
     code.builder.call(stranger, [])
     with pytest.raises(ValueError, match="outside of itself"):
         machine_code(compile_object(code.finish(), target))
+
+
+@pytest.mark.skipif(architecture() != "x86_64", reason="its instructions name constants")
+def test_constants_are_taken_along(tmp_path: Path) -> None:
+    target = named("x86-64-v3")
+    code = Emitter(target, "run", ("pointer",) * 4)
+    values = [float(i) + 0.123 for i in range(target.lanes(4))]
+    constant = ir.Constant(ir.VectorType(ir.FloatType(), len(values)), values)
+    x = code.load(code.arguments[0], "float32", len(values))
+    code.store(code.add(x, constant), code.arguments[0])
+    image = compile_object(code.finish(), target)
+    assert b".rodata" in image
+    found = machine_code(image)
+    (tmp_path / "code").write_bytes(found)
+    numbers = np.ones(len(values), np.float32)
+    mapped = Code(str(tmp_path / "code"), 0, len(found), found)
+    mapped.function(0)(*[numbers.ctypes.data] * 4)
+    np.testing.assert_array_equal(numbers, np.float32(1) + np.float32(values))
 
 
 def test_no_object_file() -> None:

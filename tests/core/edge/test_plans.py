@@ -147,6 +147,24 @@ def test_architectures(
         _agrees(model, board, True)
 
 
+@pytest.mark.parametrize("channels", [2, 16, 21])
+def test_depthwise_convolutions(
+    channels: int, here: Profile, here_at_least: Profile, make_model: Callable[..., Model]
+) -> None:
+    conv = {"layer": "conv", "filters": channels, "groups": channels, "kernel": [3, 2]}
+    layers = [
+        conv | {"padding": [1, 2], "dilation": [2, 1]},
+        {"layer": "batch_norm"},
+        {"layer": "relu"},
+        conv | {"stride": [2, 3], "bias": False},
+        {"layer": "conv", "filters": 5, "kernel": 1},
+    ]
+    model = make_model({"input": [channels, 11, 9], "layers": layers})
+    assert [step["op"] for step in plan(model, 8).steps].count("depthwise") == 2
+    for board in (here, here_at_least):
+        _agrees(model, board, True)
+
+
 @pytest.mark.parametrize("machine_code", [False, True])
 def test_a_prediction_allocates_nothing(
     machine_code: bool, here: Profile, small_bundle: Callable[..., Path]
