@@ -38,6 +38,7 @@ class Gathering:
     def __init__(self) -> None:
         self._waiting: defaultdict[str, list[_Asked]] = defaultdict(list)
         self._recording: Counter[str] = Counter()
+        self._slow_from: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def submit(self, services: Services, wish: Wish) -> Submitted:
@@ -48,9 +49,10 @@ class Gathering:
         ConvqError
             What `api.submission.submit` answers in place of the job.
         """
-        asked = _Asked(wish, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        asked = _Asked(wish, loop.create_future())
         self._waiting[services.tenant].append(asked)
-        if not self._recording[services.tenant]:
+        if not self._recording[services.tenant] or loop.time() > self._slow_from[services.tenant]:
             self._begin(services)
         found = await asked.answer
         if isinstance(found, ConvqError):
@@ -70,13 +72,15 @@ class Gathering:
         task = asyncio.create_task(self._record(services, group), context=contextvars.Context())
         self._tasks.add(task)
         task.add_done_callback(partial(self._ended, services))
-        asyncio.get_running_loop().call_later(_SLOW_SECONDS, self._begin, services)
+        loop = asyncio.get_running_loop()
+        self._slow_from[services.tenant] = loop.time() + _SLOW_SECONDS
+        loop.call_later(_SLOW_SECONDS, self._begin, services)
 
     def _ended(self, services: Services, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._recording[services.tenant] -= 1
         if not self._recording[services.tenant]:
-            del self._recording[services.tenant]
+            del self._recording[services.tenant], self._slow_from[services.tenant]
             self._begin(services)
 
     async def _record(self, services: Services, group: list[_Asked]) -> None:

@@ -70,6 +70,27 @@ def test_a_job_that_cannot_be_claimed_is_not_run(
     runner.run()
 
 
+def test_a_worker_that_has_run_out_of_jobs_looks_again_before_it_sleeps(
+    runner: Runner, scripted: Any, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, late = Runner._take, []
+
+    def take_and_submit(self: Runner) -> bool:
+        found = take(self)
+        if late:
+            monkeypatch.setattr("workers.runner._LINGER_SECONDS", 0)
+        if not found:
+            late.append(scripted.submit())
+        return found
+
+    monkeypatch.setattr(Runner, "_take", take_and_submit)
+    monkeypatch.setattr("workers.runner._LINGER_SECONDS", 60.0)
+    monkeypatch.setattr("workers.runner._TURN_SECONDS", 60.0)
+    first = scripted.submit()
+    runner.run()
+    assert [jobs.get(job.id).state for job in (first, *late)] == ["succeeded"] * 2
+
+
 @pytest.mark.parametrize(
     ("raised", "code"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import workers.runner
 from core.conv.device import cpu
 from core.jobs import submission
 from core.jobs.convolve import ConvolveSpec
+from core.jobs.together import Together
 from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
@@ -217,3 +219,26 @@ def test_few_round_trips_are_needed(
     while runner.step():
         pass
     assert least <= len(sent) <= most
+
+
+def test_the_next_jobs_are_computed_while_results_are_synced(
+    queue: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [queue.submit(queue.put(array), **KERNELS[0]) for array in arrays(4)]
+    look_up, commit, looked, second = Together.look_up, Together.commit, [], threading.Event()
+
+    def counted(self: Together, digests: Any) -> None:
+        looked.append(self)
+        if len(looked) == 2:
+            second.set()
+        look_up(self, digests)
+
+    def after_the_second(self: Together, pool: Any) -> None:
+        assert second.wait(30)
+        commit(self, pool)
+
+    monkeypatch.setattr(Together, "look_up", counted)
+    monkeypatch.setattr(Together, "commit", after_the_second)
+    make_runner(settings, together=2).run()
+    assert [queue.jobs.get(job.id).state for job in made] == ["succeeded"] * 4
+    assert len(looked) == 2

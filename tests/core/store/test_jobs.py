@@ -328,3 +328,22 @@ def test_records_stay_small(jobs: JobStore, client: redis.Redis) -> None:
     job = submit(jobs, label="l" * 200, spec=json.dumps("s" * 4000), plan=json.dumps("p" * 4000))
     fields = client.hgetall(f"convq:job:{job.id}")
     assert sum(len(k) + len(v) for k, v in fields.items()) < 16_384
+
+
+def test_leases_are_renewed_together_each_for_itself(jobs: JobStore, client: redis.Redis) -> None:
+    made = [jobs.submit(kind="convolve", spec="{}")[0] for _ in range(3)]
+    for _ in made:
+        jobs.claim(worker="w", pid=1, lease=5)
+    jobs.cancel(made[1].id)
+    client.script_flush()  # as after a restart
+    claims = [(job.id, 1, Progress(done=1, total=2)) for job in made]
+    claims.append((made[0].id, 2, None))
+    assert jobs.renew_many(claims, lease=5) == ["ok", "cancel", "ok", "lost"]
+    assert jobs.get(made[2].id).progress.done == 1
+
+
+def test_jobs_of_one_script_keep_their_own_plans(jobs: JobStore) -> None:
+    plans = ["{}", None, '{"a":1}', "{}", '{"a":1}']
+    new = [NewJob(kind="convolve", spec="{}", plan=plan) for plan in plans]
+    answers = jobs.submit_many(new).answers
+    assert [jobs.get(job.id).plan for job, _ in answers] == plans
