@@ -18,7 +18,6 @@ _RELEASE: dict[str, Any] = {
     "size": 98304,
     "name": "digits",
     "sequence": 3,
-    "model": DIGEST,
     "profile": "jetson-nano",
     "key": "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
 }
@@ -79,7 +78,6 @@ class Release(BaseModel):
     size: int = Field(description="Bytes.")
     name: str = Field(description="What the model is called.")
     sequence: int = Field(description="Which version: boxes take none that is not higher.")
-    model: str | None = Field(description="Digest of the model's file, where it is known.")
     profile: str = Field(description="The board that it is for.")
     key: str = Field(description="The public key that signed it, in hexadecimal.")
 
@@ -118,7 +116,6 @@ class Version(_Given):
     digest: Digest
     sequence: int = Field(ge=0)
     name: Short
-    model: Digest | None = None
 
 
 class Refusal(_Given):

@@ -212,7 +212,6 @@ def _read_release(services: Services, digest: str) -> Release:
         size=artifact.size,
         name=about["name"],
         sequence=about["sequence"],
-        model=about.get("digest"),
         profile=found["profile"]["name"],
         key=found["key"],
     )

@@ -1,4 +1,4 @@
-"""``convq edge``: what a box does, and the keys that it trusts."""
+"""``convq edge``: what a box does, the keys that it trusts, and groups of boxes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from convq.cli import edge_agent, edge_groups
 from convq.cli.command import Command, Group
 
 app = typer.Typer(cls=Group, no_args_is_help=True)
@@ -14,7 +15,7 @@ app = typer.Typer(cls=Group, no_args_is_help=True)
 
 @app.callback()
 def edge() -> None:
-    """Run bundles as a box does, and make the keys that sign them."""
+    """Run bundles as a box does, make the keys that sign them, and look after boxes."""
 
 
 @app.command(cls=Command)
@@ -85,3 +86,12 @@ def key(
     made = SigningKey.new()
     made.write(path)
     typer.echo(made.public.hex())
+
+
+app.command("agent", cls=Command)(edge_agent.agent)
+app.command("groups", cls=Command)(edge_groups.groups)
+app.command("boxes", cls=Command)(edge_groups.boxes)
+app.command("enrol", cls=Command)(edge_groups.enrol)
+app.command("rollout", cls=Command)(edge_groups.rollout)
+app.command("results", cls=Command)(edge_groups.results)
+app.command("remove", cls=Command)(edge_groups.remove)

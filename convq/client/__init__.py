@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from convq.client.asynchronous import AsyncClient
 from convq.client.blocking import Client
+from convq.client.edge_models import Delivery, EdgeBox, EdgeGroup, Release, RollOut
 from convq.client.models import (
     TERMINAL,
     Artifact,
@@ -42,7 +43,10 @@ __all__ = [
     "Attempt",
     "Candidate",
     "Client",
+    "Delivery",
     "Device",
+    "EdgeBox",
+    "EdgeGroup",
     "Event",
     "Failure",
     "Fault",
@@ -62,8 +66,10 @@ __all__ = [
     "Progress",
     "Queue",
     "RegisteredModel",
+    "Release",
     "Result",
     "Results",
+    "RollOut",
     "Stats",
     "Timings",
     "Worker",

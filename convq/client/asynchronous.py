@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 import httpx
 
-from convq.client import downloads, operations, registry, statistics, uploads, watching
+from convq.client import downloads, edge, operations, registry, statistics, uploads, watching
 from convq.client.driving import (
     DEFAULT_TIMEOUT,
     connection_error,
@@ -19,6 +19,7 @@ from convq.client.driving import (
     request_options,
     service_url,
 )
+from convq.client.edge_models import Delivery, EdgeBox, EdgeGroup
 from convq.client.flow import (
     Close,
     Effect,
@@ -248,6 +249,10 @@ class AsyncClient:
         """Delete a version that no alias points to: see `Client.delete_version`."""
         await self._run(registry.delete(reference))
 
+    async def download_artifact(self, digest: str, path: str | Path) -> Path:
+        """Write an artifact to a file: see `Client.download_artifact`."""
+        return await self._run(downloads.save(digest, Path(path)))
+
     async def download_model(self, reference: str, path: str | Path) -> Path:
         """Write the file of a version, verified: see `Client.download_model`."""
         return await self._run(registry.download(reference, Path(path)))
@@ -255,6 +260,44 @@ class AsyncClient:
     async def export_model(self, reference: str, path: str | Path) -> Path:
         """Write a version as an ONNX file: see `Client.export_model`."""
         return await self._run(registry.export(reference, Path(path)))
+
+    async def edge_groups(self) -> list[EdgeGroup]:
+        """List groups of boxes: see `Client.edge_groups`."""
+        return await self._run(edge.groups())
+
+    async def edge_group(self, name: str) -> EdgeGroup:
+        """Read a group of boxes: see `Client.edge_group`."""
+        return await self._run(edge.group(name))
+
+    async def edge_boxes(self, group: str) -> list[EdgeBox]:
+        """List the boxes of a group: see `Client.edge_boxes`."""
+        return await self._run(edge.boxes(group))
+
+    async def edge_token(self, group: str, *, lasts: float = 86400.0) -> str:
+        """Make a token for a box: see `Client.edge_token`."""
+        return await self._run(edge.token(group, lasts))
+
+    async def roll_out(
+        self, group: str, bundle: str | Path, *, stages: Sequence[int] | None = None
+    ) -> EdgeGroup:
+        """Roll a bundle out: see `Client.roll_out`."""
+        return await self._run(edge.roll_out(group, Path(bundle), stages))
+
+    async def stop_rollout(self, group: str) -> EdgeGroup:
+        """Stop a roll-out: see `Client.stop_rollout`."""
+        return await self._run(edge.stop(group))
+
+    async def resume_rollout(self, group: str) -> EdgeGroup:
+        """Go on with a roll-out: see `Client.resume_rollout`."""
+        return await self._run(edge.resume(group))
+
+    async def remove_box(self, box: str) -> None:
+        """Remove a box: see `Client.remove_box`."""
+        await self._run(edge.remove(box))
+
+    def edge_results(self, group: str, *, after: str | None = None) -> AsyncIterator[Delivery]:
+        """Iterate over what boxes delivered: see `Client.edge_results`."""
+        return self._each(edge.DeliveryPages(group, after))
 
     async def kinds(self) -> Kinds:
         """List the kinds of jobs and the kernels that have names."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 import httpx
 
-from convq.client import downloads, operations, registry, statistics, uploads, watching
+from convq.client import downloads, edge, operations, registry, statistics, uploads, watching
 from convq.client.driving import (
     DEFAULT_TIMEOUT,
     connection_error,
@@ -19,6 +19,7 @@ from convq.client.driving import (
     request_options,
     service_url,
 )
+from convq.client.edge_models import Delivery, EdgeBox, EdgeGroup
 from convq.client.flow import (
     Close,
     Effect,
@@ -402,6 +403,10 @@ class Client:
         """Delete a version that no alias points to."""
         self._run(registry.delete(reference))
 
+    def download_artifact(self, digest: str, path: str | Path) -> Path:
+        """Write the bytes of an artifact, verified, to a file."""
+        return self._run(downloads.save(digest, Path(path)))
+
     def download_model(self, reference: str, path: str | Path) -> Path:
         """Write the file of a version, verified; `core.nets.model.load` reads it."""
         return self._run(registry.download(reference, Path(path)))
@@ -409,6 +414,44 @@ class Client:
     def export_model(self, reference: str, path: str | Path) -> Path:
         """Write a version as an ONNX file."""
         return self._run(registry.export(reference, Path(path)))
+
+    def edge_groups(self) -> list[EdgeGroup]:
+        """List groups of boxes: what they run, and how the last roll-out went."""
+        return self._run(edge.groups())
+
+    def edge_group(self, name: str) -> EdgeGroup:
+        """Read what a group of boxes runs, and how the last roll-out goes."""
+        return self._run(edge.group(name))
+
+    def edge_boxes(self, group: str) -> list[EdgeBox]:
+        """List the boxes of a group with their last reports."""
+        return self._run(edge.boxes(group))
+
+    def edge_token(self, group: str, *, lasts: float = 86400.0) -> str:
+        """Make a token with which one box can enrol; it ``lasts`` so many seconds."""
+        return self._run(edge.token(group, lasts))
+
+    def roll_out(
+        self, group: str, bundle: str | Path, *, stages: Sequence[int] | None = None
+    ) -> EdgeGroup:
+        """Give a bundle to more and more of a group's boxes: to so many of a hundred per stage."""
+        return self._run(edge.roll_out(group, Path(bundle), stages))
+
+    def stop_rollout(self, group: str) -> EdgeGroup:
+        """Let no further box have what is rolled out; boxes that have it keep it."""
+        return self._run(edge.stop(group))
+
+    def resume_rollout(self, group: str) -> EdgeGroup:
+        """Go on with the next stage of a roll-out, whatever the boxes of this one say."""
+        return self._run(edge.resume(group))
+
+    def remove_box(self, box: str) -> None:
+        """Remove a box and its API key."""
+        self._run(edge.remove(box))
+
+    def edge_results(self, group: str, *, after: str | None = None) -> Iterator[Delivery]:
+        """Iterate over what boxes delivered, the oldest first; ``after`` is an id that was seen."""
+        return self._each(edge.DeliveryPages(group, after))
 
     def kinds(self) -> Kinds:
         """List the kinds of jobs and the kernels that have names."""

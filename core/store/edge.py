@@ -44,8 +44,6 @@ class Release:
         Of the bundle, an artifact.
     name, sequence : str, int
         What the model is called, and which version it is to boxes.
-    model : str or None
-        Digest of the model's file.
     profile : str
         The board that it is for.
     key : str
@@ -56,7 +54,6 @@ class Release:
     size: int
     name: str
     sequence: int
-    model: str | None
     profile: str
     key: str
 

@@ -24,7 +24,7 @@ from core.store.tenants import check_tenant
 SCOPES: dict[str, str] = {
     "submit": "upload, submit, cancel, retry and delete jobs, register models",
     "read": "see jobs, results, artifacts and models",
-    "edge": "what a box at the edge needs: its version, its results, its jobs; read models",
+    "edge": "what a box at the edge needs: its version and its results; read models",
     "admin": "all of that, and the whole service's workers, queue and metrics",
 }
 """What a key can be allowed to do, within its tenant."""

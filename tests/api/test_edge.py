@@ -93,7 +93,7 @@ def test_from_the_token_to_the_results(
     other = "sha256:" + "0" * 64
     assert http.get(f"/v1/edge/box/bundles/{other}", headers=key).status_code == 404
 
-    version = {"digest": digest, "sequence": 3, "name": "net", "model": None}
+    version = {"digest": digest, "sequence": 3, "name": "net"}
     health = HEALTH | {"version": version, "proved": True}
     assert http.post("/v1/edge/box/health", json=health, headers=key).status_code == 200
     (group,) = http.get("/v1/edge/groups").json()["groups"]

@@ -9,7 +9,8 @@ from core.edge.agent.spool import Spool
 from core.edge.runtime import board
 
 _PERCENTILES = (50, 95, 99)
-_MOST_NOTES = 20
+# What the service takes of notes, and of each.
+_MOST_NOTES, _MOST_TEXT = 20, 1000
 _RESIDENT = 1  # the second number of /proc/self/statm, in pages
 
 _BEGAN = time.monotonic()
@@ -51,8 +52,8 @@ def health(
         spool={"waiting": len(spool), "bytes": spool.size, "delivered": spool.before},
         uptime=round(time.monotonic() - _BEGAN, 3),
         board=known["model"],
-        notes=models.notes()[:_MOST_NOTES],
-        problem=problem,
+        notes=[note[:_MOST_TEXT] for note in models.notes()[:_MOST_NOTES]],
+        problem=None if problem is None else problem[:_MOST_TEXT],
     )
 
 

@@ -73,7 +73,11 @@ class Inbox:
             self._done.add((name, state))
 
     def _files(self) -> "List[Tuple[str, str, str]]":
-        return list(files(self._folder))
+        # A name that is no text becomes one, as it is told to others.
+        found = files(self._folder)
+        return [
+            (os.fsencode(n).decode("utf-8", "replace"), path, state) for n, path, state in found
+        ]
 
     def _clear(self, found: "List[Tuple[str, str, str]]") -> None:
         """Remove those that have results, for good; then the results may be delivered."""

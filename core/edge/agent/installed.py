@@ -15,6 +15,9 @@ from core.edge.runtime.errors import Damaged
 # A power cut while a new version is tried is not its fault; dying again and again is.
 MOST_STARTS = 3
 
+# Of a reason, which is kept and told.
+_MOST_TEXT = 500
+
 _DOCUMENT = "installed.json"
 _VERSIONS = "versions"
 _NOTHING = {
@@ -29,8 +32,8 @@ _NOTHING = {
 class Installed:
     """The versions on a box.
 
-    A version is a dict with ``digest``, ``sequence``, ``name``, ``model`` (the digest of the
-    model's file, or None) and ``size``. Every change is on the disk before it is seen here.
+    A version is a dict with ``digest``, ``sequence`` and ``name``. Every change is on the disk
+    before it is seen here.
 
     Parameters
     ----------
@@ -156,13 +159,13 @@ class Installed:
     def roll_back(self, why: str) -> None:
         """Return to the version before, and refuse the current one from now on."""
         if self.current is not None:
-            refused = {"digest": self.current["digest"], "why": why}
+            refused = {"digest": self.current["digest"], "why": why[:_MOST_TEXT]}
             self._write(current=self.previous, previous=None, starts=None, refused=refused)
 
     def refuse(self, digest: str, why: str) -> None:
         """Remember that a version was refused, and why."""
         if self.refused is None or self.refused["digest"] != digest:
-            self._write(refused={"digest": digest, "why": why})
+            self._write(refused={"digest": digest, "why": why[:_MOST_TEXT]})
 
     def tidy(self) -> None:
         """Remove bundles that are neither run nor gone back to."""

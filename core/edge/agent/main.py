@@ -152,9 +152,15 @@ class Agent:
 
     def _source(self) -> "Any":
         """Return what takes inputs when it is called, and says how many it took."""
-        from core.edge.runtime.main import HTTP, port_of
+        from core.edge.runtime.main import HTTP, PREFIX, port_of
 
         source, spool = self._options.input, self._spool
+        if source.startswith(PREFIX):
+            from core.edge.agent.watching import Watching
+            from core.edge.runtime.camera import Camera
+
+            interval = self._options.interval
+            return Watching(lambda: Camera(source), source, self._models, spool, interval).step
         if source != HTTP and not source.startswith(HTTP + ":"):
             from core.edge.agent.inbox import Inbox
 
@@ -182,7 +188,6 @@ class Agent:
         return result
 
     def _uplink(self) -> "Any":
-        from core.edge.agent.jobs import Jobs
         from core.edge.agent.service import Service
         from core.edge.agent.uplink import Uplink
 
@@ -199,7 +204,6 @@ class Agent:
             self._updating,
             self._models,
             self._spool,
-            Jobs(self._models, _say),
             self._health,
             options.poll,
             options.report,
@@ -233,7 +237,11 @@ def _parser(standalone: "Optional[str]") -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--server", required=True, metavar="URL", help="address of the service")
     add("--group", required=True, help="the group of boxes that this one belongs to")
-    add("--input", required=True, help="a folder whose files are taken, or http[:PORT]")
+    add(
+        "--input",
+        required=True,
+        help="a folder whose files are taken, http[:PORT], or camera:DEVICE",
+    )
     add("--token", help="one-time token, for the first start: convq edge enrol prints one")
     add("--key", help="public key that must have signed bundles")
     add("--state", default=_FOLDER, help="the agent's own folder; by default " + _FOLDER)
@@ -243,6 +251,7 @@ def _parser(standalone: "Optional[str]") -> argparse.ArgumentParser:
     add("--trial", type=float, default=60.0, help="seconds that a new version must last")
     add("--watchdog", type=float, default=30.0, help="seconds that a prediction may take")
     add("--spool", type=int, default=64 << 20, help="bytes of results that wait")
+    add("--interval", type=float, default=1.0, help="seconds between two images of a camera")
     add("--any-board", action="store_true", help="run bundles for other boards, too")
     add("--numpy", action="store_true", help="do not use machine code")
     return parser

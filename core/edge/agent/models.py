@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 from core.edge.agent.errors import Away
 from core.edge.agent.installed import Installed
@@ -54,6 +54,12 @@ class Models:
     def version(self) -> "Optional[Dict[str, Any]]":
         """What runs."""
         return self._version
+
+    @property
+    def input_shape(self) -> "Optional[Tuple[int, ...]]":
+        """What images are like that the current model takes."""
+        model = self._model
+        return None if model is None else model.input_shape
 
     def start(self) -> None:
         """Load the current version, or else the one before."""
@@ -107,22 +113,6 @@ class Models:
                     return self.predict(data)
                 result = {"error": "the model failed: " + why}
             return dict(result, sequence=version["sequence"], model=version["name"])
-
-    def compute(self, x: "Any", model: str) -> "Any":
-        """Return what a model says of an image as an array, None if another one runs.
-
-        Parameters
-        ----------
-        x : ndarray
-            As the net takes it.
-        model : str
-            The digest of the model's file.
-        """
-        with self._lock:
-            if self._version is None or self._version.get("model") != model:
-                return None
-            with self._timed():
-                return self._model.compute(x)
 
     def tend(self, trial: float) -> None:
         """Let the current version be one that has proved itself, after so many seconds."""

@@ -29,15 +29,12 @@ class Net:
         self._model = EdgeModel(path, key, machine_code)
         self._classes = self._model.manifest["model"]["classes"]
         self.notes = self._model.notes
+        self.input_shape = self._model.input_shape
         self.self_test()
 
     def predict(self, data: bytes) -> "Dict[str, Any]":
         """Return the result for the image in a file."""
         return answer(self._model.predict(read_image(data, self._model.input_shape)), self._classes)
-
-    def compute(self, x: "Any") -> "Any":
-        """Return what the net says of an image, shape (*output_shape)."""
-        return self._model.predict(x).copy()
 
     def self_test(self) -> None:
         """Raise Damaged if the samples come out otherwise."""

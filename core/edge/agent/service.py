@@ -116,38 +116,6 @@ class Service:
         document = {"spool": spool, "before": before, "results": results}
         return _number(self._post(_BOX + "/results", document), "received")
 
-    def claim(self, model: str) -> "Optional[Dict[str, Any]]":
-        """Return a job for a model, None if there is none."""
-        status, _, body = self._ask("POST", _BOX + "/jobs/claim", {"model": model})
-        if status == 204:
-            return None
-        job = _document(body)
-        for name in ("attempt", "inputs"):
-            _number(job, name)
-        job["id"] = urllib.parse.quote(_text(job, "id"), safe="")
-        return job
-
-    def job_input(self, job: "Dict[str, Any]", number: int) -> "Optional[bytes]":
-        """Return the images of a job's input as .npy, None if there are none in it."""
-        path = "{}/jobs/{}/inputs/{}?attempt={}".format(_BOX, job["id"], number, job["attempt"])
-        answer = self._open("GET", path)
-        return None if answer.status == 204 else b"".join(_pieces(answer))
-
-    def renew(self, job: "Dict[str, Any]", done: int) -> str:
-        """Keep a job; return what is asked of who works on it: ok, cancel, drain or lost."""
-        document = {"attempt": job["attempt"], "done": done}
-        return _text(self._post("{}/jobs/{}/renew".format(_BOX, job["id"]), document), "answer")
-
-    def finish(self, job: "Dict[str, Any]", outputs: bytes) -> None:
-        """Hand in what the net said of all images of a job, as .npy."""
-        path = "{}/jobs/{}/finish?attempt={}".format(_BOX, job["id"], job["attempt"])
-        self._ask("POST", path, body=outputs, content_type="application/x-npy")
-
-    def release_job(self, job: "Dict[str, Any]", why: str) -> None:
-        """Give a job back to its group."""
-        document = {"attempt": job["attempt"], "reason": why[:200]}
-        self._ask("POST", "{}/jobs/{}/release".format(_BOX, job["id"]), document)
-
     def _post(self, path: str, document: "Dict[str, Any]") -> "Dict[str, Any]":
         return _document(self._ask("POST", path, document)[2])
 

@@ -20,6 +20,8 @@ from core.edge.runtime.errors import Damaged, EdgeError
 
 # The file is written anew when so much of it has been delivered, or all of it.
 _SLACK = 64 << 10
+# Of a result, and of those that are delivered together: the service takes 8 MiB at a time.
+_MOST_BYTES = 4 << 20
 
 
 class Spool:
@@ -90,6 +92,11 @@ class Spool:
             The disk is full, for example; the file is as it was before.
         """
         line = _line(result)
+        if len(line) > _MOST_BYTES:
+            # What says of which input it is must not be lost with the rest.
+            short = {"error": "the result is larger than {} bytes".format(_MOST_BYTES)}
+            short.update((name, result[name]) for name in ("input", "state") if name in result)
+            line = _line(short)
         with self._lock:
             if self._length + len(line) > self._most:
                 raise Full(
@@ -122,7 +129,14 @@ class Spool:
         """Return the results that are next to be delivered, the oldest first."""
         with self._lock:
             last = min(self._done + most, self._free)
-            return [_result(line) for line in self._lines[self._done : last]]
+            found = []  # type: list[dict[str, Any]]
+            length = 0
+            for line in self._lines[self._done : last]:
+                length += len(line)
+                if found and length > _MOST_BYTES:
+                    break
+                found.append(_result(line))
+            return found
 
     def delivered(self, number: int) -> None:
         """Note that the service has all results up to a number.

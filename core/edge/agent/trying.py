@@ -55,7 +55,6 @@ def checked(
         "digest": digest,
         "sequence": about["sequence"],
         "name": about["name"],
-        "model": about.get("digest"),
     }
 
 

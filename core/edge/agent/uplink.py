@@ -6,7 +6,6 @@ from typing import Any, Callable, Dict, Optional
 
 from core.edge.agent.errors import Away, Refused
 from core.edge.agent.identity import Identity
-from core.edge.agent.jobs import Jobs
 from core.edge.agent.models import Models, Say
 from core.edge.agent.service import Service
 from core.edge.agent.spool import Spool
@@ -22,7 +21,7 @@ _LONGEST_PAUSE = 5.0
 
 
 class Uplink:
-    """Polls for versions, delivers results, works on jobs, and tells how the box is.
+    """Polls for versions, delivers results, and tells how the box is.
 
     Parameters
     ----------
@@ -32,8 +31,8 @@ class Uplink:
         Who this box is.
     enrol : callable
         ``enrol(service)`` makes the box known.
-    updating, models, spool, jobs
-        Of this box; ``jobs`` may be None.
+    updating, models, spool
+        Of this box.
     health : callable
         ``health(problem)`` gives what is told of the box.
     poll, report : float
@@ -50,7 +49,6 @@ class Uplink:
         updating: Updating,
         models: Models,
         spool: Spool,
-        jobs: "Optional[Jobs]",
         health: "Callable[[Optional[str]], Dict[str, Any]]",
         poll: float,
         report: float,
@@ -58,8 +56,8 @@ class Uplink:
     ) -> None:
         self._connect, self._identity, self._enrol = service, identity, enrol
         self._updating, self._models, self._spool = updating, models, spool
-        self._jobs, self._health, self._say = jobs, health, say
-        self._every = {"update": poll, "health": report, "results": _PAUSE, "jobs": poll}
+        self._health, self._say = health, say
+        self._every = {"update": poll, "health": report, "results": _PAUSE}
         self._next = dict.fromkeys(self._every, 0.0)
         self._service = None  # type: Service | None
         self._said = {}  # type: dict[str, str]
@@ -83,7 +81,6 @@ class Uplink:
         for duty, work in (
             ("update", self._update),
             ("results", self._deliver),
-            ("jobs", self._work),
             ("health", self._report),
         ):
             if time.monotonic() >= self._next[duty]:
@@ -111,16 +108,16 @@ class Uplink:
             spool.delivered(service.deliver(spool.name, spool.before, results))
             self._next["results"] = 0.0
 
-    def _work(self, service: Service) -> None:
-        if self._jobs is not None and self._jobs.step(service):
-            self._next["jobs"] = 0.0
-
     def _report(self, service: Service) -> None:
         state = (self._models.version, self._models.installed.starts is None)
         # What is said about reporting itself would be old by then.
         problems = [text for duty, text in sorted(self._said.items()) if duty != "health"]
-        service.health(self._health("; ".join(problems) or None))
         self._told = state
+        try:
+            service.health(self._health("; ".join(problems) or None))
+        except Away:
+            self._told = None
+            raise
 
     def _do(self, duty: str, work: "Callable[[Any], None]") -> bool:
         """Do a duty, and say what hinders it, once; return whether it was done."""

@@ -46,7 +46,6 @@ def bundle(artifacts: ArtifactStore) -> Callable[[int], Release]:
             size=stored.size,
             name="net",
             sequence=sequence,
-            model=None,
             profile="x86",
             key="00" * 32,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,15 @@ def test_what_is_no_inbox(tmp_path: Path) -> None:
     spool = Spool(Quick(), str(tmp_path / "spool"))
     with pytest.raises(EdgeError, match="cannot be taken"):
         Inbox(Quick(), str(tmp_path / "nothing"), spool, lambda data: {})
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Path(os.fsdecode(bytes(folder) + b"/a\xff.npy")).write_bytes(b"x")
+    spool = Spool(Quick(), str(tmp_path / "spool"))
+    inbox = Inbox(Quick(), str(folder), spool, lambda data: {"class": 1})
+    while any(folder.iterdir()):
+        inbox.step()
+    (result,) = spool.waiting(9)
+    assert result["input"] == "a\ufffd.npy"

@@ -102,6 +102,21 @@ def test_it_is_bounded(tmp_path: Path) -> None:
     assert [result["number"] for result in made.all()] == [100]
 
 
+def test_what_the_service_would_not_take(tmp_path: Path) -> None:
+    made = spool(tmp_path, most=64 << 20)
+    made.add({"output": [0] * (2 << 20), "input": "a", "state": "s"})
+    for _ in range(3):
+        made.add({"output": [0] * (600 << 10)})
+    made.let_go()
+    first = made.waiting(9)
+    assert first[0]["input"] == "a"
+    assert "larger than" in first[0]["error"]
+    # Together they would be too long.
+    assert len(first) == 3
+    made.delivered(3)
+    assert len(made.waiting(9)) == 1
+
+
 def test_a_full_disk_leaves_it_whole(tmp_path: Path) -> None:
     class FullDisk(Quick):
         is_full = False

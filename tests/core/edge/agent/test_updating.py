@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.edge.agent.errors import Away, Replayed
 from core.edge.agent.installed import MOST_STARTS, Installed
 from core.edge.agent.models import Models
 from core.edge.agent.net import Net
+from core.edge.agent.spool import Spool
 from core.edge.agent.trying import checked, self_test
 from core.edge.agent.updating import Updating, take
+from core.edge.agent.watching import Watching
 from core.edge.profiles import Profile, profile
 from core.edge.runtime.errors import Damaged, EdgeError, WrongBoard
 from core.edge.signing import SigningKey
@@ -29,6 +32,7 @@ class Fake:
     """A net that the test tells what to do."""
 
     notes: tuple[str, ...] = ()
+    input_shape = (1, 2, 2)
 
     def __init__(self, path: str) -> None:
         self.text = Path(path).read_bytes()
@@ -315,6 +319,49 @@ def test_what_is_wrong_with_an_image_is_the_images_fault(box: Box, service: Serv
     box.updating.step(service)  # type: ignore[arg-type]
     assert box.models.predict(b"no image")["error"] == "input: this is no image"
     assert box.runs == "3 second"
+
+
+def test_a_camera_that_goes_and_comes_back(box: Box, service: Service, tmp_path: Path) -> None:
+    class Camera:
+        def __init__(self, left: int) -> None:
+            self.left = left
+            self.is_closed = False
+
+        def read(self, shape: tuple[int, ...]) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                raise EdgeError("the camera gives no images any more", "--input")
+            return np.zeros(shape)
+
+        def close(self) -> None:
+            self.is_closed = True
+
+    cameras = [Camera(2), Camera(1)]
+    opened = []
+
+    def connect() -> Camera:
+        if not cameras:
+            raise EdgeError("this camera cannot be opened", "--input")
+        opened.append(cameras.pop(0))
+        return opened[-1]
+
+    spool = Spool(box.disk, str(tmp_path / "spool"))
+    watching = Watching(connect, "camera:0", box.models, spool, interval=0)
+    for _ in range(2):
+        assert watching.step() == 1
+    with pytest.raises(EdgeError, match="no images any more"):
+        watching.step()
+    assert opened[0].is_closed
+    # What the model is does not depend on the camera.
+    service.offer(b"3 second", 3)
+    box.updating.step(service)  # type: ignore[arg-type]
+    assert watching.step() == 1
+    for why in ("no images any more", "cannot be opened"):
+        with pytest.raises(EdgeError, match=why):
+            watching.step()
+    found = spool.waiting(9)
+    assert [result["by"] for result in found] == ["2 first", "2 first", "3 second"]
+    assert {result["input"] for result in found} == {"camera:0"}
 
 
 def test_a_bundle_that_comes_with_the_program(tmp_path: Path, service: Service) -> None:
