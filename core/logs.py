@@ -113,8 +113,8 @@ def line_of(record: logging.LogRecord) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``time`` (ISO 8601), ``level``, ``logger``, ``event``, ``attempt``; ``fields`` with what else
-        was said; ``error`` and ``traceback`` of an exception. What names the job is left out.
+        ``time`` (ISO 8601), ``level``, ``logger``, ``event``, ``attempt``; ``fields`` with what
+        else was said; ``error`` and ``traceback`` of an exception. What names the job is left out.
 
     Examples
     --------

@@ -219,7 +219,7 @@ OF_ADMINISTRATORS = {
 
 _ID = re.compile(r"\b[0-9abcdefghjkmnpqrstvwxyz]{20}\b")
 _ONCE = {"trace", "timings", "created", "started", "finished", "last_seen", "oldest_seconds"}
-# When it was asked, and how what happened is spread over the buckets of time; the total is compared.
+# When it was asked, and in which buckets of time things happened; the total is compared.
 _ONCE |= {"at", "seconds", "points"}
 
 
