@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,11 @@ def save(state: State, path: Path, about: dict[str, Any]) -> None:
         Where to; the file is there with all of its bytes, or as it was before.
     about : dict
         JSON-ready: which training this is. `restore` compares it, entry by entry.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
     """
     arrays = {
         f"{group}/{name}": np.asarray(array, order="C")
@@ -113,6 +119,8 @@ def save(state: State, path: Path, about: dict[str, Any]) -> None:
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+    except SafetensorError as error:
+        raise _of_the_system(error) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -167,6 +175,12 @@ def restore(path: Path, like: State, about: dict[str, Any]) -> State:
     if groups["best"]:
         _check(groups["best"], like.weights)
     return State(**groups, progress=document["progress"])
+
+
+def _of_the_system(error: SafetensorError) -> Exception:
+    """Return the error of the system, such as a full disk, that the library only writes about."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return error if found is None else OSError(int(found[1]), os.strerror(int(found[1])))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Array]]]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import math
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +127,18 @@ def test_a_failed_write_leaves_the_checkpoint_before(
     with pytest.raises(OSError, match="no space"):
         save(State({"w": np.zeros(2)}, {}), path, {})
     assert path.read_bytes() == before
+
+
+def test_a_disk_that_takes_no_more_is_told_as_the_system_tells_it(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            save(State({"w": np.zeros(10_000)}, {}), tmp_path / "checkpoint", {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.errno == errno.EFBIG
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_fills_leaves_no_part_behind(
