@@ -26,7 +26,8 @@ def _by_code(base: type[ConvqError]) -> dict[str, type[ConvqError]]:
     for child in base.__subclasses__():
         # A process that also holds the API knows errors that other clients do not.
         if child.__module__ == base.__module__:
-            found |= _by_code(child)
+            # A code that several share is that of the first.
+            found = _by_code(child) | found
     return found
 
 

@@ -79,3 +79,7 @@ def test_errors_of_the_api_alone_are_those_of_their_status() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "Conflict"
+
+
+def test_a_code_that_several_errors_share_is_the_first_ones() -> None:
+    assert type(error_of(503, {"code": "unavailable", "detail": "away"})) is Unavailable
