@@ -231,11 +231,16 @@ def test_a_training_that_diverges_says_where(client: convq.Client) -> None:
 def test_a_worker_that_stops_hands_its_training_over(
     training_stack: LocalStack, expected: dict[str, NDArray[Any]], tmp_path: Path
 ) -> None:
-    with convq.Client(training_stack.url) as client:
-        job = submit(client)
-        wait_until(client, job, is_saved_and_running)
-    training_stack.stop()
-    training_stack.start()
-    with convq.Client(training_stack.url) as client:
-        done = assert_same_weights(client, job, expected, tmp_path)
-    assert "released" in outcomes(done)
+    seen: set[str] = set()
+    for _ in range(5):
+        with convq.Client(training_stack.url) as client:
+            job = submit(client)
+            wait_until(client, job, is_saved_and_running)
+        training_stack.stop()
+        training_stack.start()
+        with convq.Client(training_stack.url) as client:
+            seen |= outcomes(assert_same_weights(client, job, expected, tmp_path))
+        if "released" in seen:
+            break
+        # On a busy machine its second was over before the worker heard that it should stop.
+    assert "released" in seen
