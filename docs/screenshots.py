@@ -25,7 +25,7 @@ from convq.datasets.mnist_small import SAMPLE
 from convq.stack import LocalStack
 
 CHROMIUM = "/usr/bin/chromium"
-DESKTOP, PHONE = (1280, 860), (390, 844)
+DESKTOP, PHONE = (1280, 1080), (390, 844)
 ALBUM = ("astronaut", "coffee", "chelsea", "rocket", "camera", "moon")
 
 
@@ -104,7 +104,7 @@ def looked_at(browser: Browser, url: str, shot: Shot) -> Iterator[Page]:
 
 def use_the_bench(page: Page, material: Path) -> None:
     """Find the edges of a photograph."""
-    page.set_viewport_size({"width": 1280, "height": 1320})
+    page.set_viewport_size({"width": 1280, "height": 1580})
     page.get_by_label("picture", exact=True).set_input_files(material / "coffee.png")
     page.get_by_label("Preset").select_option("laplacian-of-gaussian")
     page.get_by_label("range").select_option("signed")

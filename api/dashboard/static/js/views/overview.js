@@ -66,9 +66,9 @@ function depthCard() {
   const drawn = chart({ title: "Jobs that are ready and run, since this page was opened", x: seconds, y: short, least: 0, wholeY: true, height: 190 });
   const rows = h("tbody", {});
   const row = ([name]) => {
-    const cells = Array.from({ length: 4 }, () => h("td", { class: "number" }));
+    const cells = Array.from({ length: 3 }, () => h("td", { class: "number" }));
     const node = h("tr", {}, h("th", { scope: "row" }, name), cells);
-    node.update = ([, line]) => [count(line.ready), count(line.running), count(line.delayed), duration(line.oldest_seconds)].forEach((text, at) => say(cells[at], text));
+    node.update = ([, line]) => [count(line.ready), count(line.running), duration(line.oldest_seconds)].forEach((text, at) => say(cells[at], text));
     return node;
   };
   const update = (stats) => {
@@ -77,7 +77,7 @@ function depthCard() {
     drawn.update([{ name: "ready", style: "is-queued", area: true, points: of("ready") }, { name: "running", style: "is-running", points: of("running") }]);
     keyed(rows, Object.entries(stats.priorities), ([name]) => name, row);
   };
-  const heads = ["Ready", "Running", "Delayed", "Oldest"].map((text) => h("th", { scope: "col", class: "number" }, text));
+  const heads = ["Ready", "Running", "Oldest"].map((text) => h("th", { scope: "col", class: "number" }, text));
   return {
     chart: card("Queue, live", { classes: ["two-thirds"] }, drawn),
     table: card("By priority", { classes: ["third"], flush: true }, h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "jobs by priority" }, h("table", { class: "tight" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Priority"), heads)), rows))),

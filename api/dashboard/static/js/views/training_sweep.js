@@ -46,7 +46,10 @@ export async function showSweep({ root, tools, signal }, job) {
   const label = body.train.label || job.id;
   await every(REFRESH, signal, async () => {
     const children = await candidates(label, job.id, signal);
-    for (const child of children) await update(known, child, paths, signal);
+    for (const child of children) {
+      await update(known, child, paths, signal);
+      draw();
+    }
     if (!chosen && known.size) {
       const best = [...known.values()].filter((one) => metric(one, objective) !== null).sort((a, b) => (metric(a, objective) - metric(b, objective)) * (falls ? 1 : -1));
       overlaid.clear();
