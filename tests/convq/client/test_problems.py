@@ -6,7 +6,7 @@ import sys
 import httpx
 import pytest
 
-from convq.client.problems import raise_for_problem
+from convq.client.problems import error_of, raise_for_problem
 from core import errors
 
 
@@ -72,7 +72,7 @@ def test_errors_of_the_api_alone_are_those_of_their_status() -> None:
     """Also in a process that has imported the API, and with it subclasses that it made."""
     code = (
         "import httpx, api.errors\n"
-        "from convq.client.problems import raise_for_problem\n"
+        "from convq.client.problems import error_of, raise_for_problem\n"
         "problem = {'status': 409, 'code': 'not_ready', 'detail': 'not yet'}\n"
         "try:\n    raise_for_problem(httpx.Response(409, json=problem))\n"
         "except Exception as error:\n    print(type(error).__name__)\n"
@@ -82,4 +82,4 @@ def test_errors_of_the_api_alone_are_those_of_their_status() -> None:
 
 
 def test_a_code_that_several_errors_share_is_the_first_ones() -> None:
-    assert type(error_of(503, {"code": "unavailable", "detail": "away"})) is Unavailable
+    assert type(error_of(503, {"code": "unavailable", "detail": "away"})) is errors.Unavailable
