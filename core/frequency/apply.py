@@ -67,8 +67,9 @@ def multiply(x: Array, mask: Array, axes: Sequence[int], boundary: Boundary) -> 
         [mask.shape[axes.index(axis)] if axis in axes else 1 for axis in range(x.ndim)]
     )
     coefficients = _forward(x, axes, boundary)
-    before = _energy(coefficients, x.shape, axes, boundary)
     coefficients *= over
+    # The transform is orthonormal, so the values have the energy of their coefficients.
+    before = _squares(x)
     after = _energy(coefficients, x.shape, axes, boundary)
     y = _inverse(coefficients, x.shape, axes, boundary)
     return y.astype(x.dtype, copy=False), after / before if before else 1.0
@@ -151,6 +152,7 @@ def _inverse(
     coefficients: Array, shape: tuple[int, ...], axes: Sequence[int], boundary: Boundary
 ) -> Array:
     fft, options = fft_module(coefficients), _options(coefficients)
+    options["overwrite_x"] = True  # nobody looks at the coefficients any more
     if boundary == "reflect":
         return fft.idctn(coefficients, axes=axes, norm="ortho", **options)
     lengths = [shape[axis] for axis in axes]

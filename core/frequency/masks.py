@@ -147,7 +147,8 @@ def _notch(wanted: Filter, frequencies: Sequence[NDArray[Any]], boundary: Bounda
             signs = [(1,) * len(centre), (-1,) * len(centre)]
         places = {tuple(s * f for s, f in zip(sign, centre, strict=True)) for sign in signs}
         for place in sorted(places):
-            away = [axis - f for axis, f in zip(frequencies, place, strict=True)]
+            # Frequencies are those of a ring: half a cycle and minus half a cycle are one wave.
+            away = [(axis - f + 0.5) % 1 - 0.5 for axis, f in zip(frequencies, place, strict=True)]
             through = through * (1 - _low(_length(away), wanted, wanted.cutoff))
     return through
 
