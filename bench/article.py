@@ -299,7 +299,8 @@ def _uneven(random: np.random.Generator) -> list[Row]:
             "irregular-convolve: 300 by 60 points at 400 places, exact",
             lambda: exact(small, kernel, places[:400] / 88)[:, 0],
             {"SciPy, Simpson's rule for each place": lambda: one_by_one},
-            lambda a, b: _close(a, b, 1e-6),
+            # Simpson's rule does not see where a function ends between its points.
+            lambda a, b: _close(a, b, 1e-3),
         ),
         Row(
             "irregular-convolve: 20,000 by 2,000 points at 20,000 places, within 1e-6",
