@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 from collections.abc import Callable
+
+import psutil
 
 from core.store.jobs import Job, JobStore
 from workers.waking import wake
@@ -29,12 +30,12 @@ def has_died(job: Job) -> bool:
     """
     assert job.pid is not None
     try:
-        os.kill(job.pid, 0)
-    except ProcessLookupError:
+        # One that has ended is still there until Celery has looked after it.
+        return bool(psutil.Process(job.pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return True
-    except PermissionError:
+    except psutil.AccessDenied:
         return False
-    return False
 
 
 def bury(jobs: JobStore, job: Job, send: Callable[[], None], *, max_attempts: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -104,6 +105,17 @@ def test_a_job_whose_process_has_died_does_not_wait_for_its_lease(
     assert jobs.get(job.id).state == state
     assert jobs.attempts(job.id)[0].reason == "its process died"
     assert sent == ["wake up"] * messages
+
+
+def test_a_process_that_nobody_has_looked_after_is_dead(
+    warden: Warden, jobs: JobStore, process: subprocess.Popen[bytes]
+) -> None:
+    job, _ = jobs.submit(kind="convolve", spec="{}", artifacts=[])
+    jobs.claim(worker="w1", pid=process.pid, host=HERE, lease=60)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    warden.watch()
+    assert jobs.get(job.id).state == "queued"
 
 
 @pytest.mark.parametrize("dead", [False, True])
