@@ -177,12 +177,13 @@ def test_three_workers_share_the_work_and_one_may_be_killed(service: Service) ->
 def test_a_restart_of_redis_loses_nothing(service: Service) -> None:
     with service.client() as client:
         jobs = slow_jobs(client, 1) + some_jobs(client, 6)
-        service.compose("kill", "--signal", "KILL", "redis")
+        (redis,) = service.containers("redis")
+        docker("kill", redis)
         with pytest.raises(ConvqError):
             convq.Client(service.url, api_key=service.key, timeout=1).submit(
                 inputs=[np.ones((4, 4))], kernel="sobel-x"
             )
-        service.up()
+        docker("start", redis)
         check(client, jobs)
 
 
