@@ -22,6 +22,8 @@ from core.store.jobs import JobStore
 # A shell starts its background commands with SIGINT ignored, and children inherit that; tests that
 # press Ctrl-C would wait forever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Consoles take their width from it when they are made, and tests say themselves how wide theirs is.
+os.environ.pop("COLUMNS", None)
 
 _MEMORY = Path("/dev/shm")
 _ROOM = 8 << 30

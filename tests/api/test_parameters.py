@@ -80,7 +80,12 @@ def test_nothing_is_done_before_the_refusal(
 @pytest.mark.parametrize("malformed", MALFORMED)
 @pytest.mark.parametrize(
     ("method", "path"),
-    [(method, path) for method, path, _ in OPERATIONS if "{job_id}" in path or "{digest}" in path],
+    [
+        (method, path)
+        for method, path, _ in OPERATIONS
+        # Boxes are asked who they are first.
+        if ("{job_id}" in path or "{digest}" in path) and not path.startswith("/v1/edge/box/")
+    ],
 )
 def test_a_malformed_id_is_unknown(
     http: httpx.Client, method: str, path: str, malformed: str
