@@ -125,7 +125,8 @@ def jobs(client: convq.Client) -> SimpleNamespace:
     return SimpleNamespace(values=array, **ended)
 
 
-@pytest.fixture(scope="session")
+# Not of the session: as long as it lives its event loop runs in this thread.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip(f"there is no {CHROMIUM} (Debian: apt-get install chromium)")

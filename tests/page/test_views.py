@@ -272,8 +272,12 @@ def test_the_numbers_of_an_array_are_told_under_the_pointer(go: Go, jobs: Simple
     expect(page.get_by_label("which map").locator("option")).to_have_count(3)
 
 
-def test_hostile_names_are_text_everywhere(visit: Any, go: Go, jobs: SimpleNamespace) -> None:
+def test_hostile_names_are_text_everywhere(
+    visit: Any, go: Go, jobs: SimpleNamespace, client: convq.Client
+) -> None:
     from_label = jobs.hostile.label
+    # The newest job is on every page.
+    client.submit(inputs=[np.ones((4, 4))], kernel="box", label=from_label)
     for view in ("/jobs", f"/jobs/{jobs.hostile.id}", "/"):
         page = go(view)
         expect(page.get_by_text(from_label, exact=True).first).to_be_visible()
