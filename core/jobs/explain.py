@@ -188,6 +188,8 @@ def _reduced_shape(shape: tuple[int, ...], side: int) -> tuple[int, int]:
 
 def _kernel(spec: ExplainSpec, loaded: Loaded) -> NDArray[np.float64]:
     kernel = kernels.single(loaded, 2, spec.normalize)
+    # Before anything is computed: the rank of a kernel of thousands of taps a side takes minutes.
+    _check_fits(kernel, (_SMALL, _SMALL))
     character(kernel)  # refuses what has no value but 0
     return kernel
 

@@ -63,6 +63,17 @@ def test_plans(works: Any) -> None:
         works.plan("explain", works.upload(np.zeros(9)), kernel=SOBEL)
 
 
+def test_a_kernel_that_is_too_large_is_not_looked_at(
+    works: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[tuple[int, ...]] = []
+    monkeypatch.setattr(explain, "character", lambda kernel: looked_at.append(kernel.shape))
+    with pytest.raises(InvalidInput) as refused:
+        works.plan("explain", works.upload(PICTURE, PNG), kernel={"preset": "box", "size": 241})
+    assert (refused.value.field, refused.value.accepted) == ("kernel", "at most 240 × 240")
+    assert looked_at == []
+
+
 def test_a_cancelled_job_stops(works: Any) -> None:
     spec = works.spec("explain", works.upload(PICTURE, PNG), kernel=SOBEL)
     run = works.make_run("explain", spec)
