@@ -7,7 +7,6 @@ one of them refuses it. Every transition is one Lua script.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import hmac
 import json
@@ -15,14 +14,12 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self
-
-import redis
+from typing import Any, Final, Literal
 
 from core.errors import Conflict, InvalidInput, NotFound
-from core.store.connection import Scripts
+from core.store.base import TenantStore
 from core.store.keys import SECRET_BYTES, new_key_id
-from core.store.tenants import DEFAULT, space
+from core.store.tenants import space
 
 STAGES: Final = (5, 50, 100)
 """Percentages of a group's boxes that get a release, one after the other."""
@@ -140,7 +137,7 @@ class Box:
     seen: float | None
 
 
-class EdgeStore:
+class EdgeStore(TenantStore):
     """Reads and changes the groups and boxes of one tenant, the default one unless `of` is used.
 
     Parameters
@@ -150,19 +147,6 @@ class EdgeStore:
     prefix : str
         First part of every key.
     """
-
-    def __init__(self, client: redis.Redis, prefix: str = "convq") -> None:
-        # redis-py types every answer as possibly awaitable.
-        self._redis: Any = client
-        self._prefix = prefix
-        self._scripts = Scripts(client, prefix)
-        self._tenant = DEFAULT
-
-    def of(self, tenant: str) -> Self:
-        """Return a store, with the same connection, of another tenant."""
-        store = copy.copy(self)
-        store._tenant = tenant  # noqa: SLF001 - its own class
-        return store
 
     # -- boxes ------------------------------------------------------------------------------
 

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import redis
-
 from core.errors import Conflict, NotFound
 from core.media.types import NDJSON
 from core.store.artifacts import ArtifactStore
-from core.store.connection import Scripts, server_ms
+from core.store.base import RedisStore
+from core.store.connection import server_ms
 from core.store.edge import Box
 from core.store.tenants import DEFAULT, space
 
@@ -55,7 +54,7 @@ class Delivery:
     received: float
 
 
-class EdgeResults:
+class EdgeResults(RedisStore):
     """Takes results of boxes in, and lists them.
 
     Parameters
@@ -65,12 +64,6 @@ class EdgeResults:
     prefix : str
         First part of every key.
     """
-
-    def __init__(self, client: redis.Redis, prefix: str = "convq") -> None:
-        # redis-py types every answer as possibly awaitable.
-        self._redis: Any = client
-        self._prefix = prefix
-        self._scripts = Scripts(client, prefix)
 
     def take(
         self,

@@ -24,11 +24,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Self
 
-import redis
-
 from core import queue, trace
 from core.errors import Conflict, ConvqError, InvalidInput, LeaseLost, NotFound, QueueFull
-from core.store.connection import Scripts, server_ms
+from core.store.base import RedisStore
+from core.store.connection import server_ms
 from core.store.ids import new_id
 from core.store.states import STATES, TERMINAL, Priority, State
 from core.store.stored import no_room
@@ -243,7 +242,7 @@ class Recorded(NamedTuple):
     missing: int
 
 
-class JobStore:
+class JobStore(RedisStore):
     """Reads and changes job records.
 
     By itself it finds every job by its id, as workers need, and submits and lists those of the
@@ -258,12 +257,6 @@ class JobStore:
     """
 
     _tenant: str | None = None
-
-    def __init__(self, client: redis.Redis, prefix: str = "convq") -> None:
-        # redis-py types every answer as possibly awaitable.
-        self._redis: Any = client
-        self._prefix = prefix
-        self._scripts = Scripts(client, prefix)
 
     def of(self, tenant: str) -> Self:
         """Return a store, with the same connection, to which other tenants' jobs do not exist."""

@@ -13,12 +13,11 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-
-import redis
+from typing import NamedTuple
 
 from core.errors import InvalidInput, NotFound, RateLimited, Unauthenticated
-from core.store.connection import Scripts, server_ms
+from core.store.base import RedisStore
+from core.store.connection import server_ms
 from core.store.tenants import check_tenant
 
 SCOPES: dict[str, str] = {
@@ -87,7 +86,7 @@ class Allowance(NamedTuple):
     fills_in: float
 
 
-class KeyStore:
+class KeyStore(RedisStore):
     """Makes, finds and revokes API keys.
 
     Parameters
@@ -97,12 +96,6 @@ class KeyStore:
     prefix : str
         First part of every Redis key.
     """
-
-    def __init__(self, client: redis.Redis, prefix: str = "convq") -> None:
-        # redis-py types every answer as possibly awaitable.
-        self._redis: Any = client
-        self._prefix = prefix
-        self._scripts = Scripts(client, prefix)
 
     def create(
         self,

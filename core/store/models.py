@@ -7,19 +7,16 @@ kept as long as the version is.
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
-
-import redis
+from typing import NamedTuple
 
 from core.errors import Conflict, InvalidInput, NotFound
-from core.store.connection import Scripts
+from core.store.base import TenantStore
 from core.store.references import ALIAS_PATTERN, LATEST, NAME_PATTERN, parse_reference
-from core.store.tenants import DEFAULT, space
+from core.store.tenants import space
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ class VersionPage(NamedTuple):
     cursor: int | None
 
 
-class ModelStore:
+class ModelStore(TenantStore):
     """Reads and changes the registry of one tenant, the default one unless `of` is used.
 
     Parameters
@@ -105,19 +102,6 @@ class ModelStore:
     prefix : str
         First part of every key.
     """
-
-    def __init__(self, client: redis.Redis, prefix: str = "convq") -> None:
-        # redis-py types every answer as possibly awaitable.
-        self._redis: Any = client
-        self._prefix = prefix
-        self._scripts = Scripts(client, prefix)
-        self._tenant = DEFAULT
-
-    def of(self, tenant: str) -> Self:
-        """Return a registry, with the same connection, of another tenant."""
-        store = copy.copy(self)
-        store._tenant = tenant  # noqa: SLF001 - its own class
-        return store
 
     def register(
         self,

@@ -8,11 +8,10 @@ happened, and reading costs the same however many jobs there are.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import redis
-
-from core.store.connection import Scripts, server_ms
+from core.store.base import RedisStore
+from core.store.connection import server_ms
 from core.store.history import WINDOWS, Point, Window, tally
 from core.store.states import Priority
 from core.store.tenants import DEFAULT, space
@@ -45,7 +44,7 @@ class Past(NamedTuple):
     points: list[Point]
 
 
-class Statistics:
+class Statistics(RedisStore):
     """Reads what the scripts have counted.
 
     Parameters
@@ -55,12 +54,6 @@ class Statistics:
     prefix : str
         First part of every key.
     """
-
-    def __init__(self, client: redis.Redis, prefix: str = "convq") -> None:
-        # redis-py types every answer as possibly awaitable.
-        self._redis: Any = client
-        self._prefix = prefix
-        self._scripts = Scripts(client, prefix)
 
     def tenants(self) -> list[str]:
         """Return everybody who has ever submitted a job."""
