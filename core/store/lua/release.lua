@@ -8,6 +8,7 @@ if redis.call('HGET', job_key(id), 'cancel_requested') then
   return 1
 end
 end_attempt(id, now, outcome, reason)
--- Who has had a piece of its work done waits for its next turn behind those who have not.
-enter(id, 'queued', now, { reason = reason }, outcome == 'continued' and now or nil)
+-- Who has had a piece of its work done waits for its next turn behind those who have not, also
+-- behind one who came in this millisecond.
+enter(id, 'queued', now, { reason = reason }, outcome == 'continued' and now + 1 or nil)
 return 1

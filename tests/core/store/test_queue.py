@@ -122,6 +122,17 @@ def test_who_was_interrupted_keeps_its_place_and_who_had_a_piece_done_does_not(
     assert claim_all(jobs) == [second, third, first]
 
 
+def test_who_had_a_piece_done_goes_behind_those_who_came_in_the_same_millisecond(
+    jobs: JobStore,
+) -> None:
+    for _ in range(100):
+        submit(jobs)
+        (claimed,) = claim(jobs)
+        new = submit(jobs)
+        jobs.release(claimed.id, claimed.attempt, "a piece was over", "continued")
+        assert claim_all(jobs) == [new, claimed.id]
+
+
 def test_jobs_that_are_alike_are_claimed_together_whosever_they_are(jobs: JobStore) -> None:
     ours = [submit(jobs, "ours", alike="x") for _ in range(3)]
     other = submit(jobs, "ours", alike="y")
