@@ -17,6 +17,8 @@ end
 
 local function model_key(tenant, name) return space(tenant) .. ':model:' .. name end
 
+local function group_key(tenant, group) return space(tenant) .. ':edge:group:' .. group end
+
 local function tenant_of(id) return redis.call('HGET', job_key(id), 'tenant') or 'default' end
 
 -- A tenant holds an artifact if it uploaded the bytes or a job of its own made them; an artifact of

@@ -3,8 +3,6 @@
 -- `candidate`, `state` (rolling, stopped, done), `reason`, `stages` (percentages) and `stage` (from 1).
 local function box_key(box) return P .. ':edge:box:' .. box end
 
-local function group_key(tenant, group) return space(tenant) .. ':edge:group:' .. group end
-
 local function add_group(tenant, group, now)
   if redis.call('HSETNX', group_key(tenant, group), 'created', now) == 1 then
     redis.call('ZADD', space(tenant) .. ':edge:groups', 0, group)

@@ -1,49 +1,79 @@
--- The order of the queue (docs/queue.md, ADR 13). Each priority has a line per tenant, in the order
--- in which its jobs came; tenants take turns. Every operation is O(log n).
+-- The order of a queue (docs/queue.md, ADR 13). Each priority has a line per tenant, in the order
+-- in which its jobs came; tenants take turns. Every operation is O(log n). Jobs for workers are in one
+-- queue; those for the boxes of a group (docs/edge.md) in one for each model that a job may need.
 local PRIORITIES = { 'interactive', 'normal', 'batch' }
 
 -- A worker that wakes goes on while there is something to do, so more wake-ups than there are
 -- workers are of no use.
 local MOST_MESSAGES = 16
 
-local function waiting_key(priority) return P .. ':waiting:' .. priority end
-local function lines_key(priority) return P .. ':lines:' .. priority end
-local function line_key(priority, tenant) return P .. ':line:' .. priority .. ':' .. tenant end
+local WORKERS = P
+
+local function queue_of_boxes(tenant, group, model)
+  return group_key(tenant, group) .. ':queue:' .. model
+end
+
+local function waiting_key(queue, priority) return queue .. ':waiting:' .. priority end
+local function lines_key(queue, priority) return queue .. ':lines:' .. priority end
+local function line_key(queue, priority, tenant)
+  return queue .. ':line:' .. priority .. ':' .. tenant
+end
 local function alike_key(group) return P .. ':alike:' .. group end
 
 local function place_of(id)
-  local record = redis.call('HMGET', job_key(id), 'priority', 'tenant', 'alike')
-  return record[1] or 'normal', record[2] or 'default', record[3]
+  local record = redis.call('HMGET', job_key(id), 'priority', 'tenant', 'alike', 'group', 'model')
+  local tenant, group = record[2] or 'default', record[4]
+  local queue = group and queue_of_boxes(tenant, group, record[5]) or WORKERS
+  return queue, record[1] or 'normal', tenant, record[3], group, record[5]
 end
 
 function enqueue(id, since)
-  local priority, tenant, alike = place_of(id)
-  redis.call('ZADD', waiting_key(priority), since, id)
-  redis.call('ZADD', line_key(priority, tenant), since, id)
+  local queue, priority, tenant, alike, group, model = place_of(id)
+  redis.call('ZADD', waiting_key(queue, priority), since, id)
+  redis.call('ZADD', line_key(queue, priority, tenant), since, id)
   -- Whose turn was longest ago is next; who never had one comes first.
-  redis.call('ZADD', lines_key(priority), 'NX',
-    redis.call('HGET', P .. ':turns', priority .. ':' .. tenant) or 0, tenant)
+  redis.call('ZADD', lines_key(queue, priority), 'NX',
+    redis.call('HGET', queue .. ':turns', priority .. ':' .. tenant) or 0, tenant)
   -- A job that has taken a worker with it runs alone from now on.
   if alike and redis.call('HGET', job_key(id), 'lost') == '0' then
     redis.call('ZADD', alike_key(alike), since, id)
   end
+  if group then
+    redis.call('SADD', P .. ':addressed', id)
+    redis.call('SADD', group_key(tenant, group) .. ':models', model)
+    -- Boxes that wait for a job wait for this.
+    redis.call('XADD', group_key(tenant, group) .. ':bell', 'MAXLEN', 1, '*', 'job', id)
+  end
 end
 
 function dequeue(id)
-  local priority, tenant, alike = place_of(id)
-  local line = line_key(priority, tenant)
-  redis.call('ZREM', waiting_key(priority), id)
+  local queue, priority, tenant, alike, group = place_of(id)
+  local line = line_key(queue, priority, tenant)
+  redis.call('ZREM', waiting_key(queue, priority), id)
   redis.call('ZREM', line, id)
-  if redis.call('EXISTS', line) == 0 then redis.call('ZREM', lines_key(priority), tenant) end
+  if redis.call('EXISTS', line) == 0 then redis.call('ZREM', lines_key(queue, priority), tenant) end
   if alike then redis.call('ZREM', alike_key(alike), id) end
+  if group then redis.call('SREM', P .. ':addressed', id) end
 end
 
-local function queued_count()
+-- How many jobs wait for workers, and how many for boxes.
+local function queued_counts()
   local count = 0
   for _, priority in ipairs(PRIORITIES) do
-    count = count + redis.call('ZCARD', waiting_key(priority))
+    count = count + redis.call('ZCARD', waiting_key(WORKERS, priority))
   end
-  return count
+  return count, redis.call('SCARD', P .. ':addressed')
+end
+
+-- The queues in which a tenant may have jobs.
+local function queues_of(tenant)
+  local queues = { WORKERS }
+  for _, group in ipairs(redis.call('ZRANGE', space(tenant) .. ':edge:groups', 0, -1)) do
+    for _, model in ipairs(redis.call('SMEMBERS', group_key(tenant, group) .. ':models')) do
+      table.insert(queues, queue_of_boxes(tenant, group, model))
+    end
+  end
+  return queues
 end
 
 -- How many wake-ups are missing for so many queued jobs in the broker's list.
@@ -53,10 +83,10 @@ end
 
 -- The priority whose turn it is: the highest with a job, and every second time the one of which a
 -- job waits for longest, if that is for longer than the patience.
-local function next_priority(now, patience)
+local function next_priority(queue, now, patience)
   local highest, overdue, since
   for _, priority in ipairs(PRIORITIES) do
-    local oldest = redis.call('ZRANGE', waiting_key(priority), 0, 0, 'WITHSCORES')
+    local oldest = redis.call('ZRANGE', waiting_key(queue, priority), 0, 0, 'WITHSCORES')
     local score = tonumber(oldest[2])
     if score then
       if not highest then highest = priority
@@ -66,20 +96,20 @@ local function next_priority(now, patience)
     end
   end
   if not overdue then return highest end
-  if redis.call('DEL', P .. ':overtook') == 1 then return highest end
-  redis.call('SET', P .. ':overtook', 1)
+  if redis.call('DEL', queue .. ':overtook') == 1 then return highest end
+  redis.call('SET', queue .. ':overtook', 1)
   return overdue
 end
 
--- The best job in the queue, or nil; its tenant has had its turn.
-local function next_job(now, patience)
-  local priority = next_priority(now, patience)
+-- The best job in a queue, or nil; its tenant has had its turn.
+local function next_job(queue, now, patience)
+  local priority = next_priority(queue, now, patience)
   if not priority then return nil end
-  local tenant = redis.call('ZRANGE', lines_key(priority), 0, 0)[1]
-  local turn = redis.call('INCR', P .. ':turn')
-  redis.call('HSET', P .. ':turns', priority .. ':' .. tenant, turn)
-  redis.call('ZADD', lines_key(priority), 'XX', turn, tenant)
-  return redis.call('ZRANGE', line_key(priority, tenant), 0, 0)[1]
+  local tenant = redis.call('ZRANGE', lines_key(queue, priority), 0, 0)[1]
+  local turn = redis.call('INCR', queue .. ':turn')
+  redis.call('HSET', queue .. ':turns', priority .. ':' .. tenant, turn)
+  redis.call('ZADD', lines_key(queue, priority), 'XX', turn, tenant)
+  return redis.call('ZRANGE', line_key(queue, priority, tenant), 0, 0)[1]
 end
 
 -- Up to so many queued jobs that can be run together with this one.

@@ -13,10 +13,16 @@ local function by_priority(state)
 end
 
 local running, delayed = by_priority('running'), by_priority('waiting')
+local queues = queues_of(tenant)
 local answer = {}
 for _, priority in ipairs(PRIORITIES) do
-  local line = line_key(priority, tenant)
-  table.insert(answer, { priority, redis.call('ZCARD', line), running[priority] or 0,
-    delayed[priority] or 0, redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')[2] or '' })
+  local ready, since = 0, nil
+  for _, queue in ipairs(queues) do
+    local line = line_key(queue, priority, tenant)
+    ready = ready + redis.call('ZCARD', line)
+    local oldest = redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')[2]
+    if oldest and (not since or tonumber(oldest) < tonumber(since)) then since = oldest end
+  end
+  table.insert(answer, { priority, ready, running[priority] or 0, delayed[priority] or 0, since or '' })
 end
 return answer

@@ -1,10 +1,10 @@
 -- age in ms, the broker's list. Returns how many wake-ups are missing for jobs that have been queued
--- for that long. Any message serves any job, so counting tells all there is to know.
+-- for workers for that long. Any message serves any job, so counting tells all there is to know.
 local age, list = tonumber(ARGV[2]), ARGV[3]
 if is_paused() then return 0 end
 local before = now_ms() - age
 local due = 0
 for _, priority in ipairs(PRIORITIES) do
-  due = due + redis.call('ZCOUNT', waiting_key(priority), '-inf', before)
+  due = due + redis.call('ZCOUNT', waiting_key(WORKERS, priority), '-inf', before)
 end
 return missing_messages(due, list)

@@ -10,7 +10,7 @@ local lifetime, list = ARGV[2], ARGV[3]
 local most, most_of_tenant = tonumber(ARGV[4]), tonumber(ARGV[5])
 local most_bytes, most_bytes_of_tenant = tonumber(ARGV[6]), tonumber(ARGV[7])
 local now = now_ms()
-local queued = queued_count()
+local queued, addressed = queued_counts()
 
 local function submit(job)
   local id, key = job.id, job_key(job.id)
@@ -33,7 +33,7 @@ local function submit(job)
   end
   -- What a job begins belongs to work that was accepted.
   if job.parent == '' then
-    if queued >= most then return 'full', '' end
+    if queued + addressed >= most then return 'full', '' end
     if redis.call('ZCARD', space(tenant) .. ':jobs:state:queued') >= most_of_tenant then
       return 'full', tenant
     end
@@ -70,7 +70,7 @@ local function submit(job)
     redis.call('PEXPIRE', idem_key, lifetime)
   end
   enter(id, 'queued', now)
-  queued = queued + 1
+  if job.record.group then addressed = addressed + 1 else queued = queued + 1 end
   return 'created', id
 end
 
