@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings as hypothesis_settings
 
 from convq.stack.redis_server import RedisServer
 from core.settings import Settings
@@ -24,6 +25,10 @@ from core.store.jobs import JobStore
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Consoles take their width from it when they are made, and tests say themselves how wide theirs is.
 os.environ.pop("COLUMNS", None)
+
+# How long an example takes says more of the machine than of the code.
+hypothesis_settings.register_profile("convq", hypothesis_settings(), deadline=None)
+hypothesis_settings.load_profile("convq")
 
 _MEMORY = Path("/dev/shm")
 _ROOM = 8 << 30
