@@ -25,6 +25,7 @@ def summary(record: Job) -> wire.JobSummary:
     """Return a job's record as a listing shows it."""
     return wire.JobSummary(
         id=record.id,
+        tenant=record.tenant,
         kind=record.kind,
         priority=record.priority,
         state=record.state,

@@ -115,6 +115,7 @@ class JobSummary(BaseModel):
     """A job as it is listed."""
 
     id: str
+    tenant: str = Field(description="Whose it is.")
     kind: str
     priority: Priority
     state: State
@@ -138,6 +139,7 @@ class Job(JobSummary):
 
     model_config = _example(
         id=JOB_ID,
+        tenant="lab-7",
         kind="convolve",
         priority="normal",
         state="running",
@@ -358,6 +360,7 @@ class Queue(BaseModel):
             "stored": 1 << 50,
             "stored_of_tenant": 1 << 50,
         },
+        tenants=["default", "lab-7"],
     )
 
     depth: Depth
@@ -368,6 +371,10 @@ class Queue(BaseModel):
     counts: dict[State, int] = Field(description="Jobs in each state.")
     paused: bool = Field(description="Whether no job begins until the queue is resumed.")
     limits: QueueLimits
+    tenants: list[str] | None = Field(
+        description="Everybody who has ever submitted a job; null unless the key has the scope "
+        "admin."
+    )
 
 
 class WorkerDevice(BaseModel):

@@ -12,14 +12,22 @@ from fastapi.routing import APIRoute
 from pydantic import AfterValidator
 
 from api import shown, submission, wire
+from api.auth import Caller, Calling
 from api.body import JobRoute
 from api.described import JOB_ID, JOB_ID_PATTERN, JOB_LINKS, answers, headers
 from api.gathering import Gathered
 from api.parameters import known_form
-from api.services import Using
+from api.services import Services, Using
+from core.errors import Forbidden
+from core.store.jobs import JobStore
 from core.store.states import TERMINAL, State
+from core.store.tenants import PATTERN as TENANT_PATTERN
 
 KEY_PATTERN = r"^[\x21-\x7e]+$"
+
+# No tenant can be called so.
+_ALL = "*"
+_TENANT_OR_ALL = rf"^\{_ALL}$|{TENANT_PATTERN}"
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JobRoute)
 
@@ -133,6 +141,7 @@ async def submit_job(
 def list_jobs(
     response: Response,
     services: Using,
+    caller: Calling,
     state: Annotated[State | None, Query(description="Only jobs in this state.")] = None,
     kind: Annotated[
         submission.KindName | None, Query(description="Only jobs of this kind.")
@@ -150,15 +159,39 @@ def list_jobs(
             examples=[JOB_ID],
         ),
     ] = None,
+    tenant: Annotated[
+        str | None,
+        Query(
+            pattern=_TENANT_OR_ALL,
+            description="Only jobs of this tenant; those of the key's own if it is left out. With "
+            "the scope admin any tenant, or * for all.",
+            examples=["lab-7"],
+        ),
+    ] = None,
 ) -> wire.JobPage:
     """List jobs without their plans."""
-    page = services.jobs.page(state=state, kind=kind, label=label, limit=limit, cursor=cursor)
+    jobs = _whose(services, caller, tenant)
+    page = jobs.page(state=state, kind=kind, label=label, limit=limit, cursor=cursor)
     if page.cursor:
-        filters = {"state": state, "kind": kind, "label": label}
+        filters = {"state": state, "kind": kind, "label": label, "tenant": tenant}
         given = {name: value for name, value in filters.items() if value is not None}
         query = urlencode(given | {"limit": limit, "cursor": page.cursor})
         response.headers["Link"] = f'</v1/jobs?{query}>; rel="next"'
     return wire.JobPage(jobs=[shown.summary(job) for job in page.jobs], next=page.cursor)
+
+
+def _whose(services: Services, caller: Caller, tenant: str | None) -> JobStore:
+    """Return the jobs that are asked for, if the caller may see them."""
+    if tenant in (None, caller.tenant):
+        return services.jobs
+    if not caller.is_operator:
+        raise Forbidden(
+            "only the scope admin sees other tenants' jobs",
+            field="tenant",
+            given=tenant,
+            accepted=caller.tenant,
+        )
+    return services.jobs.of(None if tenant == _ALL else tenant)
 
 
 @router.get(

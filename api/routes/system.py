@@ -54,7 +54,7 @@ def get_queue(services: Using, caller: Calling) -> wire.Queue:
     """Count the jobs in each state and the messages that wait for a worker.
 
     The jobs are those of the key's tenant. Messages tell of all tenants, so only the scope admin
-    sees their number.
+    sees their number, and who the tenants are.
     """
     counts = services.jobs.counts()
     oldest = services.jobs.oldest_queued()
@@ -71,6 +71,7 @@ def get_queue(services: Using, caller: Calling) -> wire.Queue:
             stored=services.settings.max_stored,
             stored_of_tenant=services.settings.max_stored_of_tenant,
         ),
+        tenants=services.statistics.tenants() if caller.is_operator else None,
     )
 
 

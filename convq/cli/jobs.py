@@ -18,6 +18,10 @@ def list_jobs(
     state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only those of this kind.")] = None,
     label: Annotated[str | None, typer.Option(help="Only those with this label.")] = None,
+    tenant: Annotated[
+        str | None,
+        typer.Option(help="Only those of this tenant, '*' for all; wants the scope admin."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Draw the list anew every second, until Ctrl-C.")
@@ -39,17 +43,18 @@ def list_jobs(
     with Client(url) as client:
 
         def newest(count: int) -> list[Job]:
-            return list(islice(client.jobs(state=state, kind=kind, label=label), count))
+            found = client.jobs(state=state, kind=kind, label=label, tenant=tenant)
+            return list(islice(found, count))
 
         if watch:
-            stay(lambda: jobs_table(newest(limit)), screen=False)
+            stay(lambda: jobs_table(newest(limit), tenants=tenant is not None), screen=False)
             return
         some = newest(limit + 1)
     found = some[:limit]
     if as_json:
         print_json({"jobs": [answered(job) for job in found]})
     elif found:
-        out.print(jobs_table(found))
+        out.print(jobs_table(found, tenants=tenant is not None))
     else:
         err.print("no jobs")
     if len(some) > limit:

@@ -59,13 +59,23 @@ def facts(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
     return made
 
 
-def jobs_table(jobs: Iterable[Job]) -> Table:
-    """Return a line for each job."""
-    names = ("ID", "STATE", "KIND", "GOOD", "RAN", "AGE", "LABEL")
+def jobs_table(jobs: Iterable[Job], *, tenants: bool = False) -> Table:
+    """Return a line for each job, with whose it is if that is wanted."""
+    names = (
+        "ID",
+        *(("TENANT",) if tenants else ()),
+        "STATE",
+        "KIND",
+        "GOOD",
+        "RAN",
+        "AGE",
+        "LABEL",
+    )
     made = table(*names, right=("GOOD", "RAN", "AGE"), wide="LABEL")
     for job in jobs:
         made.add_row(
             text(job.id),
+            *((text(job.tenant),) if tenants else ()),
             state(job.state),
             text(job.kind),
             _good(job.progress),

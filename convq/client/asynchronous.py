@@ -160,10 +160,15 @@ class AsyncClient:
         return await self._run(operations.job(job_id))
 
     def jobs(
-        self, *, state: str | None = None, kind: str | None = None, label: str | None = None
+        self,
+        *,
+        state: str | None = None,
+        kind: str | None = None,
+        label: str | None = None,
+        tenant: str | None = None,
     ) -> AsyncIterator[Job]:
         """Iterate over jobs, newest first: see `Client.jobs`."""
-        filters = {"state": state, "kind": kind, "label": label}
+        filters = {"state": state, "kind": kind, "label": label, "tenant": tenant}
         return self._each(operations.JobPages(filters))
 
     async def wait(

@@ -234,10 +234,24 @@ class Client:
         return self._run(operations.job(job_id))
 
     def jobs(
-        self, *, state: str | None = None, kind: str | None = None, label: str | None = None
+        self,
+        *,
+        state: str | None = None,
+        kind: str | None = None,
+        label: str | None = None,
+        tenant: str | None = None,
     ) -> Iterator[Job]:
-        """Iterate over the jobs that match every given filter, newest first."""
-        filters = {"state": state, "kind": kind, "label": label}
+        """Iterate over the jobs that match every given filter, newest first.
+
+        Without a ``tenant`` they are those of the API key's own. One with the scope admin may name
+        another, or ``"*"`` for all; the records of other tenants' jobs are seen in lists only.
+
+        Raises
+        ------
+        Forbidden
+            Other tenants' jobs were asked for, and the key lacks the scope admin.
+        """
+        filters = {"state": state, "kind": kind, "label": label, "tenant": tenant}
         return self._each(operations.JobPages(filters))
 
     def wait(

@@ -156,10 +156,11 @@ class Job(Model):
     ``succeeded``, ``failed`` or ``cancelled``. Jobs that come from a listing have no ``plan``.
     ``metrics`` is the latest that a job reported of itself, such as the loss of a training;
     ``checkpointed`` is when it saved from where it can go on, ``trace`` the trace id of the request
-    that submitted it.
+    that submitted it, ``tenant`` whose it is.
     """
 
     id: str
+    tenant: str = "default"
     kind: str
     priority: str = "normal"
     state: str
@@ -254,8 +255,8 @@ class Queue(Model):
 
     ``depth`` counts the jobs that have not ended and ``counts`` those in each state; the job
     that waits longest has waited for ``oldest_seconds``. How many ``messages`` wait in the broker
-    tells of all tenants, so only a key with the scope admin sees it. While it is ``paused`` no job
-    begins.
+    and which ``tenants`` have submitted jobs tells of all tenants, so only a key with the scope
+    admin sees it. While it is ``paused`` no job begins.
     """
 
     depth: dict[str, int] = Field(default_factory=dict)
@@ -263,6 +264,7 @@ class Queue(Model):
     oldest_seconds: float | None = None
     counts: dict[str, int] = Field(default_factory=dict)
     paused: bool = False
+    tenants: list[str] | None = None
 
 
 class LogLine(Model):

@@ -212,7 +212,7 @@ class JobPages:
     Parameters
     ----------
     filters : mapping of str to str or None
-        ``state``, ``kind`` and ``label``.
+        ``state``, ``kind``, ``label`` and ``tenant``.
     """
 
     def __init__(self, filters: Mapping[str, str | None]) -> None:

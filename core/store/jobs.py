@@ -94,6 +94,8 @@ class Job:
         When that was saved.
     span : str or None
         Id of the span that submitted it, where spans are on (see `core.spans`).
+    group : str or None
+        The boxes that it is for; None is for workers.
     """
 
     id: str
@@ -123,6 +125,7 @@ class Job:
     checkpoint: str | None
     checkpointed: float | None
     span: str | None = None
+    group: str | None = None
 
 
 class Event(NamedTuple):
@@ -156,6 +159,21 @@ class Place(NamedTuple):
     name: str
 
 
+class Boxes(NamedTuple):
+    """The boxes at the edge that can run a job.
+
+    Attributes
+    ----------
+    group : str
+        Theirs.
+    model : str
+        Digest of the model's file that they must run.
+    """
+
+    group: str
+    model: str
+
+
 @dataclass(frozen=True)
 class NewJob:
     """A job to be recorded.
@@ -174,6 +192,8 @@ class NewJob:
         The attempt that begins this job; the same place in the same job gives the same job.
     alike : str, optional
         Jobs in which this is equal can be run together.
+    boxes : Boxes, optional
+        Who runs it in place of workers.
     """
 
     kind: str
@@ -189,6 +209,7 @@ class NewJob:
     fingerprint: str = ""
     begun_by: Place | None = None
     alike: str | None = None
+    boxes: Boxes | None = None
 
 
 @dataclass(frozen=True)
@@ -245,8 +266,9 @@ class Recorded(NamedTuple):
 class JobStore(RedisStore):
     """Reads and changes job records.
 
-    By itself it finds every job by its id, as workers need, and submits and lists those of the
-    default tenant. What `of` returns finds, lists and submits the jobs of one tenant only.
+    By itself it finds every job by its id, as workers need, lists and counts those of all tenants,
+    and submits those of the default one. What `of` returns finds, lists, counts and submits the
+    jobs of one tenant only.
 
     Parameters
     ----------
@@ -258,8 +280,11 @@ class JobStore(RedisStore):
 
     _tenant: str | None = None
 
-    def of(self, tenant: str) -> Self:
-        """Return a store, with the same connection, to which other tenants' jobs do not exist."""
+    def of(self, tenant: str | None) -> Self:
+        """Return a store, with the same connection, to which other tenants' jobs do not exist.
+
+        Of None it is that of all tenants.
+        """
         store = copy.copy(self)
         store._tenant = tenant  # noqa: SLF001 - its own class
         return store
@@ -347,6 +372,8 @@ class JobStore(RedisStore):
             "plan": new.plan,
             "label": new.label,
             "alike": new.alike,
+            "group": new.boxes.group if new.boxes else None,
+            "model": new.boxes.model if new.boxes else None,
             "trace": new.trace,
             "span": new.span,
             "progress": json.dumps({"total": new.total}),
@@ -423,15 +450,33 @@ class JobStore(RedisStore):
     ) -> Page:
         """Return a page of jobs, newest first, that match all given filters.
 
+        They are those of this tenant or, by default, of all: ids begin with the time, so that the
+        newest of some are the newest of all.
+        """
+        wanted = (("state", state), ("kind", kind), ("label", label))
+        filters = [f":{name}:{value}" for name, value in wanted if value]
+        ids = [
+            job_id
+            for first in self._spaces()
+            for job_id in self._matching(f"{first}:jobs", filters, limit + 1, cursor)
+        ]
+        found = sorted(ids, reverse=True)
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in found[:limit]:
+            pipeline.hgetall(self._key(job_id))
+        # A job may have been deleted between the index and the record.
+        jobs = [_from_record(record) for record in pipeline.execute() if record]
+        return Page(jobs, found[limit - 1] if len(found) > limit else None)
+
+    def _matching(
+        self, listed: str, filters: Sequence[str], least: int, cursor: str | None
+    ) -> list[str]:
+        """Return the ids of ``least`` jobs of one list or more, newest first, or of all there are.
+
         Walks the index of the most selective filter and looks each candidate up in the others,
         so a page costs the same whether there are a hundred jobs or a hundred thousand.
         """
-        listed = f"{space(self._prefix, self._tenant or DEFAULT)}:jobs"
-        indexes = [
-            f"{listed}:{name}:{value}"
-            for name, value in (("state", state), ("kind", kind), ("label", label))
-            if value
-        ] or [listed]
+        indexes = [listed + name for name in filters] or [listed]
         pipeline = self._redis.pipeline(transaction=False)
         for index in indexes:
             pipeline.zcard(index)
@@ -440,8 +485,9 @@ class JobStore(RedisStore):
         )
         found: list[str] = []
         upper = f"({cursor}" if cursor else "+"
-        while len(found) <= limit:
-            ids: list[str] = self._redis.zrevrangebylex(walked, upper, "-", start=0, num=_PAGE_SCAN)
+        many = _PAGE_SCAN if others else least
+        while len(found) < least:
+            ids: list[str] = self._redis.zrevrangebylex(walked, upper, "-", start=0, num=many)
             if not ids:
                 break
             upper = f"({ids[-1]}"
@@ -451,12 +497,7 @@ class JobStore(RedisStore):
                 if not ids:
                     break
             found += ids
-        pipeline = self._redis.pipeline(transaction=False)
-        for job_id in found[:limit]:
-            pipeline.hgetall(self._key(job_id))
-        # A job may have been deleted between the index and the record.
-        jobs = [_from_record(record) for record in pipeline.execute() if record]
-        return Page(jobs, found[limit - 1] if len(found) > limit else None)
+        return found
 
     def counts(self) -> dict[State, int]:
         """Return the number of jobs in each state, of this tenant or, by default, of all."""
@@ -498,6 +539,7 @@ class JobStore(RedisStore):
         token: str | None = None,
         patience: float = math.inf,
         most: int = 1,
+        boxes: Boxes | None = None,
     ) -> list[Job]:
         """Claim the best queued job, and others that can be run together with it.
 
@@ -517,6 +559,8 @@ class JobStore(RedisStore):
             Seconds after which a job takes turns with those of a higher priority.
         most : int
             How many jobs to claim together.
+        boxes : Boxes, optional
+            Which boxes of this tenant the worker is one of; it gets no jobs but theirs.
 
         Returns
         -------
@@ -525,7 +569,9 @@ class JobStore(RedisStore):
         """
         bound = "inf" if patience == math.inf else _ms(patience)
         records = self._scripts.run(
-            "claim", worker, pid, host, _ms(lease), token or new_id(), bound, most
+            "claim",
+            *(worker, pid, host, _ms(lease), token or new_id(), bound, most),
+            *(() if boxes is None else (self._tenant or DEFAULT, *boxes)),
         )
         return [_from_record(dict(zip(flat[::2], flat[1::2], strict=True))) for flat in records]
 
@@ -785,6 +831,7 @@ def _from_record(record: dict[str, str]) -> Job:
         checkpoint=record.get("checkpoint"),
         checkpointed=seconds("checkpointed"),
         span=record.get("span"),
+        group=record.get("group"),
     )
 
 

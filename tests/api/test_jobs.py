@@ -324,6 +324,8 @@ class TestListing:
             ({"limit": "201"}, "limit"),
             ({"cursor": "x"}, "cursor"),
             ({"label": ""}, "label"),
+            ({"tenant": "a:b"}, "tenant"),
+            ({"tenant": "**"}, "tenant"),
         ],
     )
     def test_bad_queries(self, http: httpx.Client, query: dict[str, str], field: str) -> None:

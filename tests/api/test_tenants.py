@@ -161,7 +161,8 @@ def probes(n: Names) -> Iterator[tuple[str, str, str, Any, dict[str, str]]]:
         yield ask("delete_job", "DELETE", path)
         yield ask("register_model", "POST", "/v1/models/pets", {"job": job})
         yield ask("list_jobs", "GET", f"/v1/jobs?cursor={job}")
-    for query in ("", "?state=queued", "?kind=convolve", "?label=secret", "?limit=1"):
+    lists = ("", "?state=queued", "?kind=convolve", "?label=secret", "?limit=1", "?tenant=ours")
+    for query in (*lists, "?tenant=theirs", "?tenant=*", "?tenant=nobody"):
         yield ask("list_jobs", "GET", f"/v1/jobs{query}")
         yield ask("head_jobs", "HEAD", f"/v1/jobs{query}")
     for state in ("running", "succeeded"):
@@ -404,3 +405,45 @@ def test_what_all_tenants_have_is_for_operators(
     assert 'convq_jobs{state="running"} 1' in keyed.get("/metrics", headers=operator).text
     # An operator's key is of a tenant, too: it does not open other tenants' things.
     assert keyed.get(f"/v1/jobs/{names['ended']}", headers=operator).status_code == 404
+
+
+def test_an_operator_lists_the_jobs_of_any_tenant_and_of_all(
+    service: Callable[..., Any],
+    client: redis.Redis,
+    settings: Settings,
+    keyed: httpx.Client,
+    key: Callable[..., dict[str, str]],
+) -> None:
+    as_tenant = service()
+    names = theirs(client, settings)
+    with as_tenant("ours") as http:
+        ours_names = ours(http)
+        own = http.post("/v1/jobs", json=job_of(ours_names["our_picture"])).json()["id"]
+        assert [job["id"] for job in http.get("/v1/jobs?tenant=ours").json()["jobs"]] == [own]
+        for tenant in ("theirs", "nobody", "*"):
+            refused = http.get("/v1/jobs", params={"tenant": tenant})
+            assert (refused.status_code, refused.json()["field"]) == (403, "tenant")
+        assert http.get("/v1/queue").json()["tenants"] is None
+    operator = key("admin", tenant="operators")
+
+    def listed(query: str) -> list[tuple[str, str]]:
+        found, path = [], f"/v1/jobs?{query}"
+        while path:
+            page = keyed.get(path, headers=operator)
+            found += [(job["id"], job["tenant"]) for job in page.json()["jobs"]]
+            path = page.links["next"]["url"] if "next" in page.links else ""
+        return found
+
+    their_jobs = {(names[name], "theirs") for name in ("ended", "running", "queued")}
+    assert listed("limit=50") == listed("tenant=nobody") == []
+    assert set(listed("tenant=theirs")) == their_jobs
+    everybody = listed("tenant=*&limit=1")
+    assert everybody[0] == (own, "ours")
+    assert set(everybody) == their_jobs | {(own, "ours")}
+    assert len(everybody) == len(their_jobs) + 1
+    assert listed("tenant=*&state=running") == [(names["running"], "theirs")]
+    assert keyed.get("/v1/queue", headers=operator).json()["tenants"] == [
+        "default",
+        "ours",
+        "theirs",
+    ]

@@ -33,6 +33,14 @@ def test_listing(convq: Convq, service: Any, job_id: str) -> None:
     assert [job["label"] for job in shown["jobs"]][1] == "one"
 
 
+def test_whose_jobs_they_are_is_shown_where_a_tenant_is_named(
+    convq: Convq, service: Any, job_id: str
+) -> None:
+    head, line = convq("jobs", "--tenant", "*").stdout.splitlines()
+    assert (head.split()[1], line.split()[1]) == ("TENANT", "default")
+    assert service.requests[-1].url.params["tenant"] == "*"
+
+
 def test_the_list_in_json_is_the_service_s(convq: Convq, service: Any, job_id: str) -> None:
     left_out = {"plan", "attempts", "spec"}
     (job,) = service.jobs.values()

@@ -56,6 +56,9 @@ def test_the_life_of_a_job(real: Client) -> None:
     assert [event.data["state"] for event in real.events(job)] == ["queued", "cancelled"]
     assert real.retry(job).state == "queued"
     assert [found.id for found in real.jobs(state="queued", label="one")] == [job.id]
+    assert [found.tenant for found in real.jobs(tenant="*")] == ["default"]
+    assert list(real.jobs(tenant="lab")) == []
+    assert real.queue().tenants == ["default"]
     assert real.queue().depth == {"queued": 1, "running": 0}
     real.cancel(job)
     real.delete(job)

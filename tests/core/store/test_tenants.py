@@ -38,6 +38,25 @@ def test_a_job_is_found_and_listed_by_its_tenant_alone(jobs: JobStore) -> None:
     assert ours.oldest_queued() == jobs.oldest_queued() == job.created
 
 
+def test_the_jobs_of_all_tenants_are_listed_together_newest_first(jobs: JobStore) -> None:
+    whose = ("ours", "theirs", "default", "theirs", "theirs", "ours", "default")
+    made = [
+        submit(jobs.of(tenant), label="x" * (at % 2) or None)[0] for at, tenant in enumerate(whose)
+    ]
+    newest = [job.id for job in reversed(made)]
+    for filters in ({}, {"label": "x"}, {"label": "x", "state": "queued"}):
+        wanted = newest[1::2] if filters else newest
+        seen: list[str] = []
+        cursor = None
+        while True:
+            page = jobs.of(None).page(limit=2, cursor=cursor, **filters)  # type: ignore[arg-type]
+            seen += [job.id for job in page.jobs]
+            cursor = page.cursor
+            if cursor is None:
+                break
+        assert seen == wanted
+
+
 def test_the_same_idempotency_key_of_two_tenants_makes_two_jobs(jobs: JobStore) -> None:
     ours, _ = submit(jobs.of("ours"), idempotency_key="k", fingerprint="f")
     theirs, is_new = submit(jobs.of("theirs"), idempotency_key="k", fingerprint="other")
