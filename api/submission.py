@@ -151,6 +151,7 @@ class _Planning:
             device,
             services.settings.memory_cap,
             {"kind": device.kind, "name": device.name, "worker": name},
+            services.edge.group,
         )
 
     def look_up(self, specs: Iterable[Spec]) -> None:

@@ -20,6 +20,8 @@ _RELEASE: dict[str, Any] = {
     "sequence": 3,
     "profile": "jetson-nano",
     "key": "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+    "model": DIGEST,
+    "latency": 0.0021,
 }
 
 Digest = Annotated[str, Field(pattern=DIGEST_PATTERN)]
@@ -80,6 +82,12 @@ class Release(BaseModel):
     sequence: int = Field(description="Which version: boxes take none that is not higher.")
     profile: str = Field(description="The board that it is for.")
     key: str = Field(description="The public key that signed it, in hexadecimal.")
+    model: str | None = Field(
+        description="Digest of the model's file that it was made of, if the bundle says so."
+    )
+    latency: float | None = Field(
+        description="Seconds that one image takes on the board, by prediction."
+    )
 
 
 class RollOut(BaseModel):

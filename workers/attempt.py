@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from core.errors import Cancelled, ConvqError, LeaseLost, StoreAway
 from core.jobs import registry
+from core.jobs.ending import committed, without_results
 from core.jobs.kind import Spec
 from core.jobs.run import Continued, Drained, Run, Waiting
 from core.store import documents
@@ -70,9 +71,8 @@ def work(job: Job, run: Run) -> Ending:
                 "message": "a defect in convq stopped the job; the worker's log has details",
             },
         )
-    if run.failures and not run.results:
-        return Ending("failed", _all_failed(run.failures))
-    return Ending("succeeded")
+    why = without_results(run)
+    return Ending("succeeded") if why is None else Ending("failed", why)
 
 
 def needed_by(jobs: list[Job], artifacts: ArtifactStore) -> set[str]:
@@ -87,27 +87,4 @@ def needed_by(jobs: list[Job], artifacts: ArtifactStore) -> set[str]:
 def end_of(job: Job, run: Run, ending: Ending) -> End:
     """Return what is committed of an attempt that ends the job."""
     assert ending.state in ("succeeded", "failed", "cancelled")
-    results = documents.write(run.artifacts, {"results": run.results, "failures": run.failures})
-    plan = None if run.plan is None else documents.write(run.artifacts, run.plan)
-    kept = {entry["digest"] for entry in run.results}
-    kept |= {text for text in (results, plan) if text and documents.is_artifact(text)}
-    return End(
-        job.id,
-        job.attempt,
-        ending.state,
-        progress=run.progress,
-        timings=run.timings,
-        results=results,
-        plan=plan,
-        error=ending.error,
-        artifacts=tuple(sorted(kept)),
-    )
-
-
-def _all_failed(failures: list[dict[str, Any]]) -> dict[str, Any]:
-    first = failures[0]
-    return {
-        "code": "all_items_failed",
-        "message": f"none of the {len(failures)} inputs could be processed; "
-        f"the first, {first['name']}: {first['message']}",
-    }
+    return committed(job.id, job.attempt, run, ending.state, ending.error)

@@ -214,6 +214,8 @@ def _read_release(services: Services, digest: str) -> Release:
         sequence=about["sequence"],
         profile=found["profile"]["name"],
         key=found["key"],
+        model=about.get("digest"),
+        latency=found["estimate"]["seconds"],
     )
 
 

@@ -108,6 +108,7 @@ def make(
         precision=precision,
         sequence=sequence or found.version,
         samples=None if data is None else data.batch(range(min(4, len(data))))[0],
+        digest=found.digest,
     )
     cost = None if data is None else change(found.model, made, data)
     content = wrapped(made, signing.public) if standalone else made

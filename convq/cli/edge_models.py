@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 
 class Named(NamedTuple):
-    """A model with its name, and the number of its version."""
+    """A model with its name, the number of its version, and the digest of its file."""
 
     model: Model
     name: str
     version: int
+    digest: str
 
 
 def find(reference: str, url: str | None) -> Named:
@@ -25,12 +26,14 @@ def find(reference: str, url: str | None) -> Named:
     """
     from convq.client import Client
     from core.nets.model import load
+    from core.store.artifacts import digest_of_file
 
     path = Path(reference)
     if path.is_file():
-        return Named(load(path), path.stem, 1)
+        with path.open("rb") as opened:
+            return Named(load(path), path.stem, 1, digest_of_file(opened))
     with Client(url) as client, tempfile.TemporaryDirectory() as folder:
         version = client.model_version(reference)
         file = Path(folder) / "model.safetensors"
         client.download_model(version.reference, file)
-        return Named(load(file), version.model, version.version)
+        return Named(load(file), version.model, version.version, version.digest)

@@ -9,7 +9,11 @@ from convq.client.models import Model
 
 
 class Release(Model):
-    """A bundle that boxes run, or will; boxes take none whose ``sequence`` is not higher."""
+    """A bundle that boxes run, or will; boxes take none whose ``sequence`` is not higher.
+
+    It was made of the model's file with the digest ``model``, and ``latency`` is what one image was
+    predicted to take, in seconds.
+    """
 
     digest: str
     size: int
@@ -17,6 +21,8 @@ class Release(Model):
     sequence: int
     profile: str
     key: str
+    model: str | None = None
+    latency: float | None = None
 
 
 class RollOut(Model):

@@ -58,6 +58,7 @@ def build(
     precision: Precision = "fp32",
     sequence: int = 1,
     samples: Array | None = None,
+    digest: str | None = None,
 ) -> bytes:
     """Return a bundle.
 
@@ -77,6 +78,8 @@ def build(
         Which version it is: a box that has had a later one refuses it.
     samples : ndarray, shape (N, *input_shape), optional
         Images for the self-test, of which the first few are taken; by default random ones.
+    digest : str, optional
+        Of the model's file: by it jobs find the boxes that run the model.
 
     Returns
     -------
@@ -101,6 +104,7 @@ def build(
         "model": {
             "name": name,
             "sequence": sequence,
+            "digest": digest,
             "classes": None if model.classes is None else list(model.classes),
             "spec": model.spec.model_dump(mode="json", exclude_none=True),
             "metrics": model.about.get("metrics", {}),

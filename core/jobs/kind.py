@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.conv.device import Device
 from core.jobs.run import Run
 from core.store.artifacts import Artifact, ArtifactStore
+from core.store.edge import Group
+from core.store.jobs import Boxes
 from core.store.states import Priority
 
 
@@ -53,16 +55,24 @@ class Planning:
         Where the job will run, as far as is known.
     memory_cap : int
         Most bytes that one convolution may take.
+    group_of : callable, optional
+        From the name of a group of boxes to what is known of it; raises
+        `core.errors.NotFound`. Without it the job cannot be addressed to boxes.
     """
 
     artifacts: ArtifactStore
     inputs: dict[str, Artifact]
     device: Device
     memory_cap: int
+    group_of: Callable[[str], Group] | None = None
 
 
 def _as_given(spec: SpecT, _digest_of: DigestOf) -> SpecT:
     return spec
+
+
+def _by_workers(_spec: SpecT) -> Boxes | None:
+    return None
 
 
 def _like_no_other(_spec: SpecT, _inputs: Mapping[str, Artifact]) -> str | None:
@@ -97,6 +107,8 @@ class Kind(Generic[SpecT]):
         ``(spec, inputs) -> str or None``: jobs for which it is the same have the same plan, which
         then has ``seconds`` and ``bytes``. Where they are small a worker takes several at once.
         ``inputs`` are the records of all artifacts that the Spec refers to, by digest.
+    boxes : callable
+        ``(spec) -> Boxes or None``: the boxes at the edge that run the job in place of workers.
     """
 
     name: str
@@ -108,3 +120,4 @@ class Kind(Generic[SpecT]):
     run: Callable[[SpecT, Run], None]
     pin: Callable[[SpecT, DigestOf], SpecT] = _as_given
     alike: Callable[[SpecT, Mapping[str, Artifact]], str | None] = _like_no_other
+    boxes: Callable[[SpecT], Boxes | None] = _by_workers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.errors import InvalidInput
+from core.jobs import on_boxes
 from core.jobs.inference import Inference, Row, check_room
 from core.jobs.inputs import Digest, Input, digests
 from core.jobs.kind import Kind, Planning
@@ -17,6 +19,8 @@ from core.jobs.prediction_files import File, Format, of_classes, of_outputs
 from core.jobs.run import Run
 from core.nets.data import DataOptions
 from core.nets.model import Model
+from core.store.edge import GROUP_PATTERN
+from core.store.jobs import Boxes
 
 _FLOAT = 4
 _CLASS = 12
@@ -54,6 +58,13 @@ class PredictSpec(ModelSpec):
         default="json",
         description="JSON or CSV; or npy, with a table of the images besides.",
     )
+    on: str | None = Field(
+        default=None,
+        pattern=GROUP_PATTERN,
+        description="A group of boxes at the edge whose bundle was made of this model: they run "
+        "the job in place of workers. Each input is one image as the net takes it.",
+        examples=["cameras"],
+    )
 
 
 def references(spec: PredictSpec) -> tuple[str, ...]:
@@ -73,7 +84,8 @@ def plan(spec: PredictSpec, planning: Planning) -> dict[str, Any]:
     -------
     dict
         ``seconds`` and ``bytes`` of the whole, ``images``, the ``shape`` of the outputs, how
-        many sorts of inputs are ``failing``, and the digest of the ``model``.
+        many sorts of inputs are ``failing``, and the digest of the ``model``; for boxes also
+        ``on``, what they run.
 
     Raises
     ------
@@ -82,7 +94,11 @@ def plan(spec: PredictSpec, planning: Planning) -> dict[str, Any]:
     TooLarge
         The job would need more memory than a worker may use.
     """
-    inference = _inference(spec, read_model(planning.artifacts, spec.model))
+    model = read_model(planning.artifacts, spec.model)
+    inference = _inference(spec, model)
+    if spec.on is not None:
+        shapes = model.network.input_shape, model.network.output_shape
+        return on_boxes.plan(spec.on, spec.model, spec.inputs, shapes, planning)
     found = inference.plan(spec.inputs, spec.reading, planning, kept=_kept(spec, inference))
     return found | {"model": spec.model}
 
@@ -98,7 +114,48 @@ def run(spec: PredictSpec, run: Run) -> None:
         rows += part.rows
         # Data sets may hold more than their headers said.
         check_room(len(rows) * _kept(spec, inference), run.memory_cap)
-        found.append(_best(spec, model, part.y) if spec.output == "classes" else (part.y,))
+        found.append(_told(spec, model, part.y))
+    _deliver(spec, model, rows, found, run)
+
+
+def receive(spec: PredictSpec, said: Sequence[bytes | str], run: Run) -> None:
+    """Deliver what a box says of the inputs, as `run` does what a worker has computed.
+
+    Parameters
+    ----------
+    spec : PredictSpec
+        Of the job.
+    said : sequence of bytes or str
+        Of each input the outputs of the net, little-endian float32, or what was wrong with it.
+    run : Run
+        Of the box.
+
+    Raises
+    ------
+    InvalidInput
+        There are more or fewer of them than inputs, or they are of another shape.
+    """
+    model = read_model(run.artifacts, spec.model)
+    rows, y = on_boxes.outputs(spec.inputs, said, model.network.output_shape, run)
+    _deliver(spec, model, rows, [_told(spec, model, y)], run)
+
+
+def boxes(spec: PredictSpec) -> Boxes | None:
+    """Return the boxes that the job is addressed to."""
+    return None if spec.on is None else Boxes(spec.on, spec.model)
+
+
+def _told(spec: PredictSpec, model: Model, y: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    return _best(spec, model, y) if spec.output == "classes" else (y,)
+
+
+def _deliver(
+    spec: PredictSpec,
+    model: Model,
+    rows: list[Row],
+    found: list[tuple[NDArray[Any], ...]],
+    run: Run,
+) -> None:
     if not rows:
         return
     with run.stage("store"):
@@ -125,6 +182,14 @@ def _inference(spec: PredictSpec, model: Model) -> Inference:
         raise InvalidInput(
             "this model knows no classes", field="output", given="classes", accepted="raw, features"
         )
+    for name in ("reading", "layer"):
+        if spec.on is not None and getattr(spec, name) is not None:
+            raise InvalidInput(
+                "boxes take inputs as they are, and tell what the net says in the end",
+                field=name,
+                given=getattr(spec, name),
+                accepted="null with on",
+            )
     return Inference(model, spec.layer)
 
 
@@ -165,4 +230,5 @@ KIND = Kind(
     plan=plan,
     run=run,
     pin=pin,
+    boxes=boxes,
 )

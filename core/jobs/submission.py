@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from core.jobs.kind import Planning, Spec
 from core.jobs.registry import by_name
 from core.store import documents
 from core.store.artifacts import Artifact, ArtifactStore
+from core.store.edge import Group
 from core.store.jobs import NewJob
 from core.store.models import ModelStore
 
@@ -68,7 +69,10 @@ class Planner:
     device, memory_cap
         As in `core.jobs.kind.Planning`.
     place : mapping, optional
-        Stands in each plan as its ``device``, in place of what the kind says.
+        Stands in each plan as its ``device``, in place of what the kind says; not where boxes run
+        the job.
+    group_of : callable, optional
+        As in `core.jobs.kind.Planning`.
     """
 
     def __init__(
@@ -77,11 +81,13 @@ class Planner:
         device: Device,
         memory_cap: int,
         place: Mapping[str, Any] | None = None,
+        group_of: Callable[[str], Group] | None = None,
     ) -> None:
         self._artifacts = artifacts
         self._device = device
         self._memory_cap = memory_cap
         self._place = {} if place is None else {"device": dict(place)}
+        self._group_of = group_of
         # A device cannot be hashed.
         self._for = (repr(device), memory_cap, repr(self._place))
         self._known: dict[str, Artifact] = {}
@@ -112,7 +118,10 @@ class Planner:
                     "there is no such artifact; upload it first", field="inputs", given=digest
                 )
             inputs[digest] = self._known[digest]
-        planning = Planning(self._artifacts, inputs, self._device, self._memory_cap)
+        planning = Planning(self._artifacts, inputs, self._device, self._memory_cap, self._group_of)
+        if kind.boxes(spec) is not None:
+            plan = kind.plan(spec, planning)
+            return Planned(plan, documents.to_text(plan), None)
         alike = kind.alike(spec, inputs)
         if alike is None:
             return self._planned(kind.plan(spec, planning), None)
@@ -191,6 +200,7 @@ def new_job(
         # It only says whether the key stands for the same.
         fingerprint=_fingerprint(body or spec) if idempotency_key else "",
         alike=planned.alike,
+        boxes=kind.boxes(spec),
         **others,
     )
 

@@ -27,6 +27,9 @@ STAGES: Final = (5, 50, 100)
 GROUP_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
 BOX_PATTERN: Final = r"^[2-9a-km-np-z]{10}$"
 
+# Jobs that one look at a group fails.
+_SUPERSEDED = 100
+
 _TOKEN = "convqbox"  # noqa: S105 - what a token begins with
 _TOKEN_FORM = re.compile(rf"{_TOKEN}_([2-9a-km-np-z]{{10}})_([A-Za-z0-9_-]{{1,100}})")
 
@@ -45,6 +48,10 @@ class Release:
         The board that it is for.
     key : str
         The public key that signed it, in hexadecimal.
+    model : str or None
+        Digest of the model's file that it was made of, where the bundle says so.
+    latency : float or None
+        Seconds that one image takes on the board, as predicted when the bundle was made.
     """
 
     digest: str
@@ -53,6 +60,8 @@ class Release:
     sequence: int
     profile: str
     key: str
+    model: str | None = None
+    latency: float | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,13 @@ class Group:
     rollout: RollOut | None
     created: float
 
+    @property
+    def releases(self) -> list[Release]:
+        """What its boxes run: the release for all, and the one of the last roll-out."""
+        rolled_out = None if self.rollout is None else self.rollout.release
+        found = [release for release in (self.release, rolled_out) if release is not None]
+        return list(dict.fromkeys(found))
+
 
 @dataclass(frozen=True)
 class Box:
@@ -135,6 +151,11 @@ class Box:
     health: dict[str, Any] | None
     created: float
     seen: float | None
+
+    @property
+    def worker(self) -> str:
+        """What it is called in the records of jobs; several boxes may have one name."""
+        return f"{self.name} ({self.id})"
 
 
 class EdgeStore(TenantStore):
@@ -260,6 +281,14 @@ class EdgeStore(TenantStore):
         """Return the release that a box should run, if there is one."""
         answer = self._scripts.run("edge_wanted", box)
         return _release(*answer) if answer else None
+
+    def bell_key(self, group: str) -> str:
+        """Return the key of the stream that grows when there is a job for the boxes of a group."""
+        return self._group_key(group, "bell")
+
+    def supersede(self, group: str) -> int:
+        """Fail jobs whose model no box of the group runs or will run; return how many."""
+        return int(self._scripts.run("edge_supersede", self._tenant, group, _SUPERSEDED))
 
     # -- groups -----------------------------------------------------------------------------
 
