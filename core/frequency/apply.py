@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Array, array_module, fft_module, is_on_gpu
-from core.conv.blocks import cores
+from core.conv.blocks import cores, for_each, never, workers_for
 from core.frequency.grid import BOUNDARIES, Boundary
 
 __all__ = ["BOUNDARIES", "Boundary", "Kept", "keep_largest", "multiply", "passed"]
+
+# Coefficients that are transformed along the first axis at a time: they stay in the second cache.
+_STRIP = 1 << 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,17 +65,41 @@ def multiply(x: Array, mask: Array, axes: Sequence[int], boundary: Boundary) -> 
     >>> y.round(9).tolist()
     [3.0, 3.0, 3.0]
     """
-    xp = array_module(x)
-    over = xp.asarray(mask, x.dtype).reshape(
-        [mask.shape[axes.index(axis)] if axis in axes else 1 for axis in range(x.ndim)]
+    over = (
+        array_module(x)
+        .asarray(mask, x.dtype)
+        .reshape([mask.shape[axes.index(axis)] if axis in axes else 1 for axis in range(x.ndim)])
     )
-    coefficients = _forward(x, axes, boundary)
-    coefficients *= over
-    # The transform is orthonormal, so the values have the energy of their coefficients.
-    before = _squares(x)
-    after = _energy(coefficients, x.shape, axes, boundary)
-    y = _inverse(coefficients, x.shape, axes, boundary)
+    coefficients = _forward(x, axes[1:] or axes, boundary)
+    if len(axes) == 1:
+        coefficients *= over
+    else:
+        _across(coefficients, over, axes, boundary)
+    y = _inverse(coefficients, x.shape, axes[1:] or axes, boundary)
+    # The transform is orthonormal, so coefficients have the energy of their values.
+    before, after = _squares(x), _squares(y)
     return y.astype(x.dtype, copy=False), after / before if before else 1.0
+
+
+def _across(coefficients: Array, mask: Array, axes: Sequence[int], boundary: Boundary) -> None:
+    """Transform along the first axis, multiply, transform back: strip by strip, in the cache."""
+    fft, first, cut = fft_module(coefficients), axes[0], axes[1]
+    if boundary == "reflect":
+        forward, inverse = fft.dct, fft.idct
+    else:
+        forward, inverse = fft.fft, fft.ifft
+    length = coefficients.shape[cut]
+    # A GPU is busy with all of them at once only.
+    width = length if is_on_gpu(coefficients) else -(-_STRIP * length // coefficients.size)
+
+    def one(start: int) -> None:
+        at: list[Any] = [slice(None)] * coefficients.ndim
+        at[cut] = slice(start, start + width)
+        strip = forward(coefficients[tuple(at)], axis=first, norm="ortho")
+        strip *= mask[tuple(at)]
+        coefficients[tuple(at)] = inverse(strip, axis=first, norm="ortho", overwrite_x=True)
+
+    for_each(one, range(0, length, width), never, workers_for(coefficients))
 
 
 def keep_largest(x: Array, fraction: float, axes: Sequence[int], boundary: Boundary) -> Kept:
@@ -163,24 +190,8 @@ def _options(x: Array) -> dict[str, Any]:
     return {} if is_on_gpu(x) else {"workers": cores()}
 
 
-def _energy(
-    coefficients: Array, shape: tuple[int, ...], axes: Sequence[int], boundary: Boundary
-) -> float:
-    energy = _squares(coefficients)
-    if boundary == "reflect":
-        return energy
-    # Stored once are the waves that stand for two, and those that are their own opposites.
-    last, n = axes[-1], shape[axes[-1]]
-    at: list[Any] = [slice(None)] * coefficients.ndim
-    alone = 0.0
-    for index in (0, n // 2) if n % 2 == 0 else (0,):
-        at[last] = index
-        alone += _squares(coefficients[tuple(at)])
-    return 2 * energy - alone
-
-
-def _squares(coefficients: Array) -> float:
-    flat = coefficients.ravel()
+def _squares(x: Array) -> float:
+    flat = x.ravel()
     return float(array_module(flat).vdot(flat, flat).real)
 
 
