@@ -90,7 +90,7 @@ audit: .venv/dev.stamp ## look for known vulnerabilities among the installed pac
 test-edge-arm: .venv/dev.stamp ## standalone bundles under emulated ARM (QEMU, Debian)
 	@$(BIN)/python -m bench.edge.arm
 
-test-compose: .venv/dev.stamp ## the service in containers: upgrade, kills, restarts, S3, TLS; needs Docker with Compose
+test-compose: .venv/dev.stamp ## the service in containers: upgrade, kills, restarts, S3, TLS; needs Docker
 	@CONVQ_TEST_COMPOSE=1 $(BIN)/python -m pytest -v tests/compose
 
 LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url

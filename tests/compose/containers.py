@@ -9,6 +9,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 import convq
 
 ROOT = Path(__file__).parents[2]
+# Comes with the extra dev, since not every engine has it.
+COMPOSE = Path(sys.executable).with_name("docker-compose")
 # Of a base image that was not there, a build and a start on a slow machine.
 PATIENCE = 900
 
@@ -24,23 +27,12 @@ def why_not() -> str | None:
     """Return why no containers can be run."""
     if "CONVQ_TEST_COMPOSE" not in os.environ:
         return "builds images and runs containers: make test-compose"
-    if shutil.which("docker") is None or compose_program() is None:
-        return "docker and its Compose are not installed"
+    if shutil.which("docker") is None:
+        return "docker is not installed"
     answer = subprocess.run(["docker", "info"], capture_output=True, text=True)
     if answer.returncode or "Server Version" not in answer.stdout:
         return f"no container engine answers: {answer.stderr.strip()[:200]}"
     return None
-
-
-def compose_program() -> list[str] | None:
-    plugin = ["docker", "compose"]
-    if (
-        shutil.which("docker")
-        and not subprocess.run([*plugin, "version"], capture_output=True).returncode
-    ):
-        return plugin
-    alone = shutil.which("docker-compose")
-    return None if alone is None else [alone]
 
 
 def docker(*arguments: str, stdin: bytes | None = None) -> str:
@@ -116,8 +108,6 @@ class Service:
 
     def stream(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """Do what `compose` does, with bytes."""
-        program = compose_program()
-        assert program is not None
         given = self.settings | {
             "CONVQ_IMAGE": "convq-test",
             "CONVQ_VERSION": self.version,
@@ -130,7 +120,7 @@ class Service:
         files = [part for file in self.files for part in ("--file", file)]
         named = ["--env-file", "/dev/null", "--project-name", self.project]
         done = subprocess.run(
-            [*program, *files, *named, *arguments],
+            [COMPOSE, *files, *named, *arguments],
             cwd=ROOT,
             env={k: v for k, v in os.environ.items() if not k.startswith("CONVQ_")} | given,
             input=stdin,

@@ -43,3 +43,7 @@ export WEED=${WEED:-$here/../../.venv/bin/weed}
 import "$(pinned chrislusf/seaweedfs)" ca-certificates,busybox '
     cp -L "$WEED" "$1/usr/local/bin/weed" && ln -s /usr/bin/busybox "$1/usr/bin/wget" && mkdir -p "$1/data"' \
     --change 'ENTRYPOINT ["weed"]'
+import "$(pinned prom/prometheus)" prometheus,busybox '
+    ln -s /usr/bin/busybox "$1/usr/bin/wget" && mkdir "$1/prometheus"
+    chroot "$1" chown nobody:nogroup /prometheus' \
+    --change 'USER nobody' --change 'WORKDIR /prometheus' --change 'ENTRYPOINT ["/bin/prometheus"]'

@@ -67,34 +67,20 @@ def live_workers(client: convq.Client) -> set[str]:
     return {worker.name for worker in client.workers() if worker.state in ("up", "busy")}
 
 
-def own_certificate(folder: Path) -> Path:
-    """Write certificate and key of localhost into one file."""
+def put_certificate(folder: Path) -> ssl.SSLContext:
+    """Put a new certificate of localhost with its key into the folder; trust that one alone."""
     made, key = folder / "convq.pem", folder / "key"
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "1",
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost",
-            "-keyout",
-            key,
-            "-out",
-            made,
-        ],
-        check=True,
-        capture_output=True,
-    )
+    asked = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
+    asked += " -addext subjectAltName=DNS:localhost"
+    command = ["openssl", *asked.split(), "-keyout", key, "-out", made]
+    subprocess.run(command, check=True, capture_output=True)
+    trusted = ssl.create_default_context(cafile=str(made))
     made.write_bytes(made.read_bytes() + key.read_bytes())
     key.unlink()
-    return made
+    # The proxy runs as a user of its own.
+    folder.chmod(0o755)
+    made.chmod(0o644)
+    return trusted
 
 
 def test_jobs_in_flight_survive_an_upgrade(service: Service) -> None:
@@ -115,7 +101,9 @@ def test_jobs_in_flight_survive_an_upgrade(service: Service) -> None:
 
 def test_no_container_has_rights_that_it_does_not_need(service: Service) -> None:
     for name in ("redis", "api", "proxy", "worker-cpu"):
-        for container in service.containers(name):
+        containers = service.containers(name)
+        assert containers, name
+        for container in containers:
             found = inspected(container)
             host = found["HostConfig"]
             assert host["ReadonlyRootfs"], name
@@ -152,6 +140,20 @@ def test_every_replica_serves_behind_one_port(service: Service) -> None:
     assert len(service.containers("api")) == 2
 
 
+def test_prometheus_reads_every_replica_with_a_key_of_its_own(service: Service) -> None:
+    service.up("proxy", "prometheus")
+    (prometheus,) = service.containers("prometheus")
+
+    def told(query: str) -> list[str]:
+        at = "http://127.0.0.1:9090"
+        return docker("exec", prometheus, "promtool", "query", "instant", at, query).splitlines()
+
+    wait_until(lambda: len(told('up{job="convq"} == 1')) == 2, "both replicas are scraped")
+    wait_until(lambda: len(told("convq_redis_up == 1")) == 2, "what Redis knows is told")
+    docker("exec", prometheus, "promtool", "check", "config", "/etc/prometheus/prometheus.yml")
+    service.compose("--profile", "monitoring", "rm", "--stop", "--force", "prometheus")
+
+
 def test_three_workers_share_the_work_and_one_may_be_killed(service: Service) -> None:
     service.settings = {"CONVQ_CPU_WORKERS": "3"}
     service.up()
@@ -179,10 +181,9 @@ def test_a_restart_of_redis_loses_nothing(service: Service) -> None:
         jobs = slow_jobs(client, 1) + some_jobs(client, 6)
         (redis,) = service.containers("redis")
         docker("kill", redis)
-        with pytest.raises(ConvqError):
-            convq.Client(service.url, api_key=service.key, timeout=1).submit(
-                inputs=[np.ones((4, 4))], kernel="sobel-x"
-            )
+        hasty = convq.Client(service.url, api_key=service.key, timeout=1)
+        with hasty, pytest.raises(ConvqError):
+            hasty.submit(inputs=[np.ones((4, 4))], kernel="sobel-x")
         docker("start", redis)
         check(client, jobs)
 
@@ -255,16 +256,25 @@ def test_artifacts_in_the_store_of_the_profile_s3(service: Service) -> None:
         check(client, jobs)
 
 
-def test_https_in_front(service: Service, tmp_path: Path) -> None:
-    certificate = own_certificate(tmp_path)
+def test_https_in_front_and_a_new_certificate(service: Service, tmp_path: Path) -> None:
     port = free_port()
     service.files = ["docker-compose.yml", "deploy/docker/compose.tls.yml"]
     service.settings |= {
         "CONVQ_CERTIFICATES": str(tmp_path),
         "CONVQ_LISTEN_TLS": f"127.0.0.1:{port}",
     }
+
+    def is_up(trusted: ssl.SSLContext) -> bool:
+        try:
+            with httpx.Client(verify=trusted) as http:
+                return http.get(f"https://localhost:{port}/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    first = put_certificate(tmp_path)
     service.up()
-    context = ssl.create_default_context(cafile=str(certificate))
-    with httpx.Client(verify=context) as http:
-        answer = http.get(f"https://localhost:{port}/healthz")
-    assert answer.status_code == 200
+    assert is_up(first)
+    second = put_certificate(tmp_path)
+    service.compose("kill", "--signal", "USR2", "proxy")
+    wait_until(lambda: is_up(second), "the new certificate")
+    assert not is_up(first)
