@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import conv
-from core.conv.blocks import Check, never
+from core.conv.blocks import Check, cores, for_each, never
 from core.errors import InvalidInput
 
 # Of sums, relative to the largest that there can be: several times what any algorithm is bound by.
 _ROUNDING = 4096 * float(np.finfo(np.float64).eps)
+# Scores that are computed at a time.
+_STRIP = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,16 +125,40 @@ def normalised(
     # Where the image is far from zero, squares would lose what matters.
     x = x - x.mean(axis=axes)
     fits = _over_channels(x, w * centred, memory_cap, check)
-    energy = np.zeros(fits.shape)
-    for channel in range(x.shape[-1]):
-        plane = np.ascontiguousarray(x[..., channel])
-        sums = _windows(plane, weights, memory_cap, check)
-        energy += _windows(plane**2, weights, memory_cap, check) - sums**2 / total
-    floor = _ROUNDING * total * float(np.square(x).sum(axis=-1).max())
-    seen = energy > floor
-    scores = np.zeros_like(fits)
-    np.divide(fits, np.sqrt(np.maximum(energy, 0) * power), out=scores, where=seen)
-    return np.clip(scores, -1, 1, out=scores)
+    planes = [np.ascontiguousarray(x[..., channel]) for channel in range(x.shape[-1])]
+    energies = [_energy(plane, weights, total, memory_cap, check) for plane in planes]
+    energy = sum(energies[1:], energies[0])
+    floor = _ROUNDING * total * sum(float(np.abs(plane).max()) ** 2 for plane in planes)
+
+    def divide(start: int) -> None:
+        strip = slice(start, start + rows)
+        left, scores = energy[strip], fits[strip]
+        constant = ~(left > floor)
+        left[constant], scores[constant] = 1, 0
+        left *= power
+        scores /= np.sqrt(left, out=left)
+        np.clip(scores, -1, 1, out=scores)
+
+    # In strips that stay in the cache.
+    rows = -(-_STRIP * len(fits) // fits.size)
+    for_each(divide, range(0, len(fits), rows), check, cores())
+    return fits
+
+
+def _energy(
+    plane: NDArray[Any],
+    weights: NDArray[Any],
+    total: float,
+    memory_cap: int | None,
+    check: Check,
+) -> NDArray[Any]:
+    """Return the weighted sum of the squares of what is left in each window without its mean."""
+    sums = _windows(plane, weights, memory_cap, check)
+    energy = _windows(np.square(plane), weights, memory_cap, check)
+    np.square(sums, out=sums)
+    sums /= total
+    energy -= sums
+    return energy
 
 
 def _over_channels(
