@@ -86,11 +86,17 @@ class Parent:
                 steering.steer()
                 hearing.listen()
 
+        def replace() -> None:
+            # Celery looks after a process when a pipe from it closes. Of one that dies this is the
+            # case before it can be waited for; Celery would look again after 5 s.
+            consumer.call_soon(consumer.pool.maintain_pool)
+
         self._every(self._settings.heartbeat_interval, self._beat)
         self._every(self._settings.reconcile_interval, reconciler.reconcile)
         self._every(self._settings.sweep_interval, reconciler.sweep)
         self._every(_WATCH_INTERVAL, warden.watch)
         self._every(_WATCH_INTERVAL, steer)
+        self._every(_WATCH_INTERVAL, replace)
 
     def _on_shutting_down(self, **_: Any) -> None:
         self._leaving.set()

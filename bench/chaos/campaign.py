@@ -14,6 +14,7 @@ from bench.chaos.arena import Arena
 from bench.chaos.faults import FAULTS, Fault, Missed
 from core.errors import NotFound
 from core.store.connection import server_ms
+from core.store.jobs import JobStore
 from core.store.states import TERMINAL
 
 _TRIES = 10
@@ -120,17 +121,23 @@ def _plan(arena: Arena, kills: int, chance: random.Random) -> list[Fault]:
     return plan
 
 
-def recovery(arena: Arena, since: float, job_id: str) -> float | None:
+def recovery(jobs: JobStore, since: float, job_id: str) -> float | None:
     """Return the seconds until a struck job ran again or had ended; None if it never did.
 
-    A job that was not disturbed, because its worker lives on, counts until its end.
+    A job that was not disturbed, because its worker lives on, counts until its own end, or that of
+    its piece: how long the next piece waits in the queue is not the fault's doing.
     """
-    for event in arena.jobs.events(job_id):
-        at = float(event.data.get("at", 0))
-        state = event.data.get("state")
-        if event.event == "state" and at > since and (state == "running" or state in TERMINAL):
-            return at - since
-    return None
+    moments = [
+        float(event.data["at"])
+        for event in jobs.events(job_id)
+        if event.event == "state" and event.data["state"] in ("running", *TERMINAL)
+    ]
+    moments += [
+        attempt.ended
+        for attempt in jobs.attempts(job_id)
+        if attempt.outcome == "continued" and attempt.ended is not None
+    ]
+    return min((moment - since for moment in moments if moment > since), default=None)
 
 
 def settle(arena: Arena, ids: list[str], patience: float) -> bool:

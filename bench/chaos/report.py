@@ -45,7 +45,7 @@ def markdown(report: dict[str, Any]) -> str:
         _trainings(verdict),
         "",
         "Recovery: seconds from a fault until a job that it struck ran again or had ended. For a "
-        "job whose worker lived on, that is until its own end.",
+        "job whose worker lived on, that is until its own end, or that of its piece.",
         "",
         "| fault | times | jobs struck | p50 | p95 | max | never |",
         "|---|---:|---:|---:|---:|---:|---:|",

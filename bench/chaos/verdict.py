@@ -73,7 +73,7 @@ def judge(
 
 def recoveries(arena: Arena, blows: list[Blow]) -> dict[str, dict[str, Any]]:
     """Return, for each fault, how often it struck, how many jobs, and how long they took."""
-    times = {blow: [recovery(arena, blow.at, job) for job in blow.struck] for blow in blows}
+    times = {blow: [recovery(arena.jobs, blow.at, job) for job in blow.struck] for blow in blows}
     table = {"all": _row(times)}
     for name in sorted({blow.fault for blow in blows}):
         table[name] = _row({blow: mine for blow, mine in times.items() if blow.fault == name})
