@@ -70,12 +70,13 @@ class Watching:
         try:
             ended = False
             while not self._stopping:
-                batch = await self._read(job_id, after, None if ended else _HEARTBEAT_SECONDS)
+                key = self._jobs.events_key(job_id)
+                batch = await self._read(key, after, None if ended else _HEARTBEAT_SECONDS)
                 if batch is None or (ended and not batch):
                     return
                 if not batch:
                     yield None
-                for event in batch:
+                for event in map(parse_event, batch):
                     after = event.id
                     ended = event.data.get("state") in TERMINAL
                     yield event
@@ -88,6 +89,23 @@ class Watching:
             async for _ in self.events(job_id):
                 pass
 
+    async def last(self, key: str) -> str:
+        """Return the id of the last entry of a stream; "0" if there is none."""
+        entries = await self._redis.xrevrange(key, count=1)
+        return str(entries[0][0]) if entries else "0"
+
+    async def grown(self, key: str, after: str, seconds: float) -> str:
+        """Return the id of the last entry of a stream once one has come after ``after``.
+
+        After ``seconds``, and when the service stops, it is ``after`` itself.
+        """
+        self.waiting += 1
+        try:
+            entries = await self._read(key, after, min(seconds, _HEARTBEAT_SECONDS))
+        finally:
+            self.waiting -= 1
+        return str(entries[-1][0]) if entries else after
+
     def stop(self) -> None:
         """End all waiting now, because the service stops."""
         self._stopping = True
@@ -98,9 +116,10 @@ class Watching:
         """Close the connections."""
         await self._redis.aclose()
 
-    async def _read(self, job_id: str, after: str, block: float | None) -> list[Event] | None:
-        """Return the next events, none after ``block`` seconds, or None if stopped meanwhile."""
-        key = self._jobs.events_key(job_id)
+    async def _read(
+        self, key: str, after: str, block: float | None
+    ) -> list[tuple[str, dict[str, str]]] | None:
+        """Return the next entries, none after ``block`` seconds, or None if stopped meanwhile."""
         milliseconds = None if block is None else math.ceil(block * 1000)
         with anyio.CancelScope() as scope:
             self._waits.add(scope)
@@ -109,5 +128,5 @@ class Watching:
             finally:
                 self._waits.discard(scope)
             # One stream was asked for: [[key, entries]], or nothing.
-            return [parse_event(entry) for _, entries in answer or [] for entry in entries]
+            return [entry for _, entries in answer or [] for entry in entries]
         return None

@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     lease: float = Field(
         default=10, gt=0, description="A worker that is silent this long loses its job."
     )
+    edge_lease: float = Field(
+        default=60, gt=0, description="A box at the edge that is silent this long loses its job."
+    )
     max_attempts: int = Field(
         default=3, ge=1, description="A job that is lost this often is failed as poison."
     )

@@ -177,6 +177,15 @@ def probes(n: Names) -> Iterator[tuple[str, str, str, Any, dict[str, str]]]:
     yield ask("get_edge_bundle", "GET", f"/v1/edge/box/bundles/{n['picture']}")
     yield ask("report_edge_health", "POST", "/v1/edge/box/health", {})
     yield ask("deliver_edge_results", "POST", "/v1/edge/box/results", {})
+    yield ask("claim_edge_job", "POST", "/v1/edge/box/jobs", {})
+    for job in (n["running"], n["queued"]):
+        path = f"/v1/edge/box/jobs/{job}"
+        yield ask("get_edge_input", "GET", f"{path}/inputs/{n['picture']}")
+        for operation in ("renew", "release", "finish"):
+            yield ask(f"{operation}_edge_job", "POST", f"{path}/{operation}", {"attempt": 1})
+    on = {"kind": "predict", "inputs": [n["our_picture"]], "model": n["our_model"], "on": "cams"}
+    yield ask("plan_job", "POST", "/v1/plans", on)
+    yield ask("submit_job", "POST", "/v1/jobs", on)
     enrolment = {"token": "convqbox_aaaaaaaaaa_x", "group": "cams", "digest": "0" * 64}
     yield ask("enrol_edge_box", "POST", "/v1/edge/enrol", enrolment | {"name": "n"})
     yield ask("list_models", "GET", "/v1/models")
