@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from core.queue import TASK
 from core.settings import Settings
+from workers import scratch
 from workers.app import app
 
 if TYPE_CHECKING:
@@ -43,6 +44,13 @@ def send() -> None:
 def _get_ready(**_: Any) -> None:
     """Import all that computes before the first job comes; the parent does without it."""
     import workers.runner  # noqa: F401
+
+    scratch.settle()
+
+
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def _clear_away(**_: Any) -> None:
+    scratch.leave()
 
 
 def _tell_growth(limit: int) -> None:
