@@ -145,7 +145,7 @@ class Extended:
             elif self.boundary == "constant":
                 return self.cval
             else:
-                base = base.take(_source(np.arange(*range_), n, self.boundary), axis)
+                base = base.take(source_positions(np.arange(*range_), n, self.boundary), axis)
         return base
 
 
@@ -165,8 +165,14 @@ def _padded(x: Array, widths: Widths, boundary: Boundary, cval: complex) -> Arra
     return array_module(x).pad(x, pad, mode=_PAD_MODES[boundary], **options)
 
 
-def _source(positions: Array, n: int, boundary: Boundary) -> Array:
-    # Which element of an axis of length n stands at each position, also far outside.
+def source_positions(positions: Array, n: int, boundary: Boundary) -> Array:
+    """Return which element of an axis of length ``n`` stands at each position, also far outside.
+
+    Examples
+    --------
+    >>> source_positions(np.arange(-3, 6), 3, "reflect").tolist()
+    [2, 1, 0, 0, 1, 2, 2, 1, 0]
+    """
     if boundary == "nearest":
         return positions.clip(0, n - 1)
     if boundary == "wrap":

@@ -25,6 +25,7 @@ from core.media.types import (
     TIFF,
     WAV,
     WEBP,
+    ZARR,
     ZIP,
     sniff,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "TIFF",
     "WAV",
     "WEBP",
+    "ZARR",
     "ZIP",
     "Decoded",
     "Extra",

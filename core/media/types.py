@@ -17,6 +17,7 @@ SAFETENSORS: Final = "application/x-safetensors"
 ONNX: Final = "application/x-onnx"
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
+ZARR: Final = "application/vnd.convq.zarr+json"
 CSV: Final = "text/csv"
 OCTET_STREAM: Final = "application/octet-stream"
 
@@ -37,6 +38,7 @@ EXTENSIONS: Final = {
     SAFETENSORS: ".safetensors",
     ONNX: ".onnx",
     NDJSON: ".jsonl",
+    ZARR: ".zarr",
     OCTET_STREAM: ".bin",
 }
 """The extension that convq gives a file of each media type."""
@@ -63,6 +65,8 @@ _SIGNATURES: Final = (
     (NPZ, re.compile(rb"PK\x03\x04")),
     # The length of the header, which is JSON, in eight bytes.
     (SAFETENSORS, re.compile(rb'.{4}\x00{4}\{"', re.DOTALL)),
+    # The listing of a chunked array (core/tiles/listing.py), which is JSON.
+    (ZARR, re.compile(rb'\{"convq_zarr":')),
     (JSON, re.compile(rb'[ \t\r\n]*(\{[ \t\r\n]*["}]|\[[ \t\r\n]*(["{\[\]\d-]|true|false|null))')),
 )
 

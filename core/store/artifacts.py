@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self
 
@@ -33,6 +34,8 @@ from core.store.tenants import DEFAULT
 log = logging.getLogger(__name__)
 
 _DIGEST_HEX = 64
+# Artifacts that one script binds: a few milliseconds, in which Redis serves nobody else.
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,23 @@ class ArtifactStore:
             digest = digest_of_file(file)
         return _described(path, digest, media_type, shape, dtype)
 
+    def bind(self, digest: str, parts: Iterable[str]) -> None:
+        """Keep other artifacts as long as this one: what it consists of.
+
+        Raises
+        ------
+        NotFound
+            The tenant does not hold one of them; ``given`` is its digest. Nothing is lost if some
+            are bound by then: it can be done again.
+        """
+        left = iter(dict.fromkeys(parts))
+        while some := list(islice(left, _AT_ONCE)):
+            missing = self._scripts.run("bind_artifact", digest, self._tenant, *some)
+            if missing:
+                raise NotFound(
+                    "there is no such artifact; upload it first", field="files", given=missing
+                )
+
     def put(
         self,
         data: bytes,
@@ -231,6 +251,20 @@ class ArtifactStore:
         A local store gives its own file; another is streamed into ``folder``.
         """
         return self.local(self.get(digest), folder)
+
+    def fetch_part(self, digest: str, folder: Path) -> Path:
+        """Return what `fetch` does, for a file of which perhaps little is read, and by many jobs.
+
+        One of a local store that was found right within the hour, and has not changed since, is
+        not read again as a whole.
+        """
+        artifact = self.get(digest)
+        if self.files.root:
+            path = self.files.root / artifact.key
+            if path.is_file():
+                self._check(artifact)
+                return path
+        return self.local(artifact, folder)
 
     def local(self, artifact: Artifact, folder: Path) -> Path:
         """Return what `fetch` does for an artifact whose record is known."""

@@ -1,6 +1,7 @@
 """Garbage: artifacts that nothing needs any more, found by mark and sweep.
 
-The records of all jobs, models and groups of boxes say which artifacts they refer to (mark). An
+The records of all jobs, models and groups of boxes say which artifacts they refer to (mark), and so
+do those of artifacts that others are bound to, as the chunks of an array are to its listing. An
 artifact that none of them names, whose own count of references is zero too, and that nobody used
 for some time, is deleted (sweep). The mark takes a while and the world goes on meanwhile; but
 whoever refers to an artifact also notes that it is used now, and what was used since the mark began
@@ -165,6 +166,8 @@ class Garbage:
                     marked.update(self._of_sets(f"{model}:version:{n}:artifacts" for n in numbers))
             groups = self._members(f"{own}:edge:groups")
             marked.update(self._of_sets(f"{own}:edge:group:{g}:artifacts" for g in groups))
+        bound = self._redis.smembers(f"{self._prefix}:bound")
+        marked.update(self._of_sets(f"{self._prefix}:artifact:{digest}:parts" for digest in bound))
         return marked
 
     def _of_jobs(self, ids: list[str]) -> list[str]:

@@ -16,6 +16,12 @@ for _, field in ipairs(redis.call('HKEYS', artifact_key(digest))) do
   local tenant = string.match(field, '^tenant:(.*)$')
   if tenant then count_bytes(digest, tenant, -1) end
 end
+local parts = artifact_key(digest) .. ':parts'
+for _, part in ipairs(redis.call('SMEMBERS', parts)) do
+  redis.call('HINCRBY', artifact_key(part), 'refs', -1)
+end
+redis.call('DEL', parts)
+redis.call('SREM', P .. ':bound', digest)
 redis.call('ZREM', index, digest)
 redis.call('HDEL', P .. ':damaged', digest)
 redis.call('DEL', artifact_key(digest))

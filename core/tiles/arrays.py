@@ -1,0 +1,217 @@
+"""Zarr arrays over files that lie elsewhere: read part by part, and written tile by tile.
+
+The only file that imports zarr, which takes a third of a second; it is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.abc.store import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    Store,
+    SuffixByteRequest,
+)
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.storage import MemoryStore
+
+from core.errors import ConvqError, UnsupportedMedia
+from core.tiles.header import METADATA, Header
+from core.tiles.reading import Read
+
+
+def reader(files: Mapping[str, str], fetch: Callable[[str], Path]) -> Read:
+    """Return what reads a part of a listed array, decoded.
+
+    Parameters
+    ----------
+    files : mapping of str to str
+        The listing: digests by path. `core.tiles.header.read_header` has accepted it.
+    fetch : callable
+        ``fetch(digest)`` gives a local, verified file; it may be called from several threads, and
+        is called once for each file that is needed.
+
+    Returns
+    -------
+    callable
+        ``read(slices)``; it raises UnsupportedMedia for chunks that are not what the metadata
+        says.
+    """
+    array = zarr.open_array(_Files(files, fetch), mode="r")
+
+    def read(slices: tuple[slice, ...]) -> NDArray[Any]:
+        try:
+            return np.asarray(array[slices])
+        except ConvqError:
+            raise
+        except (ValueError, RuntimeError, TypeError, IndexError) as error:
+            raise UnsupportedMedia(
+                f"a chunk of this array is not what its metadata says: {error}",
+                field="inputs",
+                accepted="an array as Zarr writes it",
+            ) from error
+
+    return read
+
+
+class Result:
+    """The result of tiles, a Zarr array of version 3 in which each tile is a file.
+
+    Within the file of a tile, a shard, are chunks that can be read by themselves.
+
+    Parameters
+    ----------
+    shape, dtype, tile, chunks
+        Of the array, of each tile, and of the chunks in it, which divide a tile.
+
+    Examples
+    --------
+    >>> result = Result(Header((5,), "uint8", (2,)), tile=(4,))
+    >>> sorted({result.encode((1,), np.array([7], np.uint8))[0], METADATA})
+    ['c/1', 'zarr.json']
+    """
+
+    def __init__(self, header: Header, tile: tuple[int, ...]) -> None:
+        self._header = header
+        self._tile = tile
+
+    @property
+    def metadata(self) -> bytes:
+        """The bytes of ``zarr.json``."""
+        files, _ = self._new()
+        return cast(bytes, files[METADATA].to_bytes())
+
+    def encode(self, place: tuple[int, ...], values: NDArray[Any]) -> tuple[str, Any]:
+        """Return the path and the bytes of the file of one tile.
+
+        Parameters
+        ----------
+        place : tuple of int
+            Of the tile among the others.
+        values : ndarray
+            All of the tile that lies within the array.
+        """
+        files, array = self._new()
+        starts = [at * side for at, side in zip(place, self._tile, strict=True)]
+        part = tuple(
+            slice(start, start + side) for start, side in zip(starts, values.shape, strict=True)
+        )
+        array[part] = values
+        ((path, data),) = ((path, data) for path, data in files.items() if path != METADATA)
+        return path, data.as_numpy_array().data
+
+    def _new(self) -> tuple[dict[str, Any], Any]:
+        files: dict[str, Any] = {}
+        array = zarr.create_array(
+            MemoryStore(files),
+            shape=self._header.shape,
+            dtype=self._header.dtype,
+            shards=self._tile,
+            chunks=self._header.chunks,
+            compressors=None,
+            filters=None,
+            # Else a tile of zeros would have no file.
+            config={"write_empty_chunks": True},
+        )
+        return files, array
+
+
+class _Files(Store):
+    """Files by path, read only, of which parts may be asked for."""
+
+    def __init__(self, files: Mapping[str, str], fetch: Callable[[str], Path]) -> None:
+        super().__init__(read_only=True)
+        self._files = files
+        self._fetch = fetch
+        self._fetched: dict[str, asyncio.Future[Path]] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = Store.__hash__
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Return the bytes of a file, or some of them; None where it is not listed."""
+        digest = self._files.get(key)
+        if digest is None:
+            return None
+        if digest not in self._fetched:
+            # In a thread: several are fetched at a time.
+            self._fetched[digest] = asyncio.ensure_future(asyncio.to_thread(self._fetch, digest))
+        path = await self._fetched[digest]
+        return prototype.buffer.from_bytes(_part(path, byte_range))
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> list[Buffer | None]:
+        """Return what `get` returns for each."""
+        return [await self.get(key, prototype, part) for key, part in key_ranges]
+
+    async def exists(self, key: str) -> bool:
+        """Tell whether the file is listed."""
+        return key in self._files
+
+    @property
+    def supports_writes(self) -> bool:
+        """No."""
+        return False
+
+    @property
+    def supports_deletes(self) -> bool:
+        """No."""
+        return False
+
+    @property
+    def supports_listing(self) -> bool:
+        """Yes."""
+        return True
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Refuse."""
+        raise NotImplementedError
+
+    async def delete(self, key: str) -> None:
+        """Refuse."""
+        raise NotImplementedError
+
+    async def list(self) -> AsyncIterator[str]:
+        """Yield all paths."""
+        for path in self._files:
+            yield path
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """Yield the paths that begin with ``prefix``."""
+        for path in self._files:
+            if path.startswith(prefix):
+                yield path
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Yield the names of what is in a folder."""
+        start = f"{prefix.rstrip('/')}/" if prefix else ""
+        inside = (path.removeprefix(start) for path in self._files if path.startswith(start))
+        for name in dict.fromkeys(path.partition("/")[0] for path in inside):
+            yield name
+
+
+def _part(path: Path, wanted: ByteRequest | None) -> bytes:
+    with path.open("rb") as file:
+        if isinstance(wanted, RangeByteRequest):
+            file.seek(wanted.start)
+            return file.read(wanted.end - wanted.start)
+        if isinstance(wanted, OffsetByteRequest):
+            file.seek(wanted.offset)
+        elif isinstance(wanted, SuffixByteRequest):
+            file.seek(max(0, path.stat().st_size - wanted.suffix))
+        return file.read()
