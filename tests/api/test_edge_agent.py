@@ -145,7 +145,8 @@ def test_a_box_that_is_killed_again_and_again(
     expected = {f"{number}-{part}.npy" for number in range(5) for part in range(3)} | {"last.npy"}
     eventually(lambda: expected <= {line["input"] for line in results(http)}, box)
     eventually(lambda: state(http)[0] != "rolling", box)
-    assert state(http) == ("done", 2), box.log.read_text()
+    # Who was killed again and again within its trial has gone back to what it ran before.
+    assert state(http) in (("done", 2), ("stopped", 1)), box.log.read_text()
     found = results(http)
     assert Counter(line["input"] for line in found) == Counter(expected)
     assert [line["number"] for line in found] == list(range(1, len(found) + 1))
