@@ -15,6 +15,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = Path(sys.executable).with_name("docker-compose")
+TLS = ROOT / "deploy" / "docker" / "compose.tls.yml"
 # They run once and end.
 TASKS = {"cli", "prometheus-key"}
 
@@ -56,11 +57,12 @@ def test_it_does_not_start_without_a_password() -> None:
 
 
 def test_the_example_names_every_setting() -> None:
-    asked = set(re.findall(r"(?<!\$)\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    files = (ROOT / "docker-compose.yml", TLS)
+    asked = {name for file in files for name in re.findall(r"(?<!\$)\$\{(\w+)", file.read_text())}
     named = set(re.findall(r"^#?(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     # These are said by who builds an image, who runs several services, who calls the command line.
     unnamed = {"CONVQ_REVISION", "CONVQ_ENV_FILE", "CONVQ_API_KEY"}
-    assert named - {"COMPOSE_PROFILES"} == asked - unnamed
+    assert named - {"COMPOSE_PROFILES", "COMPOSE_FILE"} == asked - unnamed
 
 
 def test_services_have_no_rights_that_they_do_not_need(services: dict[str, Any]) -> None:
@@ -124,8 +126,7 @@ def test_each_further_gpu_is_a_service_as_documented(tmp_path: Path) -> None:
 
 
 def test_https_is_one_more_port_of_the_proxy() -> None:
-    file = ROOT / "deploy" / "docker" / "compose.tls.yml"
-    proxy = services_of(file, CONVQ_CERTIFICATES="/etc/convq")["proxy"]
+    proxy = services_of(TLS, CONVQ_CERTIFICATES="/etc/convq")["proxy"]
     assert {port["target"] for port in proxy["ports"]} == {8000, 8443}
     assert any(v["target"] == "/certs" and v["read_only"] for v in proxy["volumes"])
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,28 @@ def test_every_file_is_part_of_it() -> None:
 )
 def test_kubernetes_takes_it(resource: dict[str, Any]) -> None:
     kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_kustomize_makes_of_it_what_is_meant() -> None:
+    done = subprocess.run(["kubectl", "kustomize", FOLDER], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made = list(yaml.safe_load_all(done.stdout))
+    assert len(made) == len(RESOURCES) + len(KUSTOMIZATION["configMapGenerator"])
+    everywhere = {r["metadata"].get("namespace") for r in made if r["kind"] != "Namespace"}
+    assert everywhere == {KUSTOMIZATION["namespace"]}
+    # A change of the settings is a new name, so that pods are replaced.
+    maps = {r["metadata"]["name"] for r in made if r["kind"] == "ConfigMap"}
+    used = {
+        *(reference["name"] for r in made for reference in values_of(r, "configMapRef")),
+        *(volume["name"] for r in made for volume in values_of(r, "configMap")),
+    }
+    assert used == maps
+    (named,) = KUSTOMIZATION["images"]
+    ours = f"{named['newName']}:{named['newTag']}"
+    images = [image for r in made for image in values_of(r, "image")]
+    assert images.count(ours) == 2
+    assert all(":" in image for image in images)
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=name_of)
