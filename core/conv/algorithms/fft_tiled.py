@@ -1,6 +1,7 @@
 """FFT convolution in overlapping tiles (overlap-save), as large as costs least.
 
-Generated kernels transform the tiles where there are any for the problem, SciPy otherwise.
+Generated kernels transform the tiles where there are any for the problem (`core.conv.codegen`, and
+`core.conv.cuda` on GPUs), SciPy or cuFFT otherwise.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from core.arrays import Array
 from core.conv import codegen, overlap_save
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.blocks import Check, workers_for
-from core.conv.device import Device, device_of
+from core.conv.cuda import fft as cuda
+from core.conv.device import Device, cpu, device_of
 from core.conv.normal import NormalForm
 from core.conv.overlap_save import Tiling
 
@@ -34,8 +36,9 @@ def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
 
 
 def error_bound(form: NormalForm) -> float:
-    """See `core.conv.overlap_save.error_bound`; the largest tile has the largest bound."""
-    largest = [tilings[-1] for tilings in (_tilings(form), _generated(form)) if tilings]
+    """See `core.conv.overlap_save.error_bound`; the largest tile of all devices has the largest."""
+    every = (_tilings(form), _generated(form, cpu()), cuda.tilings(form))
+    largest = [tilings[-1] for tilings in every if tilings]
     return max(overlap_save.error_bound(form, how) for how in largest)
 
 
@@ -45,12 +48,14 @@ def run(
     """Transform tile by tile; see `core.conv.algorithm.Run`."""
     device = device_of(x)
     how, _ = _choose(form, device, memory_cap)
-    if _is_generated(form, device):
+    if not _generated(form, device):
+        overlap_save.run(form, x, w, out, how, check=check, workers=workers_for(x))
+    elif device.kind == "gpu":
+        cuda.run(form, x, w, out, how, check=check)
+    else:
         from core.conv.codegen import fft
 
         fft.run(form, x, w, out, how, device, check=check, memory_cap=memory_cap)
-    else:
-        overlap_save.run(form, x, w, out, how, check=check, workers=workers_for(x))
 
 
 @lru_cache(maxsize=1024)
@@ -59,7 +64,10 @@ def _tilings(form: NormalForm) -> list[Tiling]:
     return list(dict.fromkeys(how for how in found if how is not None))
 
 
-def _generated(form: NormalForm) -> Sequence[Tiling]:
+def _generated(form: NormalForm, device: Device) -> Sequence[Tiling]:
+    # What generated kernels take, none where there are none for the problem.
+    if device.kind == "gpu":
+        return cuda.tilings(form, device.shared)
     if not codegen.available():
         return ()
     from core.conv.codegen import fft
@@ -67,20 +75,20 @@ def _generated(form: NormalForm) -> Sequence[Tiling]:
     return fft.tilings(form)
 
 
-def _is_generated(form: NormalForm, device: Device) -> bool:
-    return device.kind == "cpu" and bool(_generated(form))
+def _cost_of(form: NormalForm, device: Device, how: Tiling) -> Cost:
+    if not _generated(form, device):
+        return overlap_save.cost(form, device, how, device.workers)
+    if device.kind == "gpu":
+        return cuda.cost(form, device, how)
+    from core.conv.codegen import fft
+
+    return fft.cost(form, device, how)
 
 
 @lru_cache(maxsize=1024)
 def _choose(form: NormalForm, device: Device, memory_cap: int | None) -> tuple[Tiling, Cost]:
-    if _is_generated(form, device):
-        from core.conv.codegen import fft
-
-        costs = [(how, fft.cost(form, device, how)) for how in fft.tilings(form)]
-    else:
-        costs = [
-            (how, overlap_save.cost(form, device, how, device.workers)) for how in _tilings(form)
-        ]
+    every = _generated(form, device) or _tilings(form)
+    costs = [(how, _cost_of(form, device, how)) for how in every]
     fitting = [c for c in costs if memory_cap is None or c[1].bytes <= memory_cap]
     # What takes the least memory stands even where it exceeds the cap: the plan then refuses it.
     if not fitting:

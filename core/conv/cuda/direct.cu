@@ -1,3 +1,5 @@
+#include "blocks.cuh"
+
 // Direct correlation of planes: a thread keeps ROWS by COLUMNS outputs in registers for all taps.
 //
 // The inputs of a block lie in shared memory. One is read once for each column of taps, and

@@ -8,8 +8,8 @@ from functools import lru_cache
 from core.arrays import Array, array_module
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check
-from core.conv.cuda.geometry import NUMBERS, SHARED_BYTES, Tile, two
-from core.conv.cuda.launch import launch
+from core.conv.cuda.geometry import NUMBERS, SHARED_BYTES, Tile, arguments, grid, macros, two
+from core.conv.cuda.launch import launch, readable
 from core.conv.device import Device
 from core.conv.normal import NormalForm
 
@@ -49,7 +49,11 @@ def run(
     assert tile is not None
     reverse = (slice(None, None, -1),) * form.ndim
     weights = array_module(x).ascontiguousarray(w[(slice(None), 0, *reverse)])
-    launch("direct", form, tile, x, (weights,), out)
+    x = readable(x, form.dtype)
+    launch(
+        "direct", form, x, (weights,), out, arguments(form, x),
+        grid=grid(form, tile), block=(*tile.block, 1), macros=macros(form, tile),
+    )  # fmt: skip
 
 
 def shared_bytes(form: NormalForm, tile: Tile) -> int:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.conv.cuda.modules import C_NAMES, Macros
+from core.arrays import Array
+from core.conv.cuda.modules import Macros
 from core.conv.normal import NormalForm
 
 NUMBERS = ("float32", "float64", "int64")
@@ -15,8 +16,8 @@ NUMBERS = ("float32", "float64", "int64")
 SHARED_BYTES = 48 << 10
 """What every device has for a block without being asked."""
 
-# The third axis of a grid is no longer; its blocks go on with the planes that are left.
-_MOST_PLANES = 65535
+MOST_PLANES = 65535
+"""The second and third axis of a grid are no longer; its blocks go on with what is left."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,14 @@ def grid(form: NormalForm, tile: Tile) -> tuple[int, int, int]:
     (2, 4, 1)
     """
     (rows, columns), (span_y, span_x) = two(form.out), tile.span
-    planes = min(form.batch * form.out_channels, _MOST_PLANES)
+    planes = min(form.batch * form.out_channels, MOST_PLANES)
     return -(-columns // span_x), -(-rows // span_y), planes
 
 
-def macros(form: NormalForm, tile: Tile, stored: str) -> Macros:
-    """Return what all sources are specialised for: types, the kernel's size and the tile."""
+def macros(form: NormalForm, tile: Tile) -> Macros:
+    """Return what kernels with such tiles are specialised for: the kernel's size and the tile."""
     height, width = two(form.kernel)
     return (
-        ("STORED", C_NAMES[stored]),
-        ("NUMBER", C_NAMES[form.dtype]),
         ("HEIGHT", height),
         ("WIDTH", width),
         ("ROWS", tile.rows),
@@ -77,19 +76,17 @@ def macros(form: NormalForm, tile: Tile, stored: str) -> Macros:
     )
 
 
-def arguments(form: NormalForm, strides: tuple[int, ...], itemsize: int) -> tuple[np.int64, ...]:
-    """Return what every kernel takes after its arrays.
+def arguments(form: NormalForm, x: Array) -> tuple[np.int64, ...]:
+    """Return what kernels on planes take after their arrays.
 
     Parameters
     ----------
     form : NormalForm
         The problem.
-    strides : tuple of int
-        Bytes, for the axes ``(batch, channels, *spatial)`` of the input.
-    itemsize : int
-        Of the input.
+    x : array of shape ``(batch, channels, *spatial)``
+        The input, of which the strides are passed.
     """
-    image, channel, *lines = (stride // itemsize for stride in strides)
+    image, channel, *lines = (stride // x.itemsize for stride in x.strides)
     first = form.first_input((0,) * form.ndim)
     numbers = (
         *(image, channel, *two(tuple(lines), 0)),

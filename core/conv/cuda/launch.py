@@ -3,21 +3,57 @@
 from __future__ import annotations
 
 from core.arrays import Array, array_module
-from core.conv.cuda.geometry import Tile, arguments, grid, macros
 from core.conv.cuda.modules import C_NAMES, Macros, function
 from core.conv.normal import NormalForm
+
+
+def types(number: str, stored: str) -> Macros:
+    """Return the types that all sources are specialised for.
+
+    Parameters
+    ----------
+    number : str
+        The dtype of arithmetic.
+    stored : str
+        That of inputs.
+
+    Examples
+    --------
+    >>> types("float32", "uint8")
+    (('STORED', 'unsigned char'), ('NUMBER', 'float'))
+    """
+    return ("STORED", C_NAMES[stored]), ("NUMBER", C_NAMES[number])
+
+
+def readable(x: Array, number: str) -> Array:
+    """Return ``x``, as ``number`` where kernels do not read its dtype."""
+    return x if x.dtype.name in C_NAMES else x.astype(number)
+
+
+def contiguous(out: Array) -> Array:
+    """Return ``out`` where kernels can write to it, else a new array: see `put_back`."""
+    return out if out.flags.c_contiguous else array_module(out).empty(out.shape, out.dtype)
+
+
+def put_back(found: Array, out: Array) -> None:
+    """Copy what was written into `contiguous` ``found`` to ``out``, where that is another."""
+    if found is not out:
+        out[...] = found
 
 
 def launch(
     name: str,
     form: NormalForm,
-    tile: Tile,
     x: Array,
     weights: tuple[Array, ...],
     out: Array,
-    more: Macros = (),
+    numbers: tuple[object, ...],
+    *,
+    grid: tuple[int, ...],
+    block: tuple[int, ...],
+    macros: Macros,
 ) -> None:
-    """Fill ``out`` with the kernel ``name``.
+    """Fill ``out`` with the kernel ``name`` of ``name.cu``.
 
     Parameters
     ----------
@@ -25,22 +61,20 @@ def launch(
         Of the source and its function.
     form : NormalForm
         The problem.
-    tile : Tile
-        The outputs of a block of threads.
     x : array of shape ``(batch, channels, *spatial)``
-        Of any dtype that casts to the form's, and any strides.
+        What `readable` returns, of any strides.
     weights : tuple of array
         Contiguous, of the form's dtype; what the kernel takes between input and output.
     out : array of shape ``form.out_shape``
         Of the form's dtype.
-    more : tuple of (str, str or int)
-        Macros of this kernel alone.
+    numbers : tuple of numpy.int64
+        What it takes after its arrays.
+    grid, block : tuple of int
+        Blocks and threads along columns, rows and planes.
+    macros : tuple of (str, str or int)
+        Beside `types`.
     """
-    if x.dtype.name not in C_NAMES:
-        x = x.astype(form.dtype)
-    found = out if out.flags.c_contiguous else array_module(out).empty(out.shape, out.dtype)
-    compiled = function(x, name, (*macros(form, tile, x.dtype.name), *more))
-    numbers = arguments(form, x.strides, x.itemsize)
-    compiled(grid(form, tile), (*tile.block, 1), (x, *weights, found, *numbers))
-    if found is not out:
-        out[...] = found
+    found = contiguous(out)
+    compiled = function(x, name, name, (*types(form.dtype, x.dtype.name), *macros))
+    compiled(grid, block, (x, *weights, found, *numbers))
+    put_back(found, out)

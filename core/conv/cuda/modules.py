@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ Macros = tuple[tuple[str, str | int], ...]
 _SOURCES = Path(__file__).parent
 
 C_NAMES = {
+    "float16": "half",
     "float32": "float",
     "float64": "double",
     "int64": "long long",
@@ -26,15 +28,26 @@ C_NAMES = {
 """What CUDA C++ calls the dtypes that kernels read."""
 
 
+@cache
 def source(name: str) -> str:
-    """Return the text of ``name.cu``, with what all sources have in common before it.
+    """Return the text of ``name.cu``, with the files that it includes.
 
     Examples
     --------
-    >>> "__global__" in source("direct")
-    True
+    >>> "__global__" in source("direct"), "#include" in source("direct")
+    (True, False)
     """
-    return "\n".join((_SOURCES / file).read_text() for file in ("planes.cuh", f"{name}.cu"))
+    return _with_includes(_SOURCES / f"{name}.cu")
+
+
+def _with_includes(path: Path) -> str:
+    # NVRTC has no folder to look into.
+    return re.sub(
+        r'^#include "(.*)"$',
+        lambda found: _with_includes(_SOURCES / found[1]),
+        path.read_text(),
+        flags=re.MULTILINE,
+    )
 
 
 def options(macros: Macros) -> tuple[str, ...]:
@@ -48,27 +61,39 @@ def options(macros: Macros) -> tuple[str, ...]:
     return ("--std=c++17", *(f"-D{name}={value}" for name, value in macros))
 
 
-def function(x: Array, name: str, macros: Macros) -> Any:
-    """Return the compiled function ``name`` of ``name.cu``, for the device that has ``x``.
+def function(x: Array, name: str, entry: str, macros: Macros, shared: int = 0) -> Any:
+    """Return the compiled function ``entry`` of ``name.cu``, for the device that has ``x``.
 
     Parameters
     ----------
     x : array
         Of the module that compiles; modules are loaded on its device when they are first called.
     name : str
-        Of the source and the function.
+        Of the source.
+    entry : str
+        Of the function.
     macros : tuple of (str, str or int)
         What the source is specialised for.
+    shared : int
+        Bytes of shared memory that a block is to be given beyond what the source declares.
 
     Returns
     -------
     callable
-        ``(grid, block, arguments) -> None``.
+        ``(grid, block, arguments, shared_mem) -> None``.
     """
-    return _function(array_module(x), name, macros)
+    return _function(array_module(x), x.device.id, name, entry, macros, shared)
 
 
 @cache
-def _function(module: Any, name: str, macros: Macros) -> Any:
-    compiled = module.RawModule(code=source(name), options=options(macros))
-    return compiled.get_function(name)
+def _function(module: Any, device: int, name: str, entry: str, macros: Macros, shared: int) -> Any:
+    compiled = _module(module, name, macros).get_function(entry)
+    if shared:
+        # Devices have more than 48 KB for those who ask; the limit belongs to a device's function.
+        compiled.max_dynamic_shared_size_bytes = shared
+    return compiled
+
+
+@cache
+def _module(module: Any, name: str, macros: Macros) -> Any:
+    return module.RawModule(code=source(name), options=options(macros))

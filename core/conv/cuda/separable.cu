@@ -1,3 +1,5 @@
+#include "blocks.cuh"
+
 // Correlation of planes with sums of TERMS outer products: along rows, then down columns.
 //
 // Both passes read shared memory. In the first a thread computes RUN neighbouring outputs of a row,

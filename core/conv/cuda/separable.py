@@ -10,8 +10,8 @@ import numpy as np
 from core.arrays import Array, array_module
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check
-from core.conv.cuda.geometry import NUMBERS, SHARED_BYTES, Tile
-from core.conv.cuda.launch import launch
+from core.conv.cuda.geometry import NUMBERS, SHARED_BYTES, Tile, arguments, grid, macros
+from core.conv.cuda.launch import launch, readable
 from core.conv.device import Device
 from core.conv.lowrank import terms_of
 from core.conv.normal import NormalForm
@@ -60,7 +60,11 @@ def run(
             for axis, vector in enumerate(term):
                 vectors[axis][channel, number] = vector[::-1]
     weights = tuple(map(array_module(x).asarray, vectors))
-    launch("separable", form, tile, x, weights, out, (("TERMS", count),))
+    x = readable(x, form.dtype)
+    launch(
+        "separable", form, x, weights, out, arguments(form, x), grid=grid(form, tile),
+        block=(*tile.block, 1), macros=(*macros(form, tile), ("TERMS", count)),
+    )  # fmt: skip
 
 
 def shared_bytes(form: NormalForm, tile: Tile) -> int:

@@ -1,14 +1,18 @@
 // Enough of CUDA C++ to run a kernel on a processor: threads of a block are fibres that take turns
-// and change at each barrier, blocks run one after the other, shared memory is static.
+// and change at each barrier, blocks run one after the other, shared memory is static. What a block
+// is given of shared memory holds NaN at first, so that nobody relies on the block before.
 #include <ucontext.h>
 
+#include <cmath>
+#include <cstring>
 #include <vector>
 
 struct Three { int x, y, z; };
 static Three threadIdx, blockIdx, blockDim, gridDim;
 
 #define __global__
-#define __device__ static
+#define __host__
+#define __device__
 #define __shared__ static
 #define __launch_bounds__(...)
 
@@ -17,6 +21,7 @@ static ucontext_t scheduler;
 static ucontext_t *fibre;
 static bool *finished;
 static void (*body)();
+static unsigned char shared[256 << 10];
 
 static void begin() {
     body();
@@ -24,9 +29,9 @@ static void begin() {
     swapcontext(fibre, &scheduler);
 }
 
-static void run_block(int threads) {
+static void run_block(int threads, std::vector<char> &stacks, long long given) {
+    std::memset(shared, 255, given);
     std::vector<ucontext_t> fibres(threads);
-    std::vector<char> stacks((std::size_t)threads << 16);
     std::vector<char> ended(threads, 0);
     for (int t = 0; t < threads; t++) {
         getcontext(&fibres[t]);
@@ -50,14 +55,25 @@ static void run_block(int threads) {
         }
 }
 
-static void run(Three grid, Three block, void (*kernel)()) {
+static void run(Three grid, Three block, void (*kernel)(), long long given) {
     gridDim = grid;
     blockDim = block;
     body = kernel;
+    const int threads = block.x * block.y * block.z;
+    std::vector<char> stacks((std::size_t)threads << 16);
     for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
         for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
             for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++)
-                run_block(block.x * block.y * block.z);
+                run_block(threads, stacks, given);
+}
+
+// Binary16: a sign, five bits of exponent, ten of fraction.
+static float from_half(unsigned short bits) {
+    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    const float size = exponent == 31 ? (fraction ? NAN : INFINITY)
+                       : exponent     ? std::ldexp(1024.0f + fraction, exponent - 25)
+                                      : std::ldexp((float)fraction, -24);
+    return bits >> 15 ? -size : size;
 }
 }  // namespace emulated
 

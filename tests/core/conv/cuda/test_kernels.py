@@ -14,8 +14,9 @@ from core.conv.algorithms import by_name
 from core.conv.algorithms.direct import numpy_cost
 from core.conv.blocks import never
 from core.conv.cuda import direct, geometry, modules, separable
+from core.conv.cuda.launch import types
 from core.conv.device import gpu
-from core.conv.normal import NormalForm
+from tests.core.conv.cuda.forms import convolved, form_of, kernels_of
 
 FAMILIES = {"direct": direct, "separable": separable}
 # Sources are compiled once for each of these.
@@ -23,34 +24,10 @@ CASES = [
     ("direct", (3, 3), "float32", "uint8"),
     ("direct", (2, 5), "float64", "float64"),
     ("direct", (4,), "int64", "int16"),
+    ("direct", (3,), "float32", "float16"),
     ("separable", (5, 3), "float32", "uint8"),
     ("separable", (2, 9), "float64", "float32"),
 ]
-
-
-def form_of(kernel, dtype, *, batch=1, filters=1, groups=1, sizes=None, start=None, out=None):
-    sizes = sizes or (20,) * len(kernel)
-    full = tuple(n + k - 1 for n, k in zip(sizes, kernel, strict=True))
-    ones = (1,) * len(kernel)
-    bits = 40 if dtype == "int64" else None
-    start = start or (0,) * len(kernel)
-    return NormalForm(
-        batch, groups, filters, groups, sizes, kernel, start, out or full, ones, ones, dtype,
-        bits, rank=2,
-    )  # fmt: skip
-
-
-def expected_of(form, x, w):
-    expected = np.empty(form.out_shape, form.dtype)
-    by_name("reference").run(form, x, w, expected, check=never, memory_cap=None)
-    return expected
-
-
-def kernels_of(form, random):
-    """Small whole numbers; where there are two axes, the sum of two outer products."""
-    first, *rest = (random.integers(-9, 9, (form.out_channels, 2, k)) for k in form.kernel)
-    summed = np.einsum("oti,otj->oij", first, rest[0]) if rest else first.sum(1)
-    return summed[:, None].astype(form.dtype)
 
 
 @pytest.mark.parametrize(("name", "kernel", "dtype", "stored"), CASES)
@@ -58,7 +35,7 @@ def kernels_of(form, random):
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
-def test_kernels_are_the_reference(emulated, name, kernel, dtype, stored, data) -> None:
+def test_kernels_are_the_reference(cupy, name, kernel, dtype, stored, data) -> None:
     lengths = [data.draw(st.integers(1, 90)) for _ in kernel]
     groups, batch = data.draw(st.integers(1, 2)), data.draw(st.integers(1, 2))
     filters = groups * data.draw(st.integers(1, 2))
@@ -75,22 +52,23 @@ def test_kernels_are_the_reference(emulated, name, kernel, dtype, stored, data) 
     x = around[(..., *(slice(3, 3 + step * n, step) for n in lengths))]
     x[:] = random.integers(0, 50, x.shape)
     w = kernels_of(form, random)
-    y = np.empty(form.out_shape, dtype)
-    FAMILIES[name].run(form, x, w, y, check=never, memory_cap=None)
+    y = cupy.empty(form.out_shape, dtype)
+    on_device = cupy.asarray(around)[(..., *(slice(3, 3 + step * n, step) for n in lengths))]
+    FAMILIES[name].run(form, on_device, cupy.asarray(w), y, check=never, memory_cap=None)
     # The terms of a kernel are found in floating point.
     close = {"rtol": 1e-5, "atol": 0.2} if name == "separable" else {"rtol": 0, "atol": 0}
-    np.testing.assert_allclose(y, expected_of(form, x, w), **close)
+    np.testing.assert_allclose(y.get(), convolved(form, x, w), **close)
 
 
-def test_more_planes_than_a_grid_has_and_an_output_with_gaps(emulated, monkeypatch) -> None:
-    monkeypatch.setattr(geometry, "_MOST_PLANES", 2)
+def test_more_planes_than_a_grid_has_and_an_output_with_gaps(cupy, monkeypatch) -> None:
+    monkeypatch.setattr(geometry, "MOST_PLANES", 2)
     form = form_of((3, 3), "float32", batch=5, sizes=(8, 9))
     random = np.random.default_rng(1)
     x = random.integers(0, 9, (5, 1, 8, 9)).astype("uint8")
     w = kernels_of(form, random)
-    y = np.zeros((5, 1, 10, 22), "float32")[..., ::2]
-    direct.run(form, x, w, y, check=never, memory_cap=None)
-    np.testing.assert_array_equal(y, expected_of(form, x, w))
+    y = cupy.zeros((5, 1, 10, 22), "float32")[..., ::2]
+    direct.run(form, cupy.asarray(x), cupy.asarray(w), y, check=never, memory_cap=None)
+    np.testing.assert_array_equal(y.get(), convolved(form, x, w))
 
 
 @pytest.mark.parametrize("k", [2, 3, 9, 15, 31])
@@ -133,7 +111,7 @@ def test_devices_keep_sums_in_registers(name, architecture, k, dtype, tmp_path) 
     source.write_text(modules.source(name))
     form = form_of((k, k), dtype, sizes=(500, 500))
     tile = FAMILIES[name].tile_of(form)
-    macros = (*geometry.macros(form, tile, dtype), ("TERMS", 2))
+    macros = (*types(dtype, dtype), *geometry.macros(form, tile), ("TERMS", 2))
     command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.options(macros)]
     done = subprocess.run(
         [*command, "-o", str(tmp_path / "kernel.cubin"), str(source)],
@@ -156,21 +134,3 @@ def test_plans_for_a_gpu_take_a_kernel_where_there_is_one(name) -> None:
     assert moved <= by_name(name).cost(form, device, None).seconds < 2 * moved
     steps = replace(form, stride=(2, 2))
     assert by_name("direct").cost(steps, device, None) == numpy_cost(steps, device)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("k", [2, 3, 8, 31])
-@pytest.mark.parametrize(("dtype", "stored"), [("float32", "uint8"), ("float64", "float64")])
-def test_on_a_device(name, k, dtype, stored) -> None:
-    cupy = pytest.importorskip("cupy")
-    if not cupy.is_available():
-        pytest.skip("there is no CUDA device")
-    form = form_of((k, k), dtype, batch=2, filters=3, sizes=(301, 203))
-    random = np.random.default_rng(2)
-    x = random.integers(0, 9, (2, 1, 301, 203)).astype(stored)
-    w = kernels_of(form, random)
-    y = cupy.empty(form.out_shape, dtype)
-    on_device = cupy.asarray(x), cupy.asarray(w)
-    FAMILIES[name].run(form, *on_device, y, check=never, memory_cap=None)
-    np.testing.assert_allclose(y.get(), expected_of(form, x, w), rtol=1e-5, atol=1)

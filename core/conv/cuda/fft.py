@@ -1,0 +1,131 @@
+"""Tiled FFTs on a GPU, without a sum over channels, in the shared memory of a block."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from core.arrays import Array, array_module
+from core.conv import overlap_save
+from core.conv.algorithm import Cost
+from core.conv.blocks import Check
+from core.conv.cuda.geometry import MOST_PLANES, arguments, two
+from core.conv.cuda.launch import contiguous, put_back, readable, types
+from core.conv.cuda.modules import C_NAMES, Macros, function
+from core.conv.device import Device
+from core.conv.normal import NormalForm
+from core.conv.overlap_save import Tiling, transform_dtype
+
+# Lines and pictures; each is taken where the device's blocks have room for it.
+_LINES = tuple((1 << e,) for e in range(10, 14))
+_PICTURES = ((32, 32), (64, 64), (64, 128), (128, 128))
+# Points of a butterfly: as many as registers hold.
+_RADIX = {"float32": 16, "float64": 8}
+# What blocks may have on the largest devices.
+_MOST_SHARED = 227 << 10
+# With 128 registers each, as many threads fill a multiprocessor.
+_THREADS = 512
+
+
+@lru_cache(maxsize=1024)
+def tilings(form: NormalForm, shared: int = _MOST_SHARED) -> list[Tiling]:
+    """Return the tiles that the kernel takes for ``form``; none where it cannot compute it.
+
+    Parameters
+    ----------
+    form : NormalForm
+        The problem.
+    shared : int
+        Bytes that a block may have on the device; without it those of any device.
+    """
+    if form.ndim > 2 or form.group_channels > 1 or max(form.stride) > 1 or form.is_complex:
+        return []
+    dtype = transform_dtype(form)
+    return [
+        how
+        for tile in (_LINES if form.ndim == 1 else _PICTURES)
+        if dtype in _RADIX
+        and shared_bytes(tile, dtype) <= shared
+        and min(size := tuple(t - r for t, r in zip(tile, form.reach, strict=True))) > 0
+        and overlap_save.inexact(form, how := Tiling(tile, size, 1)) is None
+    ]
+
+
+def cost(form: NormalForm, device: Device, how: Tiling) -> Cost:
+    """Take the longer of the transforms and of reading and writing once."""
+    dtype = transform_dtype(form)
+    points, planes = math.prod(how.tile), form.batch * form.out_channels
+    # Two tiles of one plane are transformed as one.
+    pairs = planes * _pairs(form, how) + form.out_channels
+    moved = (form.batch * form.in_channels * math.prod(form.spatial) + form.outputs) * form.itemsize
+    seconds = max(pairs * points * math.log2(points) * device.fft_tile[dtype], moved * device.copy)
+    spectra = form.out_channels * 2 * points * np.dtype(dtype).itemsize
+    return Cost(seconds + 2 * device.call, spectra)
+
+
+def run(form: NormalForm, x: Array, w: Array, out: Array, how: Tiling, *, check: Check) -> None:
+    """Fill ``out``, with one of `tilings`; the arguments are those of `core.conv.algorithm.Run`."""
+    check()
+    xp, dtype = array_module(x), transform_dtype(form)
+    x, found = readable(x, dtype), contiguous(out)
+    weights = xp.zeros((form.out_channels, *(r + 1 for r in form.reach)), dtype)
+    weights[(..., *(slice(None, None, d) for d in form.dilation))] = w[:, 0]
+    roots = _roots(xp, x.device.id, max(how.tile), dtype)
+    spectra = xp.empty((form.out_channels, math.prod(how.tile), 2), dtype)
+    compiled = (*types(dtype, x.dtype.name), *macros(form, how))
+    shared, block = shared_bytes(how.tile, dtype), (_threads(how.tile, dtype), 1, 1)
+    transform = function(x, "fft", "spectrum", compiled, shared)
+    transform((form.out_channels, 1, 1), block, (weights, roots, spectra), shared_mem=shared)
+    kernel = function(x, "fft", "convolve", compiled, shared)
+    grid = (_pairs(form, how), min(form.batch * form.out_channels, MOST_PLANES), 1)
+    kernel(grid, block, (x, spectra, roots, found, *arguments(form, x)), shared_mem=shared)
+    put_back(found, out)
+
+
+def macros(form: NormalForm, how: Tiling) -> Macros:
+    """Return what the source is specialised for, beside `types`."""
+    dtype = transform_dtype(form)
+    (rows, columns), (height, width) = two(how.tile), two(tuple(r + 1 for r in form.reach))
+    threads = _threads(how.tile, dtype)
+    return (
+        ("RESULT", C_NAMES[form.dtype]),
+        ("TILE_Y", rows),
+        ("TILE_X", columns),
+        ("LONGEST", max(how.tile)),
+        ("HEIGHT", height),
+        ("WIDTH", width),
+        ("RADIX", _RADIX[dtype]),
+        ("THREADS", threads),
+        ("BLOCKS", _THREADS // threads),
+    )
+
+
+def shared_bytes(tile: tuple[int, ...], dtype: str) -> int:
+    """Return how much shared memory a block takes: both parts of a tile, with gaps.
+
+    Examples
+    --------
+    >>> shared_bytes((64, 64), "float32")
+    34816
+    """
+    points = math.prod(tile)
+    return 2 * (points + points // _RADIX[dtype]) * np.dtype(dtype).itemsize
+
+
+def _pairs(form: NormalForm, how: Tiling) -> int:
+    tiles = math.prod(-(-n // m) for n, m in zip(form.out, how.size, strict=True))
+    return -(-tiles // 2)
+
+
+def _threads(tile: tuple[int, ...], dtype: str) -> int:
+    return min(math.prod(tile) // _RADIX[dtype], _THREADS)
+
+
+@lru_cache(maxsize=64)
+def _roots(xp: Any, device: int, count: int, dtype: str) -> Array:
+    # The powers of exp(-2 pi i / count), on the device; real and imaginary parts in turn.
+    angles = -2 * np.pi / count * np.arange(count)
+    return xp.asarray(np.stack([np.cos(angles), np.sin(angles)], 1).astype(dtype))

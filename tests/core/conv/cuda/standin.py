@@ -1,0 +1,257 @@
+"""A stand-in for CuPy on a processor: its arrays hold NumPy's, and refuse to become them by chance.
+
+It is as strict as CuPy where host and device could be mixed up: a NumPy array among the arguments
+is an error except where it is brought over on purpose, results of reductions are arrays, there are
+no objects, and `numpy.asarray` of an array is an error. Compiled sources run on the processor
+(`emulated.h`).
+"""
+
+import ctypes
+import hashlib
+import operator
+import re
+import subprocess
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.fft
+
+HEADER = Path(__file__).with_name("emulated.h")
+# What brings arrays of the host over.
+_BRINGING = {"array", "asarray"}
+_MISSING = {"asfortranarray2", "testing", "ma", "vectorize", "nditer"}
+
+
+class Mixed(TypeError):
+    """Arrays of host and device met."""
+
+
+class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
+    """What `cupy.ndarray` offers, as far as NumPy's has it too."""
+
+    __module__ = "cupy"
+    __array_priority__ = 100
+
+    def __init__(self, host: np.ndarray) -> None:
+        if host.dtype.kind == "O":
+            raise TypeError("there are no objects on a device")
+        self.host = host
+
+    def get(self) -> np.ndarray:
+        """Return a copy in host memory."""
+        return self.host.copy()
+
+    def set(self, host: np.ndarray) -> None:
+        """Copy from host memory."""
+        assert type(host) is np.ndarray
+        self.host[...] = host
+
+    @property
+    def device(self) -> types.SimpleNamespace:
+        return types.SimpleNamespace(id=0)
+
+    def __array__(self, *_: object, **__: object) -> np.ndarray:
+        raise Mixed("an array of the device does not become one of the host by itself")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        return _wrapped(getattr(ufunc, method)(*_unwrapped(inputs), **_unwrapped(options)))
+
+    def __array_function__(self, function: Any, _: Any, args: Any, options: Any) -> Any:
+        return _wrapped(function(*_unwrapped(args), **_unwrapped(options)))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("ctypes", "tobytes", "device"):
+            raise AttributeError(name)
+        found = getattr(self.host, name)
+        return _called(found) if callable(found) else _wrapped(found)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "host":
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.host, name, value)
+
+    def __getitem__(self, index: Any) -> Any:
+        return _wrapped(self.host[_unwrapped(index)])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.host[_unwrapped(index)] = _unwrapped(value)
+
+    def __len__(self) -> int:
+        return len(self.host)
+
+    def __iter__(self) -> Any:
+        return map(_wrapped, self.host)
+
+    def item(self, *at: int) -> Any:
+        """Return a number in host memory."""
+        return self.host.item(*at)
+
+    def tolist(self) -> Any:
+        """Return numbers in host memory."""
+        return self.host.tolist()
+
+    def __bool__(self) -> bool:
+        return bool(self.host)
+
+    def __int__(self) -> int:
+        return int(self.host)
+
+    def __float__(self) -> float:
+        return float(self.host)
+
+    def __complex__(self) -> complex:
+        return complex(self.host)
+
+    __hash__ = None  # type: ignore[assignment]
+    __index__ = __int__
+
+
+def _unwrapped(value: Any) -> Any:
+    if isinstance(value, ndarray):
+        return value.host
+    if isinstance(value, np.ndarray):
+        raise Mixed("an array of the host among those of the device")
+    if isinstance(value, tuple | list):
+        return type(value)(map(_unwrapped, value))
+    if isinstance(value, dict):
+        return {name: _unwrapped(each) for name, each in value.items()}
+    return value
+
+
+def _wrapped(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return ndarray(value)
+    if isinstance(value, np.generic):
+        return ndarray(np.asarray(value))
+    if isinstance(value, tuple | list):
+        return type(value)(map(_wrapped, value))
+    return value
+
+
+def _called(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **options: _wrapped(function(*_unwrapped(args), **_unwrapped(options)))
+
+
+def _bringing(function: Callable[..., Any]) -> Callable[..., Any]:
+    def bring(value: Any, *args: Any, **options: Any) -> ndarray:
+        host = value.host if isinstance(value, ndarray) else value
+        found = function(host, *args, **options)
+        # What is brought over is a copy.
+        return ndarray(found.copy() if isinstance(value, np.ndarray) else found)
+
+    return bring
+
+
+class _Module(types.ModuleType):
+    """A module of NumPy or SciPy, for arrays of the device."""
+
+    def __init__(self, name: str, original: Any) -> None:
+        super().__init__(name)
+        self._original = original
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in _MISSING:
+            raise AttributeError(name)
+        found = getattr(self._original, name)
+        if isinstance(found, types.ModuleType):
+            return _Module(f"{self.__name__}.{name}", found)
+        if isinstance(found, type) or not callable(found):
+            return found
+        return _bringing(found) if name in _BRINGING else _called(found)
+
+
+class OutOfMemoryError(MemoryError):
+    """The device has no memory left."""
+
+
+class Device:
+    """The only one."""
+
+    id = 0
+
+
+DRIVER = """
+static long long given[{count}];
+static void call() {{ {name}({arguments}); }}
+extern "C" void launch(
+    const int *grid, const int *block, const long long *values, long long shared)
+{{
+    for (int i = 0; i < {count}; i++) given[i] = values[i];
+    emulated::run(
+        {{grid[0], grid[1], grid[2]}}, {{block[0], block[1], block[2]}}, call, shared);
+}}
+"""
+
+
+class RawModule:
+    """What `cupy.RawModule` offers, for kernels that take addresses and 64-bit integers."""
+
+    def __init__(self, code: str, options: tuple[str, ...], folder: Path) -> None:
+        self._code, self._options, self._folder = code, options, folder
+
+    def get_function(self, name: str) -> Any:
+        """Compile, and return ``(grid, block, arguments) -> None``."""
+        listed = re.search(rf"\b{name}\(([^)]*)\)\s*\{{", self._code)
+        assert listed is not None
+        types = [p.strip().rpartition(" ")[0] for p in listed[1].split(",")]
+        pointers = [" *" in p or "*__restrict__" in p for p in types]
+        passed = [f"({kind.replace('__restrict__', '')})given[{i}]" for i, kind in enumerate(types)]
+        text = f'#include "{HEADER}"\n{self._code}\n' + DRIVER.format(
+            count=len(types), name=name, arguments=", ".join(passed)
+        )
+        # A unit's end is named after its text, so that g++ is asked once for each.
+        target = self._folder / hashlib.sha256((text + str(self._options)).encode()).hexdigest()
+        if not target.exists():
+            command = ["g++", "-O1", "-shared", "-fPIC", "-w", *self._options, "-x", "c++", "-"]
+            subprocess.run([*command, "-o", str(target)], input=text, text=True, check=True)
+        return _Kernel(ctypes.CDLL(str(target)).launch, pointers)
+
+
+class _Kernel:
+    def __init__(self, launch: Any, pointers: list[bool]) -> None:
+        self._launch, self._pointers = launch, pointers
+        self.max_dynamic_shared_size_bytes = 48 << 10
+
+    def __call__(
+        self, grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...],
+        *, shared_mem: int = 0,
+    ) -> None:  # fmt: skip
+        assert len(arguments) == len(self._pointers)
+        assert shared_mem <= self.max_dynamic_shared_size_bytes
+        assert 0 < np.prod(block) <= 1024
+        assert max(grid[1:]) <= 65535
+        values = np.empty(len(arguments), np.int64)
+        for i, (value, is_pointer) in enumerate(zip(arguments, self._pointers, strict=True)):
+            # CuPy passes an array's address, and a NumPy number with its own size.
+            assert isinstance(value, ndarray if is_pointer else np.int64)
+            values[i] = value.host.ctypes.data if is_pointer else value
+        sizes = [(ctypes.c_int * 3)(*map(operator.index, three)) for three in (grid, block)]
+        self._launch(*sizes, ctypes.c_void_p(values.ctypes.data), ctypes.c_longlong(shared_mem))
+
+
+def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleType]:
+    """Return what is to be found under CuPy's names.
+
+    Parameters
+    ----------
+    folder : Path
+        Where what g++ compiled is kept.
+    properties : dict
+        Of the device, as `cupy.cuda.runtime.getDeviceProperties` returns them.
+    """
+    cupy = _Module("cupy", np)
+    cupy.ndarray = ndarray  # type: ignore[attr-defined]
+    cupy.RawModule = lambda code, options: RawModule(code, options, folder)  # type: ignore[attr-defined]
+    runtime = types.SimpleNamespace(getDeviceProperties=lambda _: properties)
+    memory = types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
+    cupy.cuda = types.SimpleNamespace(Device=Device, runtime=runtime, memory=memory)  # type: ignore[attr-defined]
+    return {
+        "cupy": cupy,
+        "cupyx": types.ModuleType("cupyx"),
+        "cupyx.scipy": types.ModuleType("cupyx.scipy"),
+        "cupyx.scipy.fft": _Module("cupyx.scipy.fft", scipy.fft),
+    }

@@ -1,0 +1,50 @@
+"""Kernels for GPUs, run on one: ``pytest -m gpu``."""
+
+import numpy as np
+import pytest
+
+from core.conv.blocks import never
+from core.conv.cuda import direct, fft, separable
+from tests.core.conv.cuda.forms import assert_close, convolved, form_of, kernels_of
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module")
+def cupy():
+    """The real one."""
+    module = pytest.importorskip("cupy")
+    if not module.is_available():
+        pytest.skip("there is no CUDA device")
+    return module
+
+
+@pytest.mark.parametrize("family", [direct, separable])
+@pytest.mark.parametrize("k", [2, 3, 8, 31])
+@pytest.mark.parametrize(
+    ("dtype", "stored"), [("float32", "uint8"), ("float32", "float16"), ("float64", "float64")]
+)
+def test_planes(cupy, family, k, dtype, stored) -> None:
+    form = form_of((k, k), dtype, batch=2, filters=3, sizes=(301, 203))
+    random = np.random.default_rng(2)
+    x = random.integers(0, 9, (2, 1, 301, 203)).astype(stored)
+    w = kernels_of(form, random)
+    y = cupy.empty(form.out_shape, dtype)
+    family.run(form, cupy.asarray(x), cupy.asarray(w), y, check=never, memory_cap=None)
+    np.testing.assert_allclose(y.get(), convolved(form, x, w), rtol=1e-5, atol=1)
+
+
+@pytest.mark.parametrize("stored", ["float32", "uint8", "float16"])
+@pytest.mark.parametrize("k", [2, 31, 63])
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_tiles(cupy, ndim, k, stored) -> None:
+    form = form_of((k,) * ndim, "float32", batch=2, filters=3, sizes=(301, 203)[-ndim:])
+    random = np.random.default_rng(2)
+    x = random.integers(0, 9, (2, 1, *form.spatial)).astype(stored)
+    w = kernels_of(form, random)
+    expected = convolved(form, x, w)
+    shared = cupy.cuda.runtime.getDeviceProperties(0)["sharedMemPerBlockOptin"]
+    for how in fft.tilings(form, shared):
+        y = cupy.full(form.out_shape, np.nan, "float32")
+        fft.run(form, cupy.asarray(x), cupy.asarray(w), y, how, check=never)
+        assert_close(form, y.get(), expected, x, w)
