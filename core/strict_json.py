@@ -24,7 +24,8 @@ def parse(data: bytes | str) -> Any:
     ------
     InvalidInput
         It is no UTF-8, no JSON (``NaN`` and ``Infinity`` are none), nested too deeply, or holds
-        text that is no Unicode (a lone surrogate). The message is the reason alone.
+        text that is no Unicode (a lone surrogate) or a number beyond float64. The message is the
+        reason alone.
 
     Examples
     --------
@@ -42,8 +43,9 @@ def parse(data: bytes | str) -> Any:
     try:
         document = json.loads(text, parse_constant=_no_constant)
         _check_depth(document)
-        # Lone surrogates pass as escapes; they could neither be stored nor be sent back.
-        json.dumps(document, ensure_ascii=False).encode()
+        # Lone surrogates pass as escapes, and numbers beyond float64 as infinite ones; they could
+        # neither be stored nor be sent back.
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except InvalidInput:
         raise
     except json.JSONDecodeError as error:
@@ -53,8 +55,8 @@ def parse(data: bytes | str) -> Any:
         raise InvalidInput("text with half a surrogate pair") from None
     except RecursionError:
         raise _too_deep() from None
-    except ValueError:  # the interpreter's own bound on the digits of an integer
-        raise InvalidInput("a number with thousands of digits") from None
+    except ValueError:  # of float64, or of the interpreter's own bound on the digits of an integer
+        raise InvalidInput("a number that is too large, or has thousands of digits") from None
     return document
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -209,3 +210,13 @@ def test_a_report_is_bounded(http: httpx.Client, box: Callable[..., dict[str, st
     ):
         answer = http.post("/v1/edge/box/health", json=HEALTH | wrong, headers=key)
         assert answer.status_code == 422, wrong
+
+
+def test_no_report_makes_boxes_unreadable(
+    http: httpx.Client, box: Callable[..., dict[str, str]]
+) -> None:
+    # A number that JSON allows and that no answer could repeat.
+    body = json.dumps(HEALTH).replace("3.5", "1e999")
+    headers = box() | {"Content-Type": "application/json"}
+    assert http.post("/v1/edge/box/health", content=body, headers=headers).status_code == 422
+    assert http.get("/v1/edge/groups/cams/boxes").status_code == 200

@@ -47,6 +47,8 @@ def test_anything_else_is_refused(data: bytes | str) -> None:
         ("[-Infinity]", "-Infinity is no number"),
         ('["\\ud800"]', "surrogate"),
         ("9" * 5000, "thousands of digits"),
+        ("[1e999]", "too large"),
+        ('{"a": -1e999}', "too large"),
         ("[" * 100_000, "nested too deeply"),
         ("[" * 100_000 + "]" * 100_000, "nested too deeply"),
     ],
