@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-edge bench-mnist bench-queue bench-article gallery screenshots fuzz chaos audit test-edge-arm test-compose lock clean
+.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-edge bench-mnist bench-queue bench-article bench-page gallery screenshots fuzz chaos audit test-edge-arm test-compose lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -72,8 +72,12 @@ bench-mnist: .venv/dev.stamp ## handwritten digits; DATA is the .npz with x and 
 bench-article: .venv/bench.stamp ## the other kinds of jobs against the usual tools
 	@$(BIN)/python -m bench.article
 
-gallery: .venv/base.stamp ## draw the pictures of the documentation again
-	@$(BIN)/python -m convq.gallery docs/images
+bench-page: .venv/dev.stamp ## the dashboard with very many jobs, and in a browser that stays open; needs chromium
+	@$(BIN)/python -m bench.page
+	@$(BIN)/python -m bench.page.day
+
+gallery: .venv/base.stamp ## draw the pictures of the documentation and the dashboard's gallery again
+	@$(BIN)/python -m convq.gallery docs/images api/dashboard/static/gallery
 
 screenshots: .venv/dev.stamp ## draw the pictures of the dashboard again; needs chromium
 	@$(BIN)/python docs/screenshots.py docs/images

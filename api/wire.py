@@ -360,6 +360,7 @@ class Queue(BaseModel):
             "stored": 1 << 50,
             "stored_of_tenant": 1 << 50,
         },
+        tenant="lab-7",
         tenants=["default", "lab-7"],
     )
 
@@ -371,6 +372,7 @@ class Queue(BaseModel):
     counts: dict[State, int] = Field(description="Jobs in each state.")
     paused: bool = Field(description="Whether no job begins until the queue is resumed.")
     limits: QueueLimits
+    tenant: str = Field(description="The key's own, whose jobs are counted.")
     tenants: list[str] | None = Field(
         description="Everybody who has ever submitted a job; null unless the key has the scope "
         "admin."

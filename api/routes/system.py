@@ -71,6 +71,7 @@ def get_queue(services: Using, caller: Calling) -> wire.Queue:
             stored=services.settings.max_stored,
             stored_of_tenant=services.settings.max_stored_of_tenant,
         ),
+        tenant=caller.tenant,
         tenants=services.statistics.tenants() if caller.is_operator else None,
     )
 

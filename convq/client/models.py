@@ -253,10 +253,10 @@ class Kinds(Model):
 class Queue(Model):
     """How much there is to do.
 
-    ``depth`` counts the jobs that have not ended and ``counts`` those in each state; the job
-    that waits longest has waited for ``oldest_seconds``. How many ``messages`` wait in the broker
-    and which ``tenants`` have submitted jobs tells of all tenants, so only a key with the scope
-    admin sees it. While it is ``paused`` no job begins.
+    ``depth`` counts the ``tenant``'s jobs that have not ended and ``counts`` those in each state;
+    the job that waits longest has waited for ``oldest_seconds``. How many ``messages`` wait in the
+    broker and which ``tenants`` have submitted jobs tells of all tenants, so only a key with the
+    scope admin sees it. While it is ``paused`` no job begins.
     """
 
     depth: dict[str, int] = Field(default_factory=dict)
@@ -264,6 +264,7 @@ class Queue(Model):
     oldest_seconds: float | None = None
     counts: dict[str, int] = Field(default_factory=dict)
     paused: bool = False
+    tenant: str = "default"
     tenants: list[str] | None = None
 
 

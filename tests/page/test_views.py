@@ -24,6 +24,7 @@ from api.server import make_server
 from convq.stack import LocalStack
 from core.settings import Settings
 from core.store.connection import connect
+from core.store.jobs import JobStore
 from core.store.keys import SCOPES, KeyStore
 from core.store.tenants import DEFAULT
 
@@ -42,6 +43,8 @@ VIEWS = {
     "/training/{train}": ("digits", "section[aria-label='Confusion'] td"),
     "/training/{sweep}": ("rates", "section[aria-label='Candidates'] tbody tr"),
     "/bench": ("Bench", "section[aria-label='Kernel'] canvas"),
+    "/gallery": ("Gallery", ".exhibits img"),
+    "/gallery/spectrum": ("spectrum", "section[aria-label='Input'] img"),
     "/models": ("Models", "section[aria-label='Models'] tbody tr"),
     "/models/digits": ("digits", "section[aria-label='Version'] li"),
     "/operate": ("Operate", "section[aria-label='Dead jobs'] tbody tr"),
@@ -356,6 +359,65 @@ def test_the_bench_plans_at_once_and_computes_what_was_typed(
     np.testing.assert_allclose(result, expected, atol=1e-9)
 
 
+def test_every_sample_of_the_gallery_is_a_job_that_succeeds(
+    go: Go, jobs: SimpleNamespace, client: convq.Client
+) -> None:
+    page = go("/gallery")
+    expect(page.locator(".exhibits li")).to_have_count(len(client.kinds().kinds))
+    begun = page.evaluate(
+        """async () => {
+            const { SAMPLES } = await import("/ui/js/lib/samples.js");
+            const { uploaded, within } = await import("/ui/js/parts/sample.js");
+            const { post } = await import("/ui/js/lib/api.js");
+            const begin = async ([kind, sample]) => {
+                const { named } = await uploaded(sample);
+                return [kind, (await post("/v1/jobs", within({ kind, ...sample.body }, named))).id];
+            };
+            const ready = Object.entries(SAMPLES).filter(([, { needs }]) => !needs);
+            return Object.fromEntries(await Promise.all(ready.map(begin)));
+        }"""
+    )
+    assert len(begun) > 10
+    ended = {kind: client.wait(job, timeout=120).state for kind, job in begun.items()}
+    assert set(ended.values()) == {"succeeded"}, ended
+    # What one sample makes another one wants.
+    page.evaluate("hash => { location.hash = hash }", "/gallery/train")
+    page.get_by_role("button", name="Run it").click()
+    page.get_by_role("button", name="Keep it as model shapes").click()
+    expect(page.locator(".toast")).to_have_text("shapes has version 1.")
+    page.get_by_role("link", name="Predict with it").click()
+    page.get_by_role("button", name="Run it").click()
+    expect(page.locator("section[aria-label='Result'] pre")).to_contain_text("triangle.png")
+
+
+def test_a_kind_of_job_is_tried_on_a_file_of_ones_own_as_the_form_says(
+    visit: Any, jobs: SimpleNamespace, client: convq.Client, tmp_path: Path
+) -> None:
+    page = visit.go("/gallery/diffuse")
+    np.save(tmp_path / "field.npy", np.random.default_rng(3).normal(size=(24, 32)))
+    page.get_by_label("file", exact=True).set_input_files(tmp_path / "field.npy")
+    expect(page.locator("section[aria-label='Input']")).to_contain_text("field.npy, 24 × 32")
+    page.get_by_role("combobox", name="method").select_option("heat")
+    page.get_by_role("spinbutton", name="time").fill("3")
+    page.get_by_role("spinbutton", name="edge").fill("")
+    more = page.get_by_label("More, as JSON")
+    more.fill("{")
+    expect(page.locator("section[aria-label='Options'] [role=alert]")).not_to_be_empty()
+    more.fill("{}")
+    page.get_by_role("spinbutton", name="frames").fill("-1")
+    expect(page.locator("section[aria-label='Plan']")).to_contain_text("frames:")
+    page.get_by_role("spinbutton", name="frames").fill("4")
+    expect(page.locator("section[aria-label='Plan']")).to_contain_text("1 × 24 × 32 float64")
+    page.get_by_role("button", name="Run it").click()
+    # The film is a picture that moves by itself.
+    expect(page.locator("section[aria-label='Result'] .film img")).to_be_visible()
+    (job, *_) = client.jobs(label="gallery: diffuse")
+    body = httpx.get(f"{client.url}/v1/jobs/{job.id}/body").json()
+    assert (body["method"], body["time"], body["frames"], body["edge"]) == ("heat", 3, 4, None)
+    # The browser itself tells of the plan that was refused.
+    visit.complaints = [text for text in visit.complaints if "status of 422" not in text]
+
+
 def test_an_operator_holds_the_queue_drains_a_worker_and_looks_at_the_store(
     go: Go, jobs: SimpleNamespace, client: convq.Client
 ) -> None:
@@ -441,12 +503,16 @@ def guarded(stack: LocalStack) -> Iterator[str]:
 
 
 def test_with_keys_the_page_asks_for_one_and_forgets_it_with_the_tab(
-    visiting: Any, stack: LocalStack, guarded: str, jobs: SimpleNamespace
+    visiting: Any, stack: LocalStack, guarded: str, jobs: SimpleNamespace, client: convq.Client
 ) -> None:
     store = KeyStore(connect(Settings(redis_url=stack.redis_url)))
     right, reader = (
         store.create(tenant=DEFAULT, scopes=scopes)[1] for scopes in (SCOPES, ["read"])
     )
+    lab = JobStore(connect(Settings(redis_url=stack.redis_url))).of("lab")
+    client.pause()
+    lab.cancel(lab.submit(kind="convolve", spec="{}", label="theirs")[0].id)
+    client.resume()
     with visiting(guarded) as visit:
         page = visit.go("/jobs")
         dialog = page.get_by_role("dialog")
@@ -456,6 +522,14 @@ def test_with_keys_the_page_asks_for_one_and_forgets_it_with_the_tab(
         dialog.get_by_label("Key").fill(right)
         dialog.get_by_role("button", name="Use this key").click()
         expect(page.locator("section[aria-label='Jobs'] tbody tr").first).to_be_visible()
+        page.get_by_label("Tenant").select_option("lab")
+        row = page.locator("section[aria-label='Jobs'] tbody tr")
+        expect(row).to_have_count(1)
+        expect(row).to_contain_text("theirs")
+        expect(row.get_by_role("checkbox")).to_be_disabled()
+        assert row.get_by_role("link").count() == 0
+        page.get_by_label("Tenant").select_option("all")
+        expect(page.locator("tbody tr", has_text="album").get_by_role("link")).to_be_visible()
         visit.go(f"/jobs/{jobs.album.id}")
         expect(page.locator(".pane canvas")).to_have_count(2)
         assert right in page.evaluate("Object.values(sessionStorage)")

@@ -7,8 +7,10 @@ import { route, to } from "./lib/router.js";
 import { askForKey } from "./parts/dialogs.js";
 import { trouble } from "./parts/small.js";
 import * as bench from "./views/bench.js";
+import * as gallery from "./views/gallery.js";
 import * as job from "./views/job.js";
 import * as jobs from "./views/jobs.js";
+import * as kind from "./views/kind.js";
 import * as model from "./views/model.js";
 import * as models from "./views/models.js";
 import * as operate from "./views/operate.js";
@@ -21,6 +23,7 @@ const VIEWS = [
   { name: "jobs", title: "Jobs", list: jobs, one: job },
   { name: "training", title: "Training", list: trainings, one: training },
   { name: "bench", title: "Bench", list: bench },
+  { name: "gallery", title: "Gallery", list: gallery, one: kind },
   { name: "models", title: "Models", list: models, one: model },
   { name: "operate", title: "Operate", list: operate },
 ];

@@ -5,7 +5,7 @@ import { fill, h } from "../lib/dom.js";
 import { bytes as size, count, shape } from "../lib/format.js";
 import { trouble } from "./small.js";
 import { sound } from "./sound.js";
-import { isDrawable, isSound, ofArtifact, ofResult } from "./source.js";
+import { isDrawable, isFilm, isSound, ofArtifact, ofResult } from "./source.js";
 import { viewer } from "./viewer.js";
 
 const ON_A_PAGE = 24;
@@ -52,7 +52,7 @@ export function gallery(job, found, names, signal) {
           ]
         : null,
     );
-    const best = some.find(isDrawable) ?? some[0];
+    const best = some.find(({ media_type }) => media_type.startsWith("image/")) ?? some.find(isDrawable) ?? some[0];
     if (best) choose(best);
   };
   if (found.results.length) turn(0);
@@ -71,6 +71,11 @@ async function full(job, result, names, signal) {
   if (isSound(source)) {
     const before = result.input ? await ofArtifact(result.input, "input", signal).catch(() => null) : null;
     return h("div", { class: "stack" }, head, h("div", { class: "columns" }, [before && isSound(before) ? before : null, source].filter(Boolean).map((one) => h("div", { class: "half" }, h("h3", {}, one.name), sound(one, signal)))));
+  }
+  if (isFilm(source)) {
+    const film = await small(source, signal);
+    film.alt = source.name;
+    return h("div", { class: "stack" }, head, h("div", { class: "film" }, film));
   }
   if (isDrawable(source)) {
     const before = result.input ? await ofArtifact(result.input, names.get(result.input) ?? "input", signal).catch(() => null) : null;
@@ -101,9 +106,9 @@ function thumb(job, result, signal, onchoose) {
   return button;
 }
 
-/** A small picture of anything that holds an array; the service draws it. */
+/** A picture of anything that holds an array, which the service draws; a film is one already. */
 export async function small(source, signal) {
-  const response = await bytes(source.path, "image/png", signal);
+  const response = await bytes(source.path, isFilm(source) ? null : "image/png", signal);
   const url = URL.createObjectURL(await response.blob());
   const image = h("img", { src: url, alt: "" });
   const forget = () => URL.revokeObjectURL(url);

@@ -26,7 +26,7 @@ function folded(one) {
 function group(one) {
   const title = `${count(one.inputs)} × ${one.input}`;
   if (one.error) return h("div", { class: ["note", "is-failed"] }, h("strong", {}, title), h("div", {}, one.error.message));
-  if (!one.candidates) return h("p", {}, title);
+  if (!one.candidates) return simple(one, title);
   const known = one.candidates.some((candidate) => candidate.measured !== null && candidate.measured !== undefined);
   const slowest = Math.max(0, ...one.candidates.filter(({ algorithm }) => algorithm !== ORACLE).map((candidate) => candidate.seconds ?? 0));
   return h(
@@ -42,6 +42,12 @@ function group(one) {
   );
 }
 
+/** Of kinds that have no choice between algorithms, or have made it. */
+function simple(one, title) {
+  const cost = [one.seconds, one.bytes].some((value) => value !== undefined && value !== null) ? ` · ${duration(one.seconds)}, ${bytes(one.bytes)}` : "";
+  return h("div", { class: "foot-note" }, h("strong", {}, title), one.chosen ? ` · ${one.chosen}` : "", cost, one.why ? h("div", { class: ["small", "muted"] }, one.why) : null);
+}
+
 function row(candidate, one, known, slowest) {
   const isChosen = candidate.algorithm === one.chosen;
   const share = candidate.seconds && slowest ? candidate.seconds / slowest : 0;
@@ -54,7 +60,7 @@ function row(candidate, one, known, slowest) {
     known ? h("td", { class: "number" }, duration(candidate.measured)) : null,
     h("td", { class: "number" }, isChosen ? h("strong", {}, duration(one.measured_seconds)) : duration(null)),
     h("td", { class: "number" }, bytes(candidate.bytes)),
-    h("td", { class: ["small", "muted"] }, candidate.refused ?? ""),
+    h("td", { class: ["small", "muted", "why"] }, candidate.refused ?? ""),
   );
 }
 

@@ -5,6 +5,7 @@ import { extent, paint } from "../lib/colour.js";
 import { parseNpy } from "../lib/npy.js";
 
 const DRAWN_BY_BROWSERS = new Set(["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"]);
+const FILMS = new Set(["image/webp", "image/gif"]);
 const MOST_VALUES = 16_000_000;
 const MOST_ENCODED = 128 << 20;
 
@@ -51,6 +52,17 @@ export function hasValues(source) {
 /** Whether anything can be drawn at all. */
 export function isDrawable(source) {
   return Boolean(source.shape) || DRAWN_BY_BROWSERS.has(source.media_type);
+}
+
+/** Whether it is a picture that moves: to the service it holds no array. */
+export function isFilm(source) {
+  return !source.shape && FILMS.has(source.media_type);
+}
+
+/** Whether one can lie over the other: pictures have their height and width first, stacks last. */
+export function isAlike(one, other) {
+  const [a, b] = [one.shape ?? [], other.shape ?? []];
+  return a.length > 1 && [a.slice(0, 2), a.slice(-2)].some((sizes) => [b.slice(0, 2), b.slice(-2)].some((others) => String(sizes) === String(others)));
 }
 
 function isColour(shape) {

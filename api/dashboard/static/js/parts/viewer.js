@@ -4,7 +4,7 @@ import { COLOUR_MAPS } from "../lib/colour.js";
 import { fill, h, say } from "../lib/dom.js";
 import { decimal, shape } from "../lib/format.js";
 import { choice, trouble } from "./small.js";
-import { hasValues, load } from "./source.js";
+import { hasValues, isAlike, load } from "./source.js";
 
 const FIT = 1;
 const MOST = 64;
@@ -18,7 +18,7 @@ const STEP = 1.5;
  * @param {AbortSignal} options.signal
  */
 export function viewer({ before, after, signal }) {
-  const state = { mode: before && after ? "slider" : "one", zoom: FIT, x: 0, y: 0, split: 0.5, map: "viridis", plane: 0 };
+  const state = { mode: !(before && after) ? "one" : isAlike(before, after) ? "slider" : "after", zoom: FIT, x: 0, y: 0, split: 0.5, map: "viridis", plane: 0 };
   const stage = h("div", { class: "stage" });
   const under = h("span", { class: ["small", "muted", "mono"], role: "status" });
   const sides = [before, after].filter(Boolean).map((source) => ({ source, image: null, canvas: null }));

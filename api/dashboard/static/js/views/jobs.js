@@ -21,7 +21,10 @@ const AT_ONCE = 4;
 const REFRESH = 1500;
 
 export async function show({ root, tools, query, signal }) {
-  const filters = { state: query.get("state") ?? "", kind: query.get("kind") ?? "", label: query.get("label") ?? "", text: query.get("text") ?? "" };
+  const filters = { state: query.get("state") ?? "", kind: query.get("kind") ?? "", label: query.get("label") ?? "", tenant: query.get("tenant") ?? "", text: query.get("text") ?? "" };
+  // Of others an operator sees the lists; what is done to a job is done by its tenant.
+  const { tenant: own, tenants } = await get("/v1/queue", signal);
+  const isOwn = (job) => job.tenant === own;
   const cursors = [null];
   const selected = new Set();
   let page = { jobs: [], next: null };
@@ -31,11 +34,11 @@ export async function show({ root, tools, query, signal }) {
   const where = h("span", { class: ["small", "muted"], role: "status" });
   const older = h("button", { type: "button", onclick: () => turn(1) }, "Older");
   const newer = h("button", { type: "button", onclick: () => turn(-1) }, "Newer");
-  const all = h("input", { type: "checkbox", "aria-label": "select all jobs of this page", onchange: () => select(page.jobs.map((job) => job.id), all.checked) });
+  const all = h("input", { type: "checkbox", "aria-label": "select all jobs of this page", onchange: () => select(page.jobs.filter(isOwn).map((job) => job.id), all.checked) });
   const bulk = h("div", { class: ["row", "bulk"], hidden: true });
 
   const row = (job) => {
-    const check = h("input", { type: "checkbox", "aria-label": `select job ${job.id}`, onchange: () => select([job.id], check.checked) });
+    const check = h("input", { type: "checkbox", disabled: !isOwn(job), "aria-label": `select job ${job.id}`, onchange: () => select([job.id], check.checked) });
     const state = pill(job.state);
     const bar = progressOf(job);
     const when = h("td", { class: ["nowrap", "muted", "wide"], title: moment(job.created) });
@@ -46,7 +49,8 @@ export async function show({ root, tools, query, signal }) {
       {},
       h("td", { class: "check" }, check),
       h("td", {}, state),
-      h("td", {}, h("div", { class: "clip" }, jobLink(job.id, named(job))), about),
+      filters.tenant ? h("td", { class: "muted" }, job.tenant) : null,
+      h("td", {}, h("div", { class: "clip" }, isOwn(job) ? jobLink(job.id, named(job)) : named(job)), about),
       h("td", { class: "wide" }, job.kind),
       h("td", { class: "wide" }, job.priority),
       h("td", { class: "done" }, bar),
@@ -99,7 +103,7 @@ export async function show({ root, tools, query, signal }) {
       bulk,
       h("strong", {}, `${count(chosen.length)} selected`),
       Object.entries(ACTIONS).map(([name, action]) => h("button", { type: "button", class: name === "cancel" ? "danger" : null, onclick: () => actOnSelected(name, action) }, action.verb)),
-      Object.entries(ACTIONS).filter(([, action]) => action.from.has(filters.state) && page.next).map(([name, action]) => h("button", { type: "button", class: "link", onclick: () => actOnAll(name, action) }, `${action.verb} all that match`)),
+      Object.entries(ACTIONS).filter(([, action]) => action.from.has(filters.state) && page.next && !filters.tenant).map(([name, action]) => h("button", { type: "button", class: "link", onclick: () => actOnAll(name, action) }, `${action.verb} all that match`)),
       h("button", { type: "button", class: "plain", onclick: () => select([...selected], false) }, "Clear"),
     );
   };
@@ -139,7 +143,7 @@ export async function show({ root, tools, query, signal }) {
   fill(tools, h("a", { class: ["button", "wide"], href: to("bench") }, "New job"));
   fill(
     root,
-    await filterBar(filters, signal),
+    await filterBar(filters, tenants ?? [], signal),
     bulk,
     h(
       "section",
@@ -150,7 +154,7 @@ export async function show({ root, tools, query, signal }) {
         h(
           "table",
           { class: "jobs" },
-          h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "check" }, all), ["State", "Job"].map(head), ["Kind", "Priority"].map((text) => h("th", { scope: "col", class: "wide" }, text)), head("Done"), h("th", { scope: "col", class: ["number", "wide"] }, "Ran"), h("th", { scope: "col", class: "wide" }, "Submitted"))),
+          h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "check" }, all), ["State", ...(filters.tenant ? ["Tenant"] : []), "Job"].map(head), ["Kind", "Priority"].map((text) => h("th", { scope: "col", class: "wide" }, text)), head("Done"), h("th", { scope: "col", class: ["number", "wide"] }, "Ran"), h("th", { scope: "col", class: "wide" }, "Submitted"))),
           rows,
         ),
       ),
@@ -173,11 +177,11 @@ function consequence(name) {
   return name === "cancel" ? "What runs is stopped; what was computed so far is lost, except the checkpoints of trainings." : "Each is queued again as it was.";
 }
 
-async function filterBar(filters, signal) {
+async function filterBar(filters, tenants, signal) {
   const { kinds } = await get("/v1/kinds", signal);
   const go = () => (location.hash = to("jobs", [], Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]))));
   const select = (name, values) => {
-    const node = h("select", { onchange: go }, h("option", { value: "" }, "any"), values.map((value) => h("option", { value }, value)));
+    const node = h("select", { onchange: go }, h("option", { value: "" }, name === "tenant" ? "own" : "any"), values.map((value) => h("option", { value }, value === "*" ? "all" : value)));
     node.value = filters[name];
     return node;
   };
@@ -185,17 +189,18 @@ async function filterBar(filters, signal) {
   const inputs = {
     state: select("state", STATES),
     kind: select("kind", kinds.map((kind) => kind.name)),
+    ...(tenants.length > 1 || filters.tenant ? { tenant: select("tenant", ["*", ...tenants]) } : {}),
     label: h("input", { value: filters.label, maxlength: 200, onchange: go, onkeydown: entered, placeholder: "exactly" }),
     text: h("input", { type: "search", value: filters.text, onchange: go, onkeydown: entered, placeholder: "id, label or error" }),
   };
-  const named = { state: "State", kind: "Kind", label: "Label", text: "Text" };
+  const named = { state: "State", kind: "Kind", tenant: "Tenant", label: "Label", text: "Text" };
   return h("search", { class: ["fields", "filters"] }, Object.entries(inputs).map(([name, input]) => h("label", { class: "field" }, named[name], input)));
 }
 
 /** Fetch a page; with a text, look through pages until one is full or enough was looked at. */
-async function fetched({ state, kind, label, text }, cursor, signal, limit = ON_A_PAGE) {
+async function fetched({ state, kind, label, tenant, text }, cursor, signal, limit = ON_A_PAGE) {
   const ask = (from, most) => {
-    const given = Object.entries({ state, kind, label, cursor: from, limit: String(most) }).filter(([, value]) => value);
+    const given = Object.entries({ state, kind, label, tenant, cursor: from, limit: String(most) }).filter(([, value]) => value);
     return get(`/v1/jobs?${new URLSearchParams(given)}`, signal);
   };
   if (!text) return ask(cursor, limit);

@@ -1,0 +1,1 @@
+"""How the dashboard fares with very many jobs, and in a browser that stays open."""
