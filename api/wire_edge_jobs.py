@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated, Literal
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from api.described import DIGEST, JOB_ID
 from api.wire_edge import Digest, Text
@@ -17,9 +18,9 @@ Seconds = Annotated[float, Field(ge=0)]
 
 
 class _Given(BaseModel):
-    """Base of what is sent: nothing unknown."""
+    """Base of what is sent: strict, and nothing unknown."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Ready(_Given):
@@ -78,10 +79,21 @@ class Asked(BaseModel):
 class Said(_Given):
     """What a box says of one input."""
 
-    output: Base64Bytes | None = Field(
+    output: str | None = Field(
         default=None, description="What the net says: little-endian float32 in C order, as Base64."
     )
     error: Text | None = Field(default=None, description="What was wrong with the input.")
+
+    @field_validator("output")
+    @classmethod
+    def _encoded(cls, output: str | None) -> str | None:
+        base64.b64decode(output or "", validate=True)
+        return output
+
+    @property
+    def said(self) -> bytes | str:
+        """The bytes of the output, or else the error."""
+        return self.error or base64.b64decode(self.output or "")
 
     @model_validator(mode="after")
     def _either(self) -> Said:

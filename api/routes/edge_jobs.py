@@ -58,14 +58,16 @@ async def claim_edge_job(
 ) -> wire.Claimed:
     """Give the box the best job that is addressed to its group, or wait until there is one.
 
-    A box that runs another bundle than it should gets none.
+    A box that runs another bundle than it should gets none, and is told so at once.
     """
     over = anyio.current_time() + ready.wait
-    await run_sync(services.edge.supersede, box.group)
+    boxes = await run_sync(_boxes, services, box, ready)
+    if boxes is None:
+        return wire.Claimed(job=None)
     bell = services.edge.bell_key(box.group)
     heard = await services.watching.last(bell)
     while True:
-        job = await run_sync(_claim, services, box, ready)
+        job = await run_sync(_claim, services, box, ready, boxes)
         if job is not None:
             return wire.Claimed(job=await run_sync(_told, services, job))
         left = over - anyio.current_time()
@@ -145,14 +147,12 @@ def finish_edge_job(
             total=job.progress.total,
         )
         run.timings |= {"load": end.load, "run": end.run}
-        # Either of them is there.
-        said = [part.error or part.output or b"" for part in end.results]
-        receive(_spec_of(services, job), said, run)
+        receive(_spec_of(services, job), [part.said for part in end.results], run)
         error = without_results(run)
         ended = committed(
             job.id, end.attempt, run, "succeeded" if error is None else "failed", error
         )
-        if not services.jobs.finish_many([ended]).done[0]:
+        if not services.jobs.finish(**vars(ended)):
             raise _lost(end.attempt)
     return wire.Ended(state=ended.state)
 
@@ -174,10 +174,16 @@ def release_edge_job(
     return wire.Released(released=done)
 
 
-def _claim(services: Services, box: Box, ready: wire.Ready) -> Job | None:
+def _boxes(services: Services, box: Box, ready: wire.Ready) -> Boxes | None:
+    """Return which boxes the box is one of; None if it runs another bundle than it should."""
+    services.edge.supersede(box.group)
     release = services.edge.wanted(box.id)
     if release is None or release.model is None or release.digest != ready.release:
         return None
+    return Boxes(box.group, release.model)
+
+
+def _claim(services: Services, box: Box, ready: wire.Ready, boxes: Boxes) -> Job | None:
     claimed = services.jobs.claim(
         worker=box.worker,
         pid=ready.pid,
@@ -185,7 +191,7 @@ def _claim(services: Services, box: Box, ready: wire.Ready) -> Job | None:
         lease=services.settings.edge_lease,
         token=ready.token,
         patience=services.settings.patience,
-        boxes=Boxes(box.group, release.model),
+        boxes=boxes,
     )
     return claimed[0] if claimed else None
 
