@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,12 @@ _MOST_WAVES = 1 << 23
 # Nodes of a stretch of a line, over which the finest wave turns by at most so many radians: the
 # quadrature of Gauss is then exact to 1e-13.
 _NODES, _TURN = 8, 4.0
+# What transforms are asked for at most.
+_LEAST_EPS = 1e-13
+# By how much more waves are tried, until they are enough.
+_MORE = 1.5
+# Into how many cells the reach of a corner is cut.
+_CELLS = 2
 
 
 def nonuniform(
@@ -28,10 +35,12 @@ def nonuniform(
 ) -> tuple[NDArray[np.float64], int]:
     """Return ``(f * g)(t)`` by the theorem: the product of the two Fourier transforms.
 
-    The transforms of the lines between the points are taken by Gauss' quadrature at uneven nodes,
-    and the way back leads to the wanted abscissae, both by non-uniform fast transforms [1]_. Waves
-    beyond those that are computed are bounded by how much slopes change, and so many are taken
-    that they stay within the tolerance.
+    The Fourier transform of lines between points is known by the corners: where the slope changes
+    by ``a`` at ``t`` it has ``-a exp(-i w t) / w ** 2``, and where the function jumps by ``b`` it
+    has ``b exp(-i w t) / (i w)``. For the longest waves, where this would divide by next to
+    nothing, it is taken by Gauss' quadrature at nodes along the lines. Both sums and the way back
+    to the wanted abscissae are non-uniform fast transforms [1]_. So many waves are taken that
+    those beyond are bounded by the tolerance.
 
     Parameters
     ----------
@@ -64,12 +73,10 @@ def nonuniform(
     # A ring on which the result just fits: where its ends meet it is 0.
     period = f.span + g.span
     waves = _needed(f, g, period, tolerance)
-    n = 2 * waves + 1
-    eps = max(tolerance / 10, 1e-14)
-    finest = 2 * np.pi * waves / period
+    eps = max(tolerance / 10, _LEAST_EPS)
     check()
-    ours = _transform(library, f, period, n, finest, eps)
-    theirs = _transform(library, g, period, n, finest, eps)
+    ours = _transform(library, f, period, waves, eps)
+    theirs = _transform(library, g, period, waves, eps)
     check()
     places = at - f.t[0] - g.t[0]
     inside = (places >= 0) & (places <= period)
@@ -77,15 +84,46 @@ def nonuniform(
     angles = 2 * np.pi * places[inside] / period
     back = library.nufft1d2(angles, ours * theirs / period, eps=eps, isign=1)
     found[inside] = np.atleast_2d(back).real.T
-    return found, n
+    return found, 2 * waves + 1
 
 
 def _transform(
-    library: Any, f: Sampled, period: float, n: int, finest: float, eps: float
+    library: Any, f: Sampled, period: float, waves: int, eps: float
 ) -> NDArray[np.complex128]:
     """Return the Fourier transform of each function, counted from its first point."""
+    unit = 2 * np.pi / period
+    bends, heights = np.abs(_corners(f)).sum(axis=0), np.abs(f.y).max(axis=0)
+    # An error of the sum over corners that is as large as ``eps`` of all bends is, from a wave of
+    # this frequency on, as large as ``eps`` of the heights.
+    steep = float((bends / np.where(heights > 0, heights, 1)).max()) / np.pi
+    # For such waves a line of mean length has nodes without being cut.
+    least = max(_TURN * (len(f.t) - 1) / f.span, steep * _LEAST_EPS / eps)
+    long = min(math.ceil(least / unit), waves)
+    transformed = _by_corners(library, f, unit, waves, eps * min(1, least / steep))
+    transformed[:, waves - long : waves + long + 1] = _by_nodes(library, f, unit, long, eps)
+    return transformed
+
+
+def _by_corners(
+    library: Any, f: Sampled, unit: float, waves: int, eps: float
+) -> NDArray[np.complex128]:
+    """Return the transform for all but the longest waves, for which it is not exact."""
+    places = f.t - f.t[0]
+    strengths = np.ascontiguousarray(_corners(f).T, np.complex128)
+    found = library.nufft1d1(unit * places, strengths, 2 * waves + 1, eps=eps, isign=-1)
+    w = unit * np.arange(-waves, waves + 1)
+    w[waves] = 1  # which the quadrature replaces
+    ends = f.y[-1][:, None] * np.exp(-1j * w * f.span) - f.y[0][:, None]
+    transformed: NDArray[np.complex128] = (1j * ends - np.atleast_2d(found) / w) / w
+    return transformed
+
+
+def _by_nodes(
+    library: Any, f: Sampled, unit: float, waves: int, eps: float
+) -> NDArray[np.complex128]:
+    """Return the transform by quadrature, which takes more nodes the shorter waves are."""
     h = np.diff(f.t)
-    pieces = np.maximum(np.ceil(h * finest / _TURN), 1).astype(np.int64)
+    pieces = np.maximum(np.ceil(h * unit * waves / _TURN), 1).astype(np.int64)
     line = np.repeat(np.arange(len(h)), pieces)
     number = np.arange(len(line)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     roots, weights = np.polynomial.legendre.leggauss(_NODES)
@@ -95,30 +133,37 @@ def _transform(
     lengths = (h / pieces)[line][:, None] * weights / 2
     values = f.y[line][:, None] * (1 - share)[..., None] + f.y[line + 1][:, None] * share[..., None]
     strengths = (values * lengths[..., None]).reshape(-1, f.y.shape[1]).T.astype(np.complex128)
-    angles = 2 * np.pi * places.ravel() / period
+    angles = unit * places.ravel()
+    n = 2 * waves + 1
     found = library.nufft1d1(angles, np.ascontiguousarray(strengths), n, eps=eps, isign=-1)
     transformed: NDArray[np.complex128] = np.atleast_2d(found)
     return transformed
 
 
 def _needed(f: Sampled, g: Sampled, period: float, tolerance: float) -> int:
-    """Return how many waves leave no more than the tolerance beyond them."""
-    f_jumps, f_bends = _roughness(f)
-    g_jumps, g_bends = _roughness(g)
+    """Return how many waves leave no more than the tolerance beyond them.
+
+    With the sum ``S(w)`` over the corners of a function, and how much it jumps at its ends, its
+    transform is no larger than ``|S| / w ** 2 + jumps / w``. `_energy` bounds the sums of
+    ``|S| ** 2`` up to any wave, and with them, by the inequality of Cauchy and Schwarz, those of
+    ``|S|`` and of the products of two; Abel's summation makes of these sums with the powers of
+    ``w``.
+    """
+    f_jumps, g_jumps = (np.abs(one.y[0]) + np.abs(one.y[-1]) for one in (f, g))
     largest = np.minimum(f.size() * np.abs(g.y).max(), np.abs(f.y).max(axis=0) * g.size())
     wanted = tolerance / 2 * np.where(largest > 0, largest, 1)
     waves = 16
     while waves <= _MOST_WAVES:
         w = 2 * np.pi * waves / period
-        # The integral of (jumps / w + bends / w ** 2), one times the other, from w on.
+        ours, theirs = _energy(f, period, waves), _energy(g, period, waves)
         beyond = (
-            f_jumps * g_jumps / w
-            + (f_jumps * g_bends + f_bends * g_jumps) / (2 * w**2)
-            + f_bends * g_bends / (3 * w**3)
-        ) / np.pi
+            f_jumps * g_jumps * waves / w**2
+            + np.sqrt(waves) * (f_jumps * np.sqrt(theirs) + np.sqrt(ours) * g_jumps) / w**3 * 3 / 2
+            + np.sqrt(ours * theirs) / w**4 * 4 / 3
+        ) * (2 / period)
         if (beyond <= wanted).all():
             return waves
-        waves *= 2
+        waves = int(waves * _MORE)
     raise InvalidInput(
         "so exact a result takes too many waves, because the functions jump at their ends or are "
         "rough",
@@ -128,12 +173,33 @@ def _needed(f: Sampled, g: Sampled, period: float, tolerance: float) -> int:
     )
 
 
-def _roughness(f: Sampled) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return how much each function jumps at its ends, and how much its slope changes in all."""
+def _energy(f: Sampled, period: float, waves: int) -> NDArray[np.float64]:
+    """Bound the sum of ``|S| ** 2`` over waves 1 to ``waves``, which grows no faster than these.
+
+    Weights ``(sin(z) / z) ** 2`` with ``z = pi n / (2 waves)`` are at least ``4 / pi ** 2`` up to
+    ``waves``. The sum of the weighted ``|S| ** 2`` over all integers is a double sum over corners,
+    in which two count by how near they are: by a triangle that ends at ``period / (2 waves)``. It
+    is bounded by that over cells of a ring, whose corners are taken to lie at the near ends.
+    """
+    cells = 2 * waves * _CELLS
+    at = ((f.t - f.t[0]) * (cells / period)).astype(np.int64) % cells
+    bounds = []
+    for corners in np.abs(_corners(f)).T:
+        held = np.bincount(at, corners, cells)
+        summed = float(held @ held)
+        for apart in range(1, _CELLS + 1):
+            near = held[apart:] @ held[:-apart] + held[:apart] @ held[-apart:]
+            summed += 2 * (1 - (apart - 1) / _CELLS) * float(near)
+        bounds.append(np.pi**2 / 4 * waves * summed)
+    return np.array(bounds)
+
+
+def _corners(f: Sampled) -> NDArray[np.float64]:
+    """Return by how much the slope of each function changes at each of its points."""
     slope = np.diff(f.y, axis=0) / np.diff(f.t)[:, None]
     outside = np.zeros((1, f.y.shape[1]))
-    bends = np.abs(np.diff(np.concatenate([outside, slope, outside]), axis=0)).sum(axis=0)
-    return np.abs(f.y[0]) + np.abs(f.y[-1]), bends
+    corners: NDArray[np.float64] = np.diff(np.concatenate([outside, slope, outside]), axis=0)
+    return corners
 
 
 def _library() -> Any:

@@ -13,6 +13,7 @@ from scipy.integrate import fixed_quad
 from core import conv
 from core.errors import Cancelled, InvalidInput
 from core.irregular import Sampled, error_bound, exact, nonuniform, sums
+from core.irregular.nonuniform import _corners, _energy
 
 SEEDS = st.integers(0, 1 << 16)
 
@@ -67,6 +68,21 @@ def test_transforms_stay_within_their_tolerance(
     largest = np.minimum(f.size() * np.abs(g.y).max(), np.abs(f.y).max(axis=0) * g.size())
     assert (np.abs(found - expected) <= tolerance * largest).all()
     assert waves % 2 == 1
+
+
+@given(SEEDS, st.integers(2, 40), st.integers(1, 60), st.floats(1.0, 3.0))
+@settings(max_examples=30, deadline=None)
+def test_the_energy_of_corners_is_bounded(seed: int, n: int, waves: int, longer: float) -> None:
+    # In clusters, so that many corners lie within the reach of one.
+    random = np.random.default_rng(seed)
+    t = np.cumsum(10 ** random.uniform(-3, 0, n))
+    f = Sampled(t, random.normal(size=(n, 1)))
+    period = f.span * longer
+    angles = 2 * np.pi * np.outer(np.arange(1, waves + 1), t - t[0]) / period
+    energy = np.square(np.abs(np.exp(-1j * angles) @ _corners(f)[:, 0])).sum()
+    bound = _energy(f, period, waves)[0]
+    assert energy <= bound * (1 + 1e-9)
+    assert _energy(f, period, 2 * waves)[0] <= 2 * bound * (1 + 1e-9)
 
 
 @given(SEEDS, st.integers(3, 60))
