@@ -18,6 +18,9 @@ from core.settings import Settings
 
 MAX_BYTES = 8 << 20
 
+# Of whom nobody has said yet that they may ask anything.
+_STRANGERS_BYTES = 16 << 10
+
 _JSON = "application/json"
 # More than a problem shows of what was given.
 _SHOWN = 1000
@@ -40,7 +43,8 @@ class JobRoute(Guarded):
                 )
             refuse_coded(request.headers)
             settings = request.app.state.services.settings
-            document = parse(await _read(request, settings.max_inputs))
+            most = MAX_BYTES if self._scopes else _STRANGERS_BYTES
+            document = parse(await _read(request, most, settings.max_inputs))
             _check_lengths(document, settings)
             # What the reader refuses is said here; FastAPI would call it a parsing error.
             return await handler(_ReadRequest(request, document))
@@ -48,17 +52,17 @@ class JobRoute(Guarded):
         return strict
 
 
-async def _read(request: Request, most_inputs: int) -> bytes:
+async def _read(request: Request, most: int, most_inputs: int) -> bytes:
     body = bytearray()
     async for chunk in pieces(request):
         body += chunk
-        if len(body) > MAX_BYTES:
+        if len(body) > most:
             size = request.headers.get("content-length")
             raise TooLarge(
                 "the body is too large",
                 field="body",
-                given=f"{size} bytes" if size else f"more than {MAX_BYTES} bytes",
-                accepted=f"at most {MAX_BYTES} bytes, with at most {most_inputs} inputs",
+                given=f"{size} bytes" if size else f"more than {most} bytes",
+                accepted=f"at most {most} bytes, with at most {most_inputs} inputs",
             )
     return bytes(body)
 

@@ -76,7 +76,7 @@ async def receive(services: Services, request: Request) -> tuple[Artifact, bool]
     size = int(request.headers.get("content-length", 0))
     _check_size(size, most)
     # Said now, and not after gigabytes were sent in vain.
-    await anyio.to_thread.run_sync(_check_room, services, size)
+    await anyio.to_thread.run_sync(check_room, services, size)
     expected = _expected_digests(request.headers)
     with services.artifacts.incoming() as path:
         digest = await _save(request, path, most)
@@ -136,11 +136,12 @@ def _store(
         error.accepted = error.accepted or "a whole, undamaged file"
         raise
     _check_media_type(content_type, info.media_type)
-    _check_room(services, path.stat().st_size)
+    check_room(services, path.stat().st_size)
     return services.artifacts.commit(path, digest, info.media_type, info.shape, info.dtype)
 
 
-def _check_room(services: Services, size: int) -> None:
+def check_room(services: Services, size: int) -> None:
+    """Return if so many bytes more may be stored, or raise `StorageFull`."""
     settings = services.settings
     services.artifacts.check_room(size, settings.max_stored, settings.max_stored_of_tenant)
 

@@ -30,8 +30,8 @@ _LONGEST: Final = 4000
 _SECRETS: Final = (
     # user:password@ in a URL
     (re.compile(r"(://)[^/\s@]+@"), r"\1***@"),
-    # an API key: its id tells whose it is
-    (re.compile(r"\b(convq_[a-z0-9]+_)[\w-]{16,}"), r"\1***"),
+    # an API key, or the token with which a box enrols: its id tells whose it is
+    (re.compile(r"\b(convq(?:box)?_[a-z0-9]+_)[\w-]{16,}"), r"\1***"),
     (re.compile(r"(?i)\b(authorization\W{1,4}\w+\W+|bearer\s+)[\w.~+/=-]{8,}"), r"\1***"),
     (
         re.compile(r"(?i)(password|passwd|secret|token|api_?key)(\W{1,4})[^\s,;&\"'}]+"),
@@ -169,10 +169,15 @@ class _Text(logging.Formatter):
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
         event = without_secrets(record.getMessage())
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        line = f"{time} {record.levelname} {record.name}: {event}{fields}"
+        line = _in_one_line(f"{time} {record.levelname} {record.name}: {event}{fields}")
         if record.exc_info:
             line += "\n" + without_secrets(self.formatException(record.exc_info))
         return line
+
+
+def _in_one_line(text: str) -> str:
+    # Names and paths are what somebody chose: they could forge lines, or command the terminal.
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -5,6 +5,7 @@ No path names a box: its API key does.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from anyio.to_thread import run_sync
@@ -20,6 +21,7 @@ from api.described import DIGEST, DIGEST_PATTERN, answers, headers
 from api.parameters import known_form
 from api.routes.artifacts import CONTENT_RESPONSES, IfNoneMatch
 from api.services import Using
+from api.upload import check_room
 from core.errors import Forbidden, NotFound
 from core.store.edge import Box
 
@@ -149,13 +151,18 @@ def report_edge_health(
     operation_id="deliver_edge_results",
     summary="Hand in results",
     response_model=wire.Received,
-    responses=answers({}, 404, 409, 413, 415),
+    responses=answers({}, 404, 409, 413, 415, 507),
 )
 def deliver_edge_results(
     delivered: Annotated[wire.Results, Body()], box: Asking, services: Using
 ) -> wire.Received:
     """Keep those that are new, each once however often it comes; say how many there are."""
     received = services.edge_results.take(
-        services.artifacts, box, delivered.spool, delivered.before, delivered.results
+        services.artifacts,
+        box,
+        delivered.spool,
+        delivered.before,
+        delivered.results,
+        check_room=partial(check_room, services),
     )
     return wire.Received(received=received)

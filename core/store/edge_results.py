@@ -7,7 +7,7 @@ new, written as an artifact, and recorded by a script that compares the count ag
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,8 @@ class EdgeResults(RedisStore):
         spool: str,
         before: int,
         results: Sequence[dict[str, Any]],
+        *,
+        check_room: Callable[[int], None] = lambda size: None,
     ) -> int:
         """Keep those results that are new; return how many of the spool are kept now.
 
@@ -83,6 +85,8 @@ class EdgeResults(RedisStore):
             Whose they are.
         spool, before, results
             The results with the numbers ``before + 1``, ``before + 2`` ... of a spool.
+        check_room : callable
+            Asked with a number of bytes before they are stored; raises if they may not be.
 
         Raises
         ------
@@ -108,8 +112,9 @@ class EdgeResults(RedisStore):
                 json.dumps(result | {"box": box.id, "spool": spool, "number": number})
                 for number, result in enumerate(new, received + 1)
             ]
-            text = "".join(f"{line}\n" for line in lines)
-            digest = artifacts.put(text.encode(), NDJSON).digest
+            text = "".join(f"{line}\n" for line in lines).encode()
+            check_room(len(text))
+            digest = artifacts.put(text, NDJSON).digest
             answer = self._scripts.run("edge_take", box.id, spool, received, len(new), digest)
             if answer == -1:
                 raise NotFound("there is no such box", field="box", given=box.id)

@@ -220,3 +220,19 @@ def test_no_report_makes_boxes_unreadable(
     headers = box() | {"Content-Type": "application/json"}
     assert http.post("/v1/edge/box/health", content=body, headers=headers).status_code == 422
     assert http.get("/v1/edge/groups/cams/boxes").status_code == 200
+
+
+def test_boxes_store_no_more_than_others(
+    http_with: Callable[..., httpx.Client], box: Callable[..., dict[str, str]]
+) -> None:
+    body = {"spool": SPOOL, "before": 0, "results": [{"class": 1}]}
+    key = box()
+    full = http_with(max_stored_of_tenant=10)
+    answer = full.post("/v1/edge/box/results", json=body, headers=key)
+    assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
+    assert full.get("/v1/edge/groups/cams/results").json()["deliveries"] == []
+
+
+def test_who_is_not_known_yet_is_listened_to_for_a_short_time(http: httpx.Client) -> None:
+    answer = http.post("/v1/edge/enrol", json={"token": "x" * 20_000})
+    assert (answer.status_code, answer.json()["accepted"][:14]) == (413, "at most 16384 ")

@@ -63,6 +63,17 @@ def test_an_error_is_one_line_too(lines: io.StringIO) -> None:
     assert "hunter2" not in lines.getvalue()
 
 
+def test_nothing_that_somebody_chose_forges_a_line_of_text() -> None:
+    stream = io.StringIO()
+    record = logging.LogRecord("a", logging.INFO, "", 0, "it is %s", ("x\n\x1b[2Jé",), None)
+    record.box = "y\r"
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logs._Text())
+    handler.emit(record)
+    (line,) = stream.getvalue().splitlines()
+    assert line.endswith(r" INFO a: it is x\n\x1b[2Jé box=y\r")
+
+
 def test_threads_write_about_the_same(lines: io.StringIO) -> None:
     with logs.about(job="j"):
         told = threading.Thread(target=logs.run_here(lambda: LOG.info("told")))
@@ -99,6 +110,7 @@ def test_whatever_is_logged_stays_one_line(event: str, fields: dict[str, str]) -
         '{"api_key": "hunter2"}',
         "token 'hunter2'",
         "convq_k7a2_hunter2hunter2hunter2",
+        "convqbox_k7a2_hunter2hunter2hunter2",
     ],
 )
 def test_secrets_are_blackened(lines: io.StringIO, text: str) -> None:
