@@ -191,13 +191,16 @@ class Runner:
         """Commit what was computed; return the jobs that must be run alone instead."""
         with computed.held:
             try:
-                computed.together.commit(self._pool)
+                placed = computed.together.place(self._pool)
             except (OSError, StoreAway, StorageFull, *REDIS_AWAY) as error:
                 log.warning("results are stored job by job: %s", error)
                 return computed.jobs
             parts = zip(computed.jobs, computed.runs, computed.endings, strict=True)
             ends = [end_of(job, run, ending) for job, run, ending in parts]
-            persist(lambda: self._jobs.finish_many(ends))
+            artifacts = self._artifacts.of(computed.jobs[0].tenant)
+            stored = [artifacts.request(artifact) for artifact in placed]
+            for file in persist(lambda: self._jobs.finish_many(ends, stored)).unnamed:
+                artifacts.files.delete(file)
             self._note(computed.runs)
             for job, ending in zip(computed.jobs, computed.endings, strict=True):
                 with _about(job):

@@ -6,8 +6,8 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Annotated, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,35 +143,36 @@ def plan(spec: ConvolveSpec, planning: Planning) -> dict[str, Any]:
 
 def run(spec: ConvolveSpec, run: Run) -> None:
     """Convolve one input after another; one that cannot be processed fails alone."""
-    loaded = kernels.load(spec.kernel, run.artifacts)
-    works: dict[Subject, _Work] = {}
+    loaded = run.common("kernel", lambda: kernels.load(spec.kernel, run.artifacts))
+    measured: dict[Subject, _Measured] = {}
 
     def work(name: str, digest: str) -> None:
-        _convolve(spec, run, loaded, works, name, digest)
+        _convolve(spec, run, loaded, measured, name, digest)
 
     each(spec.inputs, run, work)
-    if works:
-        run.plan = document(run.device, [work.measured() for work in works.values()])
+    if measured:
+        run.plan = document(run.device, [one.group() for one in measured.values()])
 
 
 def _convolve(
     spec: ConvolveSpec,
     run: Run,
     loaded: Loaded,
-    works: dict[Subject, _Work],
+    measured: dict[Subject, _Measured],
     name: str,
     digest: str,
 ) -> None:
     with run.stage("load"):
-        decoded = decode(run.fetch(digest), max_pixels=run.max_pixels)
+        decoded = decode(run.load(digest), max_pixels=run.max_pixels)
         x, alpha = split_alpha(decoded.array, decoded.info)
         subject = Subject(decoded.info.media_type, x.shape, str(x.dtype))
     with run.stage("convolve"):
-        if subject not in works:
-            works[subject] = _Work(spec, loaded, subject, run.device, run.memory_cap)
-        y = works[subject].compute(x, run)
+        work = run.common(subject, lambda: _Work(spec, loaded, subject, run.device, run.memory_cap))
+        start = time.perf_counter()
+        y = work.compute(x, run)
+        measured.setdefault(subject, _Measured(work)).add(time.perf_counter() - start)
     with run.stage("store"):
-        _deliver(spec, run, y, works[subject].bank.single, alpha, decoded.info, name, digest)
+        _deliver(spec, run, y, work.bank.single, alpha, decoded.info, name, digest)
 
 
 def _fitting(stack: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -189,7 +190,7 @@ def _fitting(stack: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 class _Work:
-    """One sort of input: its kernels, its plan, and the time that it took."""
+    """One sort of input: its kernels, and its plan."""
 
     def __init__(
         self,
@@ -204,8 +205,6 @@ class _Work:
         self._subject = subject
         taps_dtype = _taps_dtype(subject, self.bank, loaded.has_dtype)
         self._stack = _fitting(self.bank.stack, taps_dtype)
-        self._inputs = 0
-        self._seconds = 0.0
         self.plan = conv.plan(
             subject.shape,
             self._stack,
@@ -225,7 +224,6 @@ class _Work:
 
     def compute(self, x: NDArray[Any], run: Run) -> NDArray[Any]:
         """Return the result: of shape ``(M, *out)`` for a bank, ``out`` for one kernel."""
-        start = time.perf_counter()
         y: NDArray[Any] = self.plan.run(
             x.astype(self.plan.problem.x_dtype, copy=False), self._stack, run.check
         )
@@ -233,18 +231,31 @@ class _Work:
             y = np.sqrt(np.square(y).sum(axis=0))
         elif self.bank.single:
             y = y[0]
-        self._inputs += 1
-        self._seconds += time.perf_counter() - start
         return y
 
-    def measured(self) -> dict[str, Any]:
+    @cached_property
+    def described(self) -> dict[str, Any]:
+        """The plan's group, but for how many inputs there were and how long they took."""
+        about = {"input": describe(self._subject.shape, self._subject.dtype)}
+        return about | self.plan.to_dict()
+
+
+class _Measured:
+    """The time that the inputs of one sort took in one job."""
+
+    def __init__(self, work: _Work) -> None:
+        self._work = work
+        self._inputs = 0
+        self._seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        self._inputs += 1
+        self._seconds += seconds
+
+    def group(self) -> dict[str, Any]:
         """Return the plan's group with the seconds that an input took on average."""
-        group = {
-            "inputs": self._inputs,
-            "input": describe(self._subject.shape, self._subject.dtype),
-        }
-        mean = self._seconds / self._inputs if self._inputs else None
-        return group | self.plan.to_dict() | {"measured_seconds": mean}
+        mean = self._seconds / self._inputs
+        return {"inputs": self._inputs} | self._work.described | {"measured_seconds": mean}
 
 
 def _deliver(
@@ -266,11 +277,10 @@ def _deliver(
     for suffix, array in maps:
         array = _in_format(array, media_type, spec, info, alpha)
 
-        def write_file(path: Path, array: NDArray[Any] = array) -> None:
-            with path.open("wb") as file:
-                write(array, file, media_type, extra=info.extra)
+        def write_file(file: BinaryIO, array: NDArray[Any] = array) -> None:
+            write(array, file, media_type, extra=info.extra)
 
-        run.deliver(
+        run.deliver_file(
             renamed(name, media_type, suffix),
             source=digest,
             media_type=media_type,

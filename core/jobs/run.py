@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar, cast
 
 from core.conv.device import Device
 from core.errors import Cancelled, ConvqError, LeaseLost, StorageFull, StoreAway
@@ -20,6 +21,8 @@ from core.media import MAX_PIXELS
 from core.media.jsonable import finite
 from core.store.artifacts import Artifact, ArtifactStore, digest_of_file
 from core.store.jobs import Job, Progress
+
+T = TypeVar("T")
 
 
 class Drained(ConvqError):
@@ -151,6 +154,7 @@ class Run:
         self._continue_at = math.inf
         self._patience = patience
         self._together = together
+        self._common: dict[Hashable, Any] = {} if together is None else together.common
         self._reports: list[Report] = []
         self._names: set[str] = set()
         self._asked: str | None = None
@@ -266,9 +270,21 @@ class Run:
 
     def fetch(self, digest: str) -> Path:
         """Return a local file with the verified bytes of an input."""
-        if self._together is not None:
-            return self._together.fetch(digest)
-        return self.artifacts.fetch(digest, self.scratch)
+        return self.artifacts.local(self._record(digest), self.scratch)
+
+    def load(self, digest: str) -> bytes | Path:
+        """Return the verified bytes of an input, or, of a large one, a local file with them."""
+        return self.artifacts.content(self._record(digest), self.scratch)
+
+    def common(self, name: Hashable, make: Callable[[], T]) -> T:
+        """Return what was made under this name before, by this job or one that runs with it.
+
+        Jobs run together only if they are alike (see `core.jobs.kind.Kind`); what they share must
+        follow from what they have in common.
+        """
+        if name not in self._common:
+            self._common[name] = make()
+        return cast("T", self._common[name])
 
     def deliver(
         self,
@@ -295,12 +311,45 @@ class Run:
         shape, dtype : tuple of int, str, optional
             Of the array that the bytes hold.
         """
+
+        def write_file(file: BinaryIO) -> None:
+            path = self.scratch / "result"
+            write(path)
+            with path.open("rb") as written:
+                shutil.copyfileobj(written, file)
+
         self.check()
-        artifact = self._store(write, media_type, shape, dtype)
-        self.results.append(
-            {"name": unique(name, self._names)} | artifact.to_dict() | {"input": source}
-        )
-        return artifact
+        if self._together is not None:
+            artifact = self._together.store(write_file, media_type, shape, dtype)
+        else:
+            artifact = self._store(write, media_type, shape, dtype)
+        return self._delivered(name, artifact, source)
+
+    def deliver_file(
+        self,
+        name: str,
+        *,
+        source: str | None,
+        media_type: str,
+        write: Callable[[BinaryIO], None],
+        shape: tuple[int, ...] | None = None,
+        dtype: str | None = None,
+    ) -> Artifact:
+        """Do what `deliver` does for a result that is written to an open file, from its beginning.
+
+        It may be in memory only, which is quicker for small jobs.
+        """
+
+        def write_path(path: Path) -> None:
+            with path.open("wb") as file:
+                write(file)
+
+        self.check()
+        if self._together is not None:
+            artifact = self._together.store(write, media_type, shape, dtype)
+        else:
+            artifact = self._store(write_path, media_type, shape, dtype)
+        return self._delivered(name, artifact, source)
 
     def wait_for_store(self) -> None:
         """Return once the store of the artifacts answers, or patience is at its end.
@@ -324,6 +373,15 @@ class Run:
         """Report that one item failed, and why; the others go on."""
         self.failures.append({"input": source, "name": name} | error.to_dict())
 
+    def _record(self, digest: str) -> Artifact:
+        source = self.artifacts if self._together is None else self._together
+        return source.get(digest)
+
+    def _delivered(self, name: str, artifact: Artifact, source: str | None) -> Artifact:
+        entry = {"name": unique(name, self._names)} | artifact.to_dict() | {"input": source}
+        self.results.append(entry)
+        return artifact
+
     def _store(
         self,
         write: Callable[[Path], None],
@@ -331,8 +389,6 @@ class Run:
         shape: tuple[int, ...] | None = None,
         dtype: str | None = None,
     ) -> Artifact:
-        if self._together is not None:
-            return self._together.store(write, media_type, shape, dtype)
         deadline = time.monotonic() + self._patience
         while True:
             try:

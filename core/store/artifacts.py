@@ -14,8 +14,7 @@ import io
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from concurrent.futures import Executor
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -28,6 +27,7 @@ import redis
 from core.errors import ConvqError, IntegrityError, InvalidInput, NotFound
 from core.store.connection import Scripts
 from core.store.files import Files
+from core.store.packs import keys_in, new_pack
 from core.store.stored import check_room
 from core.store.tenants import DEFAULT
 
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 _DIGEST_HEX = 64
 # Artifacts that one script binds: a few milliseconds, in which Redis serves nobody else.
 _AT_ONCE = 1000
+# What is smaller is read as a whole: a file that is mapped costs more.
+_READ_WHOLE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -162,45 +164,59 @@ class ArtifactStore:
         known = self._hold(digest)
         if known in ("new", "held"):
             return self.get(digest), known == "new"
-        artifact = _described(path, digest, media_type, shape, dtype)
-        artifact = self._place(path, artifact)
-        (superfluous,) = self._record([artifact])
+        artifact = self.place(path, described(path, digest, media_type, shape, dtype))
+        superfluous: str | None = self._scripts.run("add_artifact", self.request(artifact))
         if superfluous:
             self.files.delete(superfluous)
         return self.get(digest), superfluous != artifact.key
 
-    def commit_many(self, made: Mapping[Path, Artifact], pool: Executor) -> None:
-        """Do what `commit` does for many files, whose artifacts are described, in few round trips.
+    def place(self, path: Path, artifact: Artifact) -> Artifact:
+        """Make the file at ``path`` that of an artifact, safe on the disk; nothing is recorded.
 
         Parameters
         ----------
-        made : mapping of Path to Artifact
-            From `describe`.
-        pool : concurrent.futures.Executor
-            Syncs files at the same time: the disk then writes its journal once for several.
+        path : Path
+            From `incoming`.
+        artifact : Artifact
+            What `described` returns for it.
+
+        Returns
+        -------
+        Artifact
+            As it is to be recorded by `core.store.jobs.JobStore.finish_many`.
         """
-        # Most are new: looking first costs Redis no sync.
-        known = list(self.find(artifact.digest for artifact in made.values()))
-        calls = [(digest, self._tenant) for digest in known]
-        held = dict(zip(known, self._scripts.run_each("hold_artifact", calls), strict=True))
-        missing = {path: made[path] for path in made if held.get(made[path].digest) != "held"}
+        hexadecimal = artifact.digest.removeprefix("sha256:")
+        return replace(artifact, placed=self.files.place(path, artifact.key, hexadecimal))
 
-        placed = list(pool.map(self._place, missing.keys(), missing.values()))
-        for superfluous in self._record(placed):
-            if superfluous:
-                self.files.delete(superfluous)
+    def place_together(self, small: Iterable[tuple[Artifact, bytes]]) -> list[Artifact]:
+        """Write artifacts into one file, which is synced once; else as `place`."""
+        artifacts, contents = zip(*small, strict=True)
+        pack = new_pack()
+        with self.incoming() as path:
+            path.write_bytes(b"".join(contents))
+            placed = self.files.place(path, pack)
+        keys = keys_in(pack, map(len, contents))
+        return [
+            replace(artifact, key=key, placed=placed)
+            for artifact, key in zip(artifacts, keys, strict=True)
+        ]
 
-    def describe(
-        self,
-        path: Path,
-        media_type: str,
-        shape: tuple[int, ...] | None = None,
-        dtype: str | None = None,
-    ) -> Artifact:
-        """Return the artifact that the file at ``path`` will be once it is committed."""
-        with path.open("rb") as file:
-            digest = digest_of_file(file)
-        return _described(path, digest, media_type, shape, dtype)
+    def request(self, artifact: Artifact) -> str:
+        """Return what the scripts need to record a placed artifact, as JSON."""
+        fields: dict[str, Any] = {"size": artifact.size, "media_type": artifact.media_type}
+        if artifact.shape is not None:
+            fields["shape"] = json.dumps(artifact.shape)
+        if artifact.dtype is not None:
+            fields["dtype"] = artifact.dtype
+        return json.dumps(
+            {
+                "digest": artifact.digest,
+                "key": artifact.key,
+                "placed": artifact.placed,
+                "fields": fields,
+                "tenant": self._tenant,
+            }
+        )
 
     def bind(self, digest: str, parts: Iterable[str]) -> None:
         """Keep other artifacts as long as this one: what it consists of.
@@ -236,14 +252,7 @@ class ArtifactStore:
 
     def read(self, digest: str) -> bytes:
         """Return the bytes, verified."""
-        artifact = self.get(digest)
-        try:
-            data = self.files.read(artifact.key)
-        except FileNotFoundError:
-            raise self._damaged(artifact) from None
-        if digest_of(data) != digest:
-            raise self._damaged(artifact)
-        return data
+        return self._read(self.get(digest))
 
     def fetch(self, digest: str, folder: Path) -> Path:
         """Return a local, verified file with the bytes; it must not be changed.
@@ -268,21 +277,25 @@ class ArtifactStore:
 
     def local(self, artifact: Artifact, folder: Path) -> Path:
         """Return what `fetch` does for an artifact whose record is known."""
-        digest = artifact.digest
         try:
-            if self.files.root:
-                path = self.files.root / artifact.key
-            else:
-                path = folder / digest.removeprefix("sha256:")
+            path = self.files.path(artifact.key)
+            if path is None:
+                path = folder / artifact.digest.removeprefix("sha256:")
                 if not path.exists():
                     self.files.copy(artifact.key, path)
             with path.open("rb") as file:
                 found = digest_of_file(file)
         except FileNotFoundError:
             raise self._damaged(artifact) from None
-        if found != digest:
+        if found != artifact.digest:
             raise self._damaged(artifact)
         return path
+
+    def content(self, artifact: Artifact, folder: Path) -> bytes | Path:
+        """Return the verified bytes of a small artifact, or what `local` does for a large one."""
+        if artifact.size <= _READ_WHOLE:
+            return self._read(artifact)
+        return self.local(artifact, folder)
 
     @contextmanager
     def open(self, digest: str) -> Iterator[BinaryIO]:
@@ -319,6 +332,15 @@ class ArtifactStore:
     def check_writable(self) -> None:
         """Write and delete a small file, or raise the store's error."""
         self.files.check_writable()
+
+    def _read(self, artifact: Artifact) -> bytes:
+        try:
+            data = self.files.read(artifact.key)
+        except FileNotFoundError:
+            raise self._damaged(artifact) from None
+        if digest_of(data) != artifact.digest:
+            raise self._damaged(artifact)
+        return data
 
     def _check(self, artifact: Artifact) -> None:
         hexadecimal = artifact.digest.removeprefix("sha256:")
@@ -358,23 +380,6 @@ class ArtifactStore:
         legacy = bool(record) and not any(name.startswith("tenant:") for name in record)
         return legacy and self._tenant == DEFAULT
 
-    def _place(self, path: Path, artifact: Artifact) -> Artifact:
-        hexadecimal = artifact.digest.removeprefix("sha256:")
-        return replace(artifact, placed=self.files.place(path, artifact.key, hexadecimal))
-
-    def _record(self, artifacts: Iterable[Artifact]) -> list[str | None]:
-        """Write records; return for each the key of the file that it does not name, if any."""
-        calls = []
-        for artifact in artifacts:
-            fields = {"size": artifact.size, "media_type": artifact.media_type}
-            if artifact.shape is not None:
-                fields["shape"] = json.dumps(artifact.shape)
-            if artifact.dtype is not None:
-                fields["dtype"] = artifact.dtype
-            file = (artifact.key, artifact.placed)
-            calls.append((artifact.digest, *file, json.dumps(fields), self._tenant))
-        return self._scripts.run_each("add_artifact", calls)
-
     def _record_key(self, digest: str) -> str:
         return f"{self._prefix}:artifact:{parse_digest(digest)}"
 
@@ -413,13 +418,14 @@ def parse_digest(text: str) -> str:
     return text
 
 
-def _described(
+def described(
     path: Path,
     digest: str,
     media_type: str,
-    shape: tuple[int, ...] | None,
-    dtype: str | None,
+    shape: tuple[int, ...] | None = None,
+    dtype: str | None = None,
 ) -> Artifact:
+    """Return the artifact that the file at ``path``, of this digest, is to become."""
     hexadecimal = digest.removeprefix("sha256:")
     # The nonce lets a sweep delete a forgotten file while the same bytes are uploaded again.
     key = f"sha256/{hexadecimal[:2]}/{hexadecimal}.{secrets.token_hex(4)}"

@@ -24,6 +24,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from core.errors import StorageFull, StoreAway
+from core.store.packs import file_of, part_of
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -76,6 +77,8 @@ def _answering() -> Iterator[None]:
 class Files:
     """The files of a store by their keys; knows nothing of records.
 
+    A key is that of a file, or names a part of a pack (see `core.store.packs`).
+
     All methods raise `StoreAway` where the store does not answer.
 
     Parameters
@@ -123,22 +126,35 @@ class Files:
                 path.unlink(missing_ok=True)
 
     @_answering()
-    def place(self, path: Path, key: str, hexadecimal: str) -> str:
-        """Make the file at ``path``, whose SHA-256 is known, that of ``key``, safe on the disk.
+    def place(self, path: Path, key: str, hexadecimal: str | None = None) -> str:
+        """Make the file at ``path`` that of ``key``, safe on the disk.
 
-        Returns what it looks like, for `is_intact`.
+        Parameters
+        ----------
+        path : Path
+            From `incoming`.
+        key : str
+            That no file has yet.
+        hexadecimal : str, optional
+            Its SHA-256, where anybody asks for the file as a whole.
+
+        Returns
+        -------
+        str
+            What it looks like, for `is_intact`.
         """
         if self.root is None:
             obstore.put(self._store, key, path)
         else:
             _move(path, self.root / key)
         version = self._version(key)
-        self._trusted.add(version, hexadecimal)
+        if hexadecimal is not None:
+            self._trusted.add(version, hexadecimal)
         return version.tag
 
     @_answering()
     def delete(self, key: str) -> None:
-        """Delete a file; one that is not there is as good as deleted."""
+        """Delete a file, a pack as a whole; one that is not there is as good as deleted."""
         try:
             self._store.delete(key)
         except FileNotFoundError:
@@ -148,7 +164,7 @@ class Files:
     def exists(self, key: str) -> bool:
         """Tell whether there is a file of this key."""
         try:
-            obstore.head(self._store, key)
+            obstore.head(self._store, file_of(key))
         except FileNotFoundError:
             return False
         return True
@@ -170,11 +186,27 @@ class Files:
     @_answering()
     def read(self, key: str) -> bytes:
         """Return all bytes, or raise FileNotFoundError."""
-        return bytes(obstore.get(self._store, key).bytes())
+        part = part_of(key)
+        if self.root:
+            with (self.root / file_of(key)).open("rb", buffering=0) as file:
+                if part is None:
+                    return file.readall()
+                return os.pread(file.fileno(), part.size, part.start)
+        if part is None:
+            return bytes(obstore.get(self._store, key).bytes())
+        end = part.start + part.size
+        return bytes(obstore.get_range(self._store, part.file, start=part.start, end=end))
+
+    def path(self, key: str) -> Path | None:
+        """Return the file that holds these bytes and no others, if it is a local one."""
+        return self.root / key if self.root and part_of(key) is None else None
 
     @_answering()
     def copy(self, key: str, path: Path) -> None:
         """Write the bytes to ``path`` in constant memory, or raise FileNotFoundError."""
+        if part_of(key):
+            path.write_bytes(self.read(key))
+            return
         with path.open("wb") as file:
             for chunk in obstore.get(self._store, key).stream(_CHUNK):
                 file.write(chunk)
@@ -185,7 +217,9 @@ class Files:
 
         From an object store only what is read is transferred.
         """
-        if self.root:
+        if part_of(key):
+            yield io.BytesIO(self.read(key))
+        elif self.root:
             with (self.root / key).open("rb") as local:
                 yield local
         else:
@@ -224,6 +258,8 @@ class Files:
         """Yield the bytes from ``start`` up to ``end``, or raise FileNotFoundError."""
         if start == end:
             return
+        if part := part_of(key):
+            key, start, end = part.file, part.start + start, part.start + end
         if self.root:
             async for piece in _pieces(self.root / key, start, end):
                 yield piece
@@ -234,6 +270,8 @@ class Files:
                 yield bytes(chunk)
 
     def _sha256(self, key: str) -> str:
+        if part_of(key):
+            return hashlib.sha256(self.read(key)).hexdigest()
         if self.root:
             with (self.root / key).open("rb", buffering=0) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
@@ -246,13 +284,13 @@ class Files:
         """Tell whether a file was placed so short ago that it need not be read again."""
         if self.root is None:
             return False
-        return time.time() - (self.root / key).stat().st_ctime < _TRUSTED_SECONDS
+        return time.time() - (self.root / file_of(key)).stat().st_ctime < _TRUSTED_SECONDS
 
     def _version(self, key: str) -> _Version:
         """Return what changes whenever the file does."""
         if self.root is None:
-            return _Version(key, str(obstore.head(self._store, key)["e_tag"]))
-        found = (self.root / key).stat()
+            return _Version(key, str(obstore.head(self._store, file_of(key))["e_tag"]))
+        found = (self.root / file_of(key)).stat()
         # The time of the last change cannot be set back, as that of the content can.
         marks = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         return _Version(key, "-".join(map(str, marks)))

@@ -23,11 +23,12 @@ import redis
 from core.errors import Conflict
 from core.store.artifacts import ArtifactStore
 from core.store.connection import Scripts, server_ms
+from core.store.packs import FOLDER, file_of
 from core.store.tenants import DEFAULT, space
 
 _PAGE: Final = 1000
-# The folder of the files that have a record.
-_STORED: Final = "sha256/"
+# The folders of the files that records name.
+_STORED: Final = ("sha256/", FOLDER)
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Garbage:
         unused: list[str] = self._redis.zrange(
             f"{self._prefix}:artifacts", "-inf", before, byscore=True
         )
-        named = {key for key, _ in records.values()}
+        named = {file_of(key) for key, _ in records.values()}
         _check_same_store(files, named)
         free = [
             digest
@@ -141,7 +142,8 @@ class Garbage:
         if not dry_run:
             free = [digest for digest in free if self._drop(digest, before, is_marked=False)]
             strays = [key for key in strays if self._delete_stray(key)]
-        gone = [records[digest][0] for digest in free] + strays
+        kept = {file_of(records[digest][0]) for digest in records.keys() - set(free)}
+        gone = {file_of(records[digest][0]) for digest in free} - kept | set(strays)
         return Collected(
             records=len(records),
             referred=sum(bool(marked[digest]) for digest in records),
@@ -225,25 +227,30 @@ class Garbage:
         for digest, (key, _) in records.items():
             # The files were listed before the records were read: those that came in between are
             # looked for by themselves.
-            if key in keys or self._files.exists(key):
+            if file_of(key) in keys or self._files.exists(key):
                 continue
             if dry_run or self._scripts.run("note_damage", digest, key):
                 yield digest
 
     def _drop(self, digest: str, before: int, *, is_marked: bool) -> bool:
-        key = self._scripts.run("drop_artifact", digest, before, int(is_marked))
-        if key:
-            self._files.delete(key)
-        return bool(key)
+        file: str | None = self._scripts.run("drop_artifact", digest, before, int(is_marked))
+        if file:
+            self._files.delete(file)
+        return file is not None
 
     def _delete_stray(self, key: str) -> bool:
         # Once more, as the list of records is some time old.
-        hexadecimal = key.rsplit("/", 1)[-1].partition(".")[0]
-        record = f"{self._prefix}:artifact:sha256:{hexadecimal}"
-        if self._redis.hget(record, "key") == key:
+        if self._is_named(key):
             return False
         self._files.delete(key)
         return True
+
+    def _is_named(self, key: str) -> bool:
+        if key.startswith(FOLDER):
+            return bool(self._redis.hexists(f"{self._prefix}:packs", key))
+        hexadecimal = key.rsplit("/", 1)[-1].partition(".")[0]
+        record = f"{self._prefix}:artifact:sha256:{hexadecimal}"
+        return bool(self._redis.hget(record, "key") == key)
 
 
 def _check_same_store(files: Iterable[str], named: set[str]) -> None:

@@ -24,6 +24,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Self
 
+import redis
+
 from core import queue, trace
 from core.errors import Conflict, ConvqError, InvalidInput, LeaseLost, NotFound, QueueFull
 from core.store.base import RedisStore
@@ -239,6 +241,21 @@ class End:
     artifacts: tuple[str, ...] = ()
 
 
+class Finished(NamedTuple):
+    """What came of the ends of some attempts.
+
+    Attributes
+    ----------
+    done : list of bool
+        For each whether it is committed; else another attempt owns the job.
+    unnamed : list of str
+        Keys of files that no record names any more, to be deleted.
+    """
+
+    done: list[bool]
+    unnamed: list[str]
+
+
 class Limits(NamedTuple):
     """How many jobs may be queued and bytes be stored: in all, and of one tenant."""
 
@@ -343,7 +360,7 @@ class JobStore(RedisStore):
                 if job.plan:
                     plans.setdefault(job.plan, len(plans) + 1)
             requests = [
-                json.dumps(self._request(job, record, plans), separators=(",", ":"))
+                _compact(self._request(job, record, plans))
                 for job, record in zip(new[some], records[some], strict=True)
             ]
             calls.append((_IDEMPOTENCY_MS, messages, *limits, len(plans), *plans, *requests))
@@ -605,25 +622,43 @@ class JobStore(RedisStore):
         job_id, attempt, state, **details
             The fields of an `End`.
         """
-        return self.finish_many([End(job_id, attempt, state, **details)])[0]
+        (done,), _ = self.finish_many([End(job_id, attempt, state, **details)])
+        return done
 
-    def finish_many(self, ends: Sequence[End]) -> list[bool]:
-        """Commit the ends of attempts, each for itself, in one round trip."""
-        calls = []
-        for end in ends:
-            fields = {
-                "progress": json.dumps(vars(end.progress)),
-                "timings": json.dumps(end.timings),
-                "results": end.results,
-                "plan": end.plan,
-                "error": json.dumps(end.error) if end.error else None,
+    def finish_many(self, ends: Sequence[End], stored: Sequence[str] = ()) -> Finished:
+        """Commit the ends of attempts, each for itself, in one script.
+
+        Parameters
+        ----------
+        ends : sequence of End
+            What to commit.
+        stored : sequence of str
+            Artifacts to be recorded before that, as `core.store.artifacts.ArtifactStore.request`
+            returns them.
+
+        Raises
+        ------
+        redis.ResponseError
+            One of them could not be committed; the others are.
+        """
+        requests = (
+            {
+                "id": end.job_id,
+                "attempt": str(end.attempt),
+                "state": end.state,
+                "reason": end.error["message"] if end.error else "",
+                "fields": _ended_fields(end),
+                "artifacts": end.artifacts,
             }
-            flat = [part for pair in fields.items() if pair[1] is not None for part in pair]
-            reason = end.error["message"] if end.error else ""
-            calls.append(
-                (end.job_id, end.attempt, end.state, reason, len(flat), *flat, *end.artifacts)
-            )
-        return [bool(done) for done in self._scripts.run_each("finish", calls)]
+            for end in ends
+        )
+        unnamed, *outcomes = self._scripts.run(
+            "finish", len(stored), *stored, *map(_compact, requests)
+        )
+        for outcome in outcomes:
+            if outcome not in (0, 1):
+                raise redis.ResponseError(outcome)
+        return Finished([outcome == 1 for outcome in outcomes], unnamed)
 
     def checkpoint(
         self, job_id: str, attempt: int, digest: str
@@ -674,8 +709,11 @@ class JobStore(RedisStore):
         state: State | None = self._scripts.run("abandon", job_id, attempt, reason, max_attempts)
         return state
 
-    def expire(self, *, max_attempts: int, limit: int = 100) -> dict[str, State]:
-        """Take jobs from workers that let their lease run out; return the new states."""
+    def expire(self, *, max_attempts: int, limit: int = 100) -> dict[str, str]:
+        """Take jobs from workers that let their lease run out.
+
+        Returns the new states, and in place of one what went wrong.
+        """
         moved = self._scripts.run("expire", max_attempts, limit)
         return dict(zip(moved[::2], moved[1::2], strict=True))
 
@@ -833,6 +871,21 @@ def _from_record(record: dict[str, str]) -> Job:
         span=record.get("span"),
         group=record.get("group"),
     )
+
+
+def _ended_fields(end: End) -> dict[str, str]:
+    fields = {
+        "progress": json.dumps(vars(end.progress)),
+        "timings": json.dumps(end.timings),
+        "results": end.results,
+        "plan": end.plan,
+        "error": json.dumps(end.error) if end.error else None,
+    }
+    return {name: text for name, text in fields.items() if text is not None}
+
+
+def _compact(request: Mapping[str, Any]) -> str:
+    return json.dumps(request, separators=(",", ":"))
 
 
 def _attempt(entry: dict[str, Any]) -> Attempt:

@@ -144,7 +144,7 @@ def test_on_a_full_disk_each_waits_for_room_by_itself(
     full = [True] * 2
     place = type(queue.artifacts.files).place
 
-    def place_or_not(self: Any, path: Path, key: str, hexadecimal: str) -> str:
+    def place_or_not(self: Any, path: Path, key: str, hexadecimal: str | None = None) -> str:
         if full:
             full.pop()
             raise OSError(errno.ENOSPC, "no room")
@@ -225,7 +225,7 @@ def test_the_next_jobs_are_computed_while_results_are_synced(
     queue: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = [queue.submit(queue.put(array), **KERNELS[0]) for array in arrays(4)]
-    look_up, commit, looked, second = Together.look_up, Together.commit, [], threading.Event()
+    look_up, place, looked, second = Together.look_up, Together.place, [], threading.Event()
 
     def counted(self: Together, digests: Any) -> None:
         looked.append(self)
@@ -233,12 +233,12 @@ def test_the_next_jobs_are_computed_while_results_are_synced(
             second.set()
         look_up(self, digests)
 
-    def after_the_second(self: Together, pool: Any) -> None:
+    def after_the_second(self: Together, pool: Any) -> Any:
         assert second.wait(30)
-        commit(self, pool)
+        return place(self, pool)
 
     monkeypatch.setattr(Together, "look_up", counted)
-    monkeypatch.setattr(Together, "commit", after_the_second)
+    monkeypatch.setattr(Together, "place", after_the_second)
     make_runner(settings, together=2).run()
     assert [queue.jobs.get(job.id).state for job in made] == ["succeeded"] * 4
     assert len(looked) == 2

@@ -68,8 +68,16 @@ end
 local child_ended, conclude, enqueue, dequeue
 local note_submitted, note_ended, note_attempt, note_retried
 
+-- Whoever runs a job has no claim to it any more.
+local function drop_lease(id)
+  local worker = redis.call('HGET', job_key(id), 'worker')
+  if worker then redis.call('SREM', P .. ':running:' .. worker, id) end
+  redis.call('ZREM', P .. ':leases', id)
+end
+
 -- The one place where a state changes: record, indexes and event move together. Who comes back to
--- the queue has the place that it had (`since`, the time of its submission, unless given).
+-- the queue has the place that it had (`since`, the time of its submission, unless given). The lease goes
+-- last: what a script has left undone that failed on its way is found by it (expire.lua).
 local function enter(id, state, now, notice, since)
   local key = job_key(id)
   local record = redis.call('HMGET', key, 'state', 'tenant', 'queued', 'kind', 'started')
@@ -94,6 +102,7 @@ local function enter(id, state, now, notice, since)
     local parent = redis.call('HGET', key, 'parent')
     if parent then child_ended(parent, id, state, now) end
   end
+  if record[1] == 'running' then drop_lease(id) end
 end
 
 -- A job that waits goes on when the last of its children has ended.
@@ -111,20 +120,18 @@ function child_ended(parent, id, state, now)
   else enter(parent, 'queued', now, { reason = 'what it waited for has ended' }) end
 end
 
--- An attempt ends, however it ended: the lease goes, the history gets its outcome.
+-- An attempt ends, however it ended: the history gets its outcome. Called before anything is written,
+-- as it may fail.
 local function end_attempt(id, now, outcome, reason)
-  local key = job_key(id)
-  local worker = redis.call('HGET', key, 'worker')
-  if worker then redis.call('SREM', P .. ':running:' .. worker, id) end
-  redis.call('ZREM', P .. ':leases', id)
+  local history = job_key(id) .. ':attempts'
+  local last = redis.call('LINDEX', history, -1)
+  local attempt = last and cjson.decode(last)
   note_attempt(outcome)
-  local last = redis.call('LINDEX', key .. ':attempts', -1)
-  if last then
-    local attempt = cjson.decode(last)
+  if attempt then
     attempt.ended = now
     attempt.outcome = outcome
     attempt.reason = reason
-    redis.call('LSET', key .. ':attempts', -1, cjson.encode(attempt))
+    redis.call('LSET', history, -1, cjson.encode(attempt))
   end
 end
 

@@ -1,7 +1,8 @@
 -- digest, time in ms, whether a record was found that refers to it (1 or 0). Forgets an artifact that
--- nothing refers to and nobody used since then, and returns the key of its file; a later upload of
--- the same bytes gets another file, so the caller can delete this one without a race. What is
--- referred to counts as used now, so that it is not looked at again soon.
+-- nothing refers to and nobody used since then, and returns the key of its file, or '' while that is a
+-- pack that others are in; nil if it is kept. A later upload of the same bytes gets another file, so the
+-- caller can delete this one without a race. What is referred to counts as used now, so that it is not
+-- looked at again soon.
 local digest, before, marked = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local index = P .. ':artifacts'
 local used = redis.call('ZSCORE', index, digest)
@@ -25,4 +26,4 @@ redis.call('SREM', P .. ':bound', digest)
 redis.call('ZREM', index, digest)
 redis.call('HDEL', P .. ':damaged', digest)
 redis.call('DEL', artifact_key(digest))
-return record[2]
+return unname_file(record[2]) or ''

@@ -1,10 +1,25 @@
--- most attempts, most jobs to look at. Returns id, state, id, state … of the jobs whose lease ran out.
+-- most attempts, most jobs to look at. Returns id, state, id, state … of the jobs whose lease ran out, and in
+-- place of a state what went wrong, if something did: each is taken from its worker for itself.
 local max_attempts, limit = tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
+
+local function take(id)
+  local record = redis.call('HMGET', job_key(id), 'state', 'parent')
+  local state, parent = record[1], record[2]
+  if state == 'running' then
+    return lose(id, now, 'expired', 'its worker was silent for longer than the lease', max_attempts)
+  end
+  -- A script that changed the state has failed before it was done.
+  if state and has_ended(state) and parent then child_ended(parent, id, state, now) end
+  drop_lease(id)
+  return state or 'deleted'
+end
+
 local moved = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. ':leases', '-inf', now, 'LIMIT', 0, limit)) do
-  local state = lose(id, now, 'expired', 'its worker was silent for longer than the lease', max_attempts)
+  local went_well, outcome = pcall(take, id)
+  if not went_well and type(outcome) == 'table' then outcome = outcome.err end
   table.insert(moved, id)
-  table.insert(moved, state)
+  table.insert(moved, outcome)
 end
 return moved

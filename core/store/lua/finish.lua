@@ -1,18 +1,48 @@
--- id, attempt, final state, reason, the number of arguments that name and give fields, these, then the
--- digests of the results. The fence: returns 0 and changes nothing unless this attempt still owns the job.
-local id, attempt, state, reason = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local first_digest = 7 + ARGV[6]
-if not owns(id, attempt) then return 0 end
-for i = first_digest, #ARGV do
-  if redis.call('EXISTS', artifact_key(ARGV[i])) == 0 then
-    return redis.error_reply('artifact ' .. ARGV[i] .. ' of the result does not exist')
-  end
-end
+-- the number of artifacts, these as for add_artifact.lua, then the end of an attempt as JSON each: id,
+-- attempt, the final state, reason, fields of the record, and artifacts, the digests of the results.
+-- Returns the files that no record names after that, then for each end 1; 0 if another attempt owns the
+-- job, which is as it was then (the fence); or what went wrong. Each ends for itself.
 local now = now_ms()
-redis.call('HSET', job_key(id), unpack(ARGV, 7, first_digest - 1))
-for i = first_digest, #ARGV do refer(id, ARGV[i], now) end
--- What failed or was cancelled can go on from there when it is tried again.
-if state == 'succeeded' then drop_checkpoint(id) end
-end_attempt(id, now, state, reason ~= '' and reason or nil)
-conclude(id, state, now)
-return 1
+
+local function finish(done)
+  local id, state = done.id, done.state
+  if not owns(id, done.attempt) then return 0 end
+  for _, digest in ipairs(done.artifacts) do
+    if redis.call('EXISTS', artifact_key(digest)) == 0 then
+      return 'artifact ' .. digest .. ' of the result does not exist'
+    end
+  end
+  end_attempt(id, now, state, done.reason ~= '' and done.reason or nil)
+  local fields = {}
+  for field, value in pairs(done.fields) do
+    table.insert(fields, field)
+    table.insert(fields, value)
+  end
+  redis.call('HSET', job_key(id), unpack(fields))
+  for _, digest in ipairs(done.artifacts) do refer(id, digest, now) end
+  -- What failed or was cancelled can go on from there when it is tried again.
+  if state == 'succeeded' then drop_checkpoint(id) end
+  conclude(id, state, now)
+  return 1
+end
+
+local unnamed, packs = {}, {}
+local first_end = 3 + ARGV[2]
+for i = 3, first_end - 1 do
+  local artifact = cjson.decode(ARGV[i])
+  local file = add_artifact(artifact, now)
+  if file then table.insert(unnamed, file) end
+  local pack = pack_of(artifact.key)
+  if pack then packs[pack] = true end
+end
+for pack in pairs(packs) do
+  -- All that it holds was stored before.
+  if redis.call('HEXISTS', P .. ':packs', pack) == 0 then table.insert(unnamed, pack) end
+end
+local answer = { unnamed }
+for i = first_end, #ARGV do
+  local went_well, outcome = pcall(finish, cjson.decode(ARGV[i]))
+  if not went_well and type(outcome) == 'table' then outcome = outcome.err end
+  table.insert(answer, outcome)
+end
+return answer
