@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.conv.blocks import Check, never
+from core.conv.blocks import Check, cores, never
 from core.errors import InvalidInput, Unavailable
 from core.irregular.sampled import Sampled
 
@@ -21,6 +21,8 @@ _NODES, _TURN = 8, 4.0
 _LEAST_EPS = 1e-13
 # By how much more waves are tried, until they are enough.
 _MORE = 1.5
+# Waves for which another thread is worth being woken: with fewer, threads wait more than they work.
+_WORTH_A_THREAD = 1 << 18
 # Into how many cells the reach of a corner is cut.
 _CELLS = 2
 
@@ -82,7 +84,8 @@ def nonuniform(
     inside = (places >= 0) & (places <= period)
     found = np.zeros((len(at), f.y.shape[1]))
     angles = 2 * np.pi * places[inside] / period
-    back = library.nufft1d2(angles, ours * theirs / period, eps=eps, isign=1)
+    spectrum, options = ours * theirs / period, _options(waves, eps)
+    back = library.nufft1d2(angles, spectrum, isign=1, **options)
     found[inside] = np.atleast_2d(back).real.T
     return found, 2 * waves + 1
 
@@ -110,7 +113,8 @@ def _by_corners(
     """Return the transform for all but the longest waves, for which it is not exact."""
     places = f.t - f.t[0]
     strengths = np.ascontiguousarray(_corners(f).T, np.complex128)
-    found = library.nufft1d1(unit * places, strengths, 2 * waves + 1, eps=eps, isign=-1)
+    n, options = 2 * waves + 1, _options(waves, eps)
+    found = library.nufft1d1(unit * places, strengths, n, isign=-1, **options)
     w = unit * np.arange(-waves, waves + 1)
     w[waves] = 1  # which the quadrature replaces
     ends = f.y[-1][:, None] * np.exp(-1j * w * f.span) - f.y[0][:, None]
@@ -132,12 +136,16 @@ def _by_nodes(
     places = f.t[line][:, None] - f.t[0] + share * h[line][:, None]
     lengths = (h / pieces)[line][:, None] * weights / 2
     values = f.y[line][:, None] * (1 - share)[..., None] + f.y[line + 1][:, None] * share[..., None]
-    strengths = (values * lengths[..., None]).reshape(-1, f.y.shape[1]).T.astype(np.complex128)
-    angles = unit * places.ravel()
-    n = 2 * waves + 1
-    found = library.nufft1d1(angles, np.ascontiguousarray(strengths), n, eps=eps, isign=-1)
+    each = (values * lengths[..., None]).reshape(-1, f.y.shape[1])
+    strengths = np.ascontiguousarray(each.T, np.complex128)
+    n, options = 2 * waves + 1, _options(waves, eps)
+    found = library.nufft1d1(unit * places.ravel(), strengths, n, isign=-1, **options)
     transformed: NDArray[np.complex128] = np.atleast_2d(found)
     return transformed
+
+
+def _options(waves: int, eps: float) -> dict[str, Any]:
+    return {"eps": eps, "nthreads": min(cores(), 1 + waves // _WORTH_A_THREAD)}
 
 
 def _needed(f: Sampled, g: Sampled, period: float, tolerance: float) -> int:
