@@ -81,6 +81,7 @@ class Agent:
         from core.edge.agent.disk import Disk
         from core.edge.agent.identity import Identity
         from core.edge.agent.installed import Installed
+        from core.edge.agent.jobs import Jobs
         from core.edge.agent.models import Models
         from core.edge.agent.net import Net
         from core.edge.agent.spool import Spool
@@ -106,6 +107,13 @@ class Agent:
             _say,
         )
         self._spool = Spool(self._disk, os.path.join(options.state, "spool"), options.spool)
+        self._jobs = Jobs(
+            self._service,
+            self._models,
+            Spool(self._disk, os.path.join(options.state, "jobs"), options.spool),
+            _say,
+            options.poll,
+        )
         self._updating = Updating(
             self._disk,
             self._models,
@@ -127,7 +135,7 @@ class Agent:
         uplink = self._uplink()
         threads = [
             threading.Thread(target=work, args=(self._stop,), daemon=True)
-            for work in (uplink.run, self._watch)
+            for work in (uplink.run, self._jobs.run, self._watch)
         ]
         for thread in threads:
             thread.start()
@@ -147,8 +155,10 @@ class Agent:
             if not worked:
                 self._stop.wait(_LOOK)
         notify("STOPPING=1")
-        # A request that goes on is finished; results that were not delivered stay in the spool.
-        threads[0].join(timeout=self._options.watchdog)
+        # A request that goes on is finished, and a job is given back; results that were not
+        # delivered stay in the spools.
+        for thread in threads[:2]:
+            thread.join(timeout=self._options.watchdog)
 
     def _source(self) -> "Any":
         """Return what takes inputs when it is called, and says how many it took."""
@@ -210,10 +220,18 @@ class Agent:
             _say,
         )
 
+    def _service(self) -> "Optional[Any]":
+        """Return the service as this box sees it, once it is enrolled."""
+        from core.edge.agent.service import Service
+
+        key = self._identity.key
+        return None if key is None else Service(self._options.server, key)
+
     def _health(self, problem: "Optional[str]") -> "Dict[str, Any]":
         from core.edge.agent.health import health
 
-        return health(self._models, self._spool, problem)
+        problems = [text for text in (problem, self._jobs.problem) if text is not None]
+        return health(self._models, self._spool, "; ".join(problems) or None)
 
     def _watch(self, stop: threading.Event) -> None:
         """Begin the program anew when a prediction hangs; tell systemd that all is well."""

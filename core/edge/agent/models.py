@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple, Union
 
 from core.edge.agent.errors import Away
 from core.edge.agent.installed import Installed
@@ -14,6 +14,12 @@ from core.edge.runtime.errors import EdgeError
 _LATENCIES = 1024
 
 Say = Callable[[str], None]
+
+
+class Replaced(EdgeError):
+    """What a job was claimed for does not run any more."""
+
+    code = "conflict"
 
 
 class Models:
@@ -54,6 +60,11 @@ class Models:
     def version(self) -> "Optional[Dict[str, Any]]":
         """What runs."""
         return self._version
+
+    @property
+    def proved(self) -> "Optional[Dict[str, Any]]":
+        """What runs, if it has proved itself."""
+        return self._version if self.installed.starts is None else None
 
     @property
     def input_shape(self) -> "Optional[Tuple[int, ...]]":
@@ -113,6 +124,25 @@ class Models:
                     return self.predict(data)
                 result = {"error": "the model failed: " + why}
             return dict(result, sequence=version["sequence"], model=version["name"])
+
+    def outputs(self, data: bytes, version: "Dict[str, Any]") -> "Union[bytes, str]":
+        """Return what a version says of an image: little-endian float32, or what is wrong with it.
+
+        Raises
+        ------
+        Replaced
+            Another version runs now.
+        """
+        with self._lock:
+            if self._version != version:
+                raise Replaced("another version runs now", "model")
+            try:
+                with self._timed():
+                    return self._model.outputs(data)  # type: ignore[no-any-return]
+            except EdgeError as error:
+                return str(error)
+            except Exception as error:  # noqa: BLE001 - as in predict
+                return "the model failed: {}: {}".format(type(error).__name__, error)
 
     def tend(self, trial: float) -> None:
         """Let the current version be one that has proved itself, after so many seconds."""

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import urllib.error
 import urllib.parse
@@ -16,6 +17,8 @@ _MOST_BYTES = 1 << 20
 _PIECE = 64 << 10
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _BOX = "/v1/edge/box"
+# Of a reason.
+_MOST_TEXT = 1000
 # Statuses after which the same request may succeed later.
 _LATER = (408, 425, 429)
 _REFUSED = "the service refuses this"
@@ -115,6 +118,62 @@ class Service:
         """
         document = {"spool": spool, "before": before, "results": results}
         return _number(self._post(_BOX + "/results", document), "received")
+
+    def claim(self, release: str, token: str, wait: float) -> "Optional[Dict[str, Any]]":
+        """Return a job that is addressed to this box's group, None if there is none.
+
+        Parameters
+        ----------
+        release : str
+            Digest of the bundle that this box runs.
+        token : str
+            The same one gives the same job again.
+        wait : float
+            Seconds that the service may wait for a job.
+        """
+        document = {"release": release, "token": token, "pid": os.getpid(), "wait": wait}
+        job = self._post(_BOX + "/jobs", document).get("job")
+        if job is None:
+            return None
+        if not isinstance(job, dict) or not isinstance(job.get("inputs"), list):
+            raise _garbage(job)
+        _text(job, "id")
+        for entry in job["inputs"]:
+            if not isinstance(entry, dict) or not _DIGEST.match(_text(entry, "artifact")):
+                raise _garbage(entry)
+            _number(entry, "size")
+        _number(job, "attempt")
+        if not isinstance(job.get("lease"), (int, float)) or not job["lease"] > 0:
+            raise _garbage(job["id"])
+        return job
+
+    def input(self, job: str, digest: str) -> "Iterator[bytes]":
+        """Return the bytes of an input of a job, piece by piece."""
+        return _pieces(self._open("GET", "{}/jobs/{}/inputs/{}".format(_BOX, job, digest)))
+
+    def renew(self, job: str, attempt: int, done: int) -> str:
+        """Keep a job; return ``ok``, or what is asked of this box.
+
+        ``cancel`` and ``drain`` ask to give it back, ``lost`` to drop it.
+        """
+        document = {"attempt": attempt, "done": done}
+        return _text(self._post("{}/jobs/{}/renew".format(_BOX, job), document), "asked")
+
+    def finish(self, entry: "Dict[str, Any]") -> str:
+        """Hand in what came of a job; return the state that it has now.
+
+        Parameters
+        ----------
+        entry : dict
+            ``job``, ``attempt``, ``results``, and the seconds ``load`` and ``run``.
+        """
+        document = {name: value for name, value in entry.items() if name != "job"}
+        return _text(self._post("{}/jobs/{}/finish".format(_BOX, entry["job"]), document), "state")
+
+    def give_back(self, job: str, attempt: int, reason: str) -> None:
+        """Let the service give a job to somebody else."""
+        document = {"attempt": attempt, "reason": reason[:_MOST_TEXT]}
+        self._post("{}/jobs/{}/release".format(_BOX, job), document)
 
     def _post(self, path: str, document: "Dict[str, Any]") -> "Dict[str, Any]":
         return _document(self._ask("POST", path, document)[2])
