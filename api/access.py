@@ -71,6 +71,7 @@ _SCOPES: dict[str, tuple[str, ...]] = {
     "get_history": ("read",),
     "get_health": PUBLIC,
     "get_readiness": PUBLIC,
+    "get_plan_figures": ("admin",),
     "get_metrics": ("admin",),
     "get_storage": ("admin",),
     "get_garbage": ("admin",),

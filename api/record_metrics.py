@@ -221,6 +221,11 @@ class RecordMetrics(Collector):
             sums, "overrun", "convq_plan_overrun_ratio", "algorithm", _RATIOS,
             "Measured over predicted seconds of a planned convolution.",
         )  # fmt: skip
+        yield _histogram(
+            sums, "regret", "convq_plan_regret_ratio", "algorithm", _RATIOS,
+            "Time of the algorithm that is predicted to be the fastest over that of the one that "
+            "is, where both were timed.",
+        )  # fmt: skip
 
 
 def _of_gpus(workers: list[Worker]) -> Iterator[Metric]:

@@ -106,3 +106,30 @@ class History(BaseModel):
     step_seconds: int
     total: Past
     points: list[PastPoint] = Field(description="Oldest first; the last one is not over.")
+
+
+class Ratios(BaseModel):
+    """What half, nine of ten, and 99 of 100 lie below, each within 4.3 %."""
+
+    p50: float | None = Field(description="Null if there is nothing to tell of.")
+    p90: float | None
+    p99: float | None
+
+
+class PlanFigures(BaseModel):
+    """How well plans that chose an algorithm agreed with what it took."""
+
+    algorithm: str
+    inputs: int = Field(description="That were computed by it.")
+    seconds: Percentiles = Field(description="Measured, of an input.")
+    overrun: Ratios = Field(description="Measured over predicted seconds.")
+    regret: Ratios = Field(
+        description="Time of the algorithm that is predicted to be the fastest over that of the "
+        "one that is, where both were timed (method measure); that prediction is counted."
+    )
+
+
+class Plans(BaseModel):
+    """How good plans were, by algorithm."""
+
+    algorithms: list[PlanFigures]

@@ -24,7 +24,9 @@ def numbers(plan: dict[str, Any] | None) -> Counter[str]:
     -------
     Counter
         ``computed:ALGORITHM:BUCKET`` and ``computed_us:ALGORITHM`` of microseconds for an input,
-        ``overrun:ALGORITHM:BUCKET`` of measured over predicted time; buckets are those of
+        ``overrun:ALGORITHM:BUCKET`` of measured over predicted time; ``regret:ALGORITHM:BUCKET``,
+        where all near candidates were timed once (method ``measure``), of the time of the one that
+        is predicted to be the fastest over that of the one that is. Buckets are those of
         `core.store.sketch`.
 
     Examples
@@ -45,4 +47,10 @@ def numbers(plan: dict[str, Any] | None) -> Counter[str]:
         if group["seconds"] > 0:
             ratio = bucket(RATIO_UNIT * measured / group["seconds"])
             found[f"overrun:{algorithm}:{ratio}"] += inputs
+        timed = [c for c in group.get("candidates", ()) if c["measured"] is not None]
+        if timed:
+            favourite = min(timed, key=lambda candidate: candidate["seconds"])
+            best = min(candidate["measured"] for candidate in timed)
+            ratio = bucket(RATIO_UNIT * favourite["measured"] / best)
+            found[f"regret:{favourite['algorithm']}:{ratio}"] += inputs
     return found

@@ -91,6 +91,33 @@ def get_history(
     )
 
 
+@router.get(
+    "/v1/stats/plans",
+    operation_id="get_plan_figures",
+    summary="See how good plans were",
+    response_model=wire.Plans,
+    responses=answers({}),
+)
+def get_plan_figures(services: Using) -> wire.Plans:
+    """Compare what was planned with what it took, since the service exists, of all tenants."""
+    return wire.Plans(
+        algorithms=[
+            wire.PlanFigures(
+                algorithm=one.algorithm,
+                inputs=one.inputs,
+                seconds=wire.Percentiles(**_named(one.seconds)),
+                overrun=wire.Ratios(**_named(one.overrun)),
+                regret=wire.Ratios(**_named(one.regret)),
+            )
+            for one in services.statistics.plans()
+        ]
+    )
+
+
+def _named(shares: list[float | None]) -> dict[str, float | None]:
+    return dict(zip(("p50", "p90", "p99"), shares, strict=True))
+
+
 def _past(tally: Tally, seconds: float) -> dict[str, Any]:
     return {
         "seconds": round(seconds, 3),

@@ -34,7 +34,15 @@ from convq.client.models import (
     Timings,
     Worker,
 )
-from convq.client.statistics import History, Line, Past, PastPoint, Percentiles, Stats
+from convq.client.statistics import (
+    History,
+    Line,
+    Past,
+    PastPoint,
+    Percentiles,
+    PlanFigures,
+    Stats,
+)
 
 __all__ = [
     "TERMINAL",
@@ -61,6 +69,7 @@ __all__ = [
     "Past",
     "PastPoint",
     "Percentiles",
+    "PlanFigures",
     "PlanGroup",
     "Preset",
     "Progress",

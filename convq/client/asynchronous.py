@@ -49,7 +49,7 @@ from convq.client.models import (
     Worker,
 )
 from convq.client.sources import Uploadable
-from convq.client.statistics import History, Stats
+from convq.client.statistics import History, PlanFigures, Stats
 from convq.client.uploads import OnRefused
 from core.errors import ConvqError
 
@@ -319,6 +319,10 @@ class AsyncClient:
     async def history(self, window: Literal["hour", "day", "week"] = "hour") -> History:
         """Tell what happened minute by minute, in ten minutes each for a day, or hour by hour."""
         return await self._run(statistics.history(window))
+
+    async def plan_figures(self) -> list[PlanFigures]:
+        """Tell how good plans were, by algorithm: see `Client.plan_figures`."""
+        return await self._run(statistics.plan_figures())
 
     async def workers(self) -> list[Worker]:
         """List the workers."""

@@ -49,7 +49,7 @@ from convq.client.models import (
     Worker,
 )
 from convq.client.sources import Uploadable
-from convq.client.statistics import History, Stats
+from convq.client.statistics import History, PlanFigures, Stats
 from convq.client.uploads import OnRefused
 from core.errors import ConvqError
 
@@ -482,6 +482,10 @@ class Client:
     def history(self, window: Literal["hour", "day", "week"] = "hour") -> History:
         """Tell what happened minute by minute, in ten minutes each for a day, or hour by hour."""
         return self._run(statistics.history(window))
+
+    def plan_figures(self) -> list[PlanFigures]:
+        """Tell how good plans were, by algorithm; wants the scope admin."""
+        return self._run(statistics.plan_figures())
 
     def workers(self) -> list[Worker]:
         """List the workers."""

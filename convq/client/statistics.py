@@ -80,6 +80,30 @@ class History(Model):
     points: list[PastPoint]
 
 
+class PlanFigures(Model):
+    """How well plans that chose an algorithm agreed with what it took, for so many ``inputs``.
+
+    ``overrun`` is measured over predicted time, ``regret`` the time of the algorithm that is
+    predicted to be the fastest over that of the one that is, where both were timed.
+    """
+
+    algorithm: str
+    inputs: int
+    seconds: Percentiles
+    overrun: Percentiles
+    regret: Percentiles
+
+
+class _Plans(Model):
+    algorithms: list[PlanFigures]
+
+
+def plan_figures() -> Flow[list[PlanFigures]]:
+    """Read how good plans were."""
+    found = yield from get("/v1/stats/plans", _Plans)
+    return found.algorithms
+
+
 def stats() -> Flow[Stats]:
     """Read how the service fares."""
     return get("/v1/stats", Stats)

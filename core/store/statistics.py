@@ -7,12 +7,14 @@ happened, and reading costs the same however many jobs there are.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from core.store.base import RedisStore
 from core.store.connection import server_ms
 from core.store.history import WINDOWS, Point, Window, tally
+from core.store.sketch import quantiles
 from core.store.states import Priority
 from core.store.tenants import DEFAULT, space
 
@@ -42,6 +44,39 @@ class Past(NamedTuple):
 
     now: float
     points: list[Point]
+
+
+class PlanFigures(NamedTuple):
+    """How well plans that chose an algorithm agreed with what it took.
+
+    Attributes
+    ----------
+    algorithm : str
+        Which.
+    inputs : int
+        How many were computed by it.
+    seconds, overrun, regret : list of float or None
+        Below which half, nine of ten and 99 of 100 lie: measured seconds of an input, that over the
+        predicted seconds, and the time of the one that is predicted to be the fastest over that of
+        the one that is, where all near candidates were timed.
+    """
+
+    algorithm: str
+    inputs: int
+    seconds: list[float | None]
+    overrun: list[float | None]
+    regret: list[float | None]
+
+
+# By what is counted: how many of its units are a whole. Microseconds, and 64ths.
+_UNITS = {"computed": 1e6, "overrun": 64, "regret": 64}
+_SHARES = (0.5, 0.9, 0.99)
+
+
+def _shares(counts: Counter[int], unit: float) -> list[float | None]:
+    # A sketch tells thousandths of its unit, which for times of jobs is a millisecond.
+    found = quantiles(counts, _SHARES)
+    return [None if value is None else float(f"{1000 * value / unit:.3g}") for value in found]
 
 
 class Statistics(RedisStore):
@@ -87,6 +122,21 @@ class Statistics(RedisStore):
             pipeline.hgetall(f"{space(self._prefix, tenant)}:history:{steps.seconds}:{index}")
         found = zip(indices, pipeline.execute(), strict=True)
         return Past(now, [Point(index * steps.seconds, tally(fields)) for index, fields in found])
+
+    def plans(self) -> list[PlanFigures]:
+        """Return how well what was planned agreed with what it took, of all tenants."""
+        counts: dict[str, dict[str, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
+        for name, number in self.sums().items():
+            if name[0] in _UNITS and len(name) == len(("name", "algorithm", "bucket")):
+                counts[name[1]][name[0]][int(name[2])] = number
+        return [
+            PlanFigures(
+                algorithm,
+                found["computed"].total(),
+                *(_shares(found[name], unit) for name, unit in _UNITS.items()),
+            )
+            for algorithm, found in sorted(counts.items())
+        ]
 
     def sums(self) -> dict[tuple[str, ...], int]:
         """Return what was counted since the service exists, of all tenants, by the parts of names.

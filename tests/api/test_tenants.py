@@ -219,7 +219,7 @@ def probes(n: Names) -> Iterator[tuple[str, str, str, Any, dict[str, str]]]:
 
 # Operators see and do what concerns all tenants.
 OF_OPERATORS = {
-    *("get_metrics", "get_storage", "get_garbage"),
+    *("get_metrics", "get_storage", "get_garbage", "get_plan_figures"),
     *("pause_queue", "resume_queue", "drain_worker", "resume_worker"),
 }
 # The administrators of a tenant do; tests/api/test_edge.py asks with those of another.
@@ -396,6 +396,7 @@ def test_what_all_tenants_have_is_for_operators(
         assert (worker["state"], worker["running"]) == ("up", None)
         for method, path in (
             ("GET", "/metrics"),
+            ("GET", "/v1/stats/plans"),
             ("GET", "/v1/storage"),
             ("GET", "/v1/storage/garbage"),
             ("POST", "/v1/queue/pause"),

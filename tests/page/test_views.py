@@ -438,6 +438,10 @@ def test_an_operator_holds_the_queue_drains_a_worker_and_looks_at_the_store(
     expect(workers.locator(".pill")).to_have_text("up")
     page.get_by_role("button", name="What would be deleted?").click()
     expect(page.locator("section[aria-label='Storage']")).to_contain_text("Would go")
+    plans = page.locator("section[aria-label='Plans'] tbody tr")
+    told = {figures.algorithm: f"{figures.inputs:,}" for figures in client.plan_figures()}
+    assert told
+    expect(plans).to_have_text([re.compile(f"^{name}{inputs}") for name, inputs in told.items()])
     dead = page.locator("section[aria-label='Dead jobs'] tbody tr", has_text="diverges")
     expect(dead.locator("code")).to_have_text("diverged")
 

@@ -11,6 +11,7 @@ from core.jobs.run import Run
 from core.settings import Settings
 from core.store.jobs import JobStore
 from core.store.statistics import Statistics
+from workers.measured import numbers
 from workers.runner import Runner
 
 
@@ -38,6 +39,29 @@ def test_plans_are_counted_by_algorithm(
         ("overrun", "direct", "48"): count,
     }
     assert sums["computed_us", "direct"] == 3_500_000 * count
+
+
+@pytest.mark.parametrize(
+    ("predicted", "timed", "regret"),
+    [
+        ({"direct": 1.0, "separable": 2.0}, {"direct": 0.4, "separable": 0.1}, ("direct", 64)),
+        ({"direct": 2.0, "separable": 1.0}, {"direct": 0.4, "separable": 0.1}, ("separable", 48)),
+        ({"direct": 1.0}, {"direct": 7.0}, ("direct", 48)),
+        ({"direct": 1.0, "separable": 2.0}, {}, None),
+    ],
+)
+def test_regret_is_what_the_prediction_would_have_cost_where_candidates_were_timed(
+    predicted: dict[str, float], timed: dict[str, float], regret: tuple[str, int] | None
+) -> None:
+    candidates: list[dict[str, Any]] = [
+        {"algorithm": name, "seconds": seconds, "measured": timed.get(name)}
+        for name, seconds in predicted.items()
+    ]
+    candidates.append({"algorithm": "winograd", "seconds": None, "measured": None})
+    found = numbers({"groups": [group("direct", 1.0, inputs=2) | {"candidates": candidates}]})
+    # Four times the best is in bucket 64: two octaves above 1, which ends bucket 48.
+    wanted = {} if regret is None else {f"regret:{regret[0]}:{regret[1]}": 2}
+    assert {name: n for name, n in found.items() if name.startswith("regret")} == wanted
 
 
 def test_plans_of_other_kinds_count_for_nothing(

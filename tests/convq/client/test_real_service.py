@@ -59,6 +59,7 @@ def test_the_life_of_a_job(real: Client) -> None:
     assert [found.tenant for found in real.jobs(tenant="*")] == ["default"]
     assert list(real.jobs(tenant="lab")) == []
     assert real.queue().tenants == ["default"]
+    assert real.plan_figures() == []
     assert real.queue().depth == {"queued": 1, "running": 0}
     real.cancel(job)
     real.delete(job)

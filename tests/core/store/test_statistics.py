@@ -157,3 +157,23 @@ def test_workers_add_to_the_sums(statistics: Statistics) -> None:
     statistics.add({"planned:direct": 2, "planned:fft": 1})
     statistics.add({"planned:direct": 3})
     assert statistics.sums() == {("planned", "direct"): 5, ("planned", "fft"): 1}
+
+
+def test_figures_of_plans_are_within_the_error_of_the_sketch(statistics: Statistics) -> None:
+    microseconds = [70, 300, 300, 1200, 90_000]
+    ratios = [0.5, 1.0, 1.1, 1.7, 3.0]
+    numbers: Counter[str] = Counter()
+    for time, ratio in zip(microseconds, ratios, strict=True):
+        numbers[f"computed:direct:{bucket(time)}"] += 1
+        numbers[f"overrun:direct:{bucket(64 * ratio)}"] += 1
+        numbers["computed_us:direct"] += time
+    numbers[f"regret:separable:{bucket(64 * 2.0)}"] += 1
+    statistics.add(numbers)
+    direct, separable = statistics.plans()
+    assert (direct.algorithm, direct.inputs) == ("direct", 5)
+    # Rounded to three figures, too.
+    assert direct.seconds == pytest.approx([300e-6, 0.09, 0.09], rel=ERROR + 0.005)
+    assert direct.overrun == pytest.approx([1.1, 3.0, 3.0], rel=ERROR + 0.005)
+    assert direct.regret == [None] * 3
+    assert (separable.algorithm, separable.inputs) == ("separable", 0)
+    assert separable.regret == pytest.approx([2.0] * 3, rel=ERROR + 0.005)

@@ -3,7 +3,7 @@
 import { change, get, post, postPolitely } from "../lib/api.js";
 import { fill, h, keyed, say } from "../lib/dom.js";
 import { every } from "../lib/every.js";
-import { ago, bytes, count, duration } from "../lib/format.js";
+import { ago, bytes, count, decimal, duration } from "../lib/format.js";
 import { to } from "../lib/router.js";
 import { confirm, toast } from "../parts/dialogs.js";
 import { card, empty, facts, jobLink, named, pill, trouble } from "../parts/small.js";
@@ -16,12 +16,14 @@ export async function show({ root, signal }) {
   const workers = workersCard();
   const dead = deadCard(signal);
   const stored = storageCard(signal);
-  fill(root, h("div", { class: "columns" }, queue.node, stored.node), workers.node, dead.node);
+  const plans = plansCard();
+  fill(root, h("div", { class: "columns" }, queue.node, stored.node), workers.node, dead.node, plans.node);
   await every(REFRESH, signal, async () => {
-    const [now, seen, failed] = await Promise.all([get("/v1/queue", signal), get("/v1/workers", signal), get(`/v1/jobs?state=failed&limit=${SHOWN_DEAD}`, signal)]);
+    const [now, seen, failed, planned] = await Promise.all([get("/v1/queue", signal), get("/v1/workers", signal), get(`/v1/jobs?state=failed&limit=${SHOWN_DEAD}`, signal), get("/v1/stats/plans", signal)]);
     queue.update(now);
     workers.update(seen.workers);
     dead.update(failed.jobs, now.counts.failed);
+    plans.update(planned.algorithms);
     await stored.update();
   });
 }
@@ -118,6 +120,32 @@ function deadCard(signal) {
     keyed(rows, jobs, (job) => `${job.id} ${job.finished}`, row);
     fill(nothing, jobs.length ? null : empty("No job has failed."));
     say(all, number > SHOWN_DEAD ? `All ${count(number)} failed jobs` : "All failed jobs");
+  };
+  return { node, update };
+}
+
+/** How good plans were: what inputs took, that over what was predicted, and what other choices had cost. */
+function plansCard() {
+  const heads = [["Inputs"], ["Median took"], ["99 % within", "wide"], ["Took over predicted"], ["90 % within", "wide"], ["Regret", "wide"]];
+  const rows = h("tbody", {});
+  const nothing = h("div", {});
+  const head = h("tr", {}, h("th", { scope: "col" }, "Algorithm"), heads.map(([text, more]) => h("th", { scope: "col", class: ["number", more] }, text)));
+  const about = h("p", { class: ["small", "muted", "foot-note"] }, "All tenants, since the service exists. Regret is the time of the algorithm that is predicted to be the fastest over that of the one that is, at nine of ten; it is known where candidates were timed.");
+  const node = card("Plans", { flush: true }, h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "plans by algorithm" }, h("table", {}, h("thead", {}, head), rows)), nothing, about);
+  const row = () => {
+    const cells = heads.map(([, more]) => h("td", { class: ["number", more] }));
+    const name = h("th", { scope: "row" });
+    const line = h("tr", {}, name, cells);
+    line.update = (now) => {
+      say(name, now.algorithm);
+      const times = (value) => (value === null ? "–" : `${decimal(value)} ×`);
+      [count(now.inputs), duration(now.seconds.p50), duration(now.seconds.p99), times(now.overrun.p50), times(now.overrun.p90), times(now.regret.p90)].forEach((text, at) => say(cells[at], text));
+    };
+    return line;
+  };
+  const update = (algorithms) => {
+    keyed(rows, algorithms, (one) => one.algorithm, row);
+    fill(nothing, algorithms.length ? null : empty("No convolution has been planned and timed yet."));
   };
   return { node, update };
 }
