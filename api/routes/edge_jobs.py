@@ -87,9 +87,8 @@ async def get_edge_input(
     job_id: JobId, digest: InputDigest, request: Request, box: Asking, services: Using
 ) -> Response:
     """Answer with the bytes of an input of a job that the box has claimed."""
-    job = await run_sync(_owned, services, box, job_id)
-    spec = await run_sync(_spec_of, services, job)
-    if digest not in digests(spec.inputs):
+    await run_sync(_owned, services, box, job_id)
+    if not await run_sync(services.jobs.refers, job_id, digest):
         raise NotFound(_NO_INPUT, field="digest", given=digest)
     artifact = await run_sync(services.artifacts.get, digest)
     return await respond(services, request, artifact, digest.partition(":")[2][:12])

@@ -28,6 +28,7 @@ import redis
 
 from core import queue, trace
 from core.errors import Conflict, ConvqError, InvalidInput, LeaseLost, NotFound, QueueFull
+from core.needs import ANY, offered
 from core.store.base import RedisStore
 from core.store.connection import server_ms
 from core.store.ids import new_id
@@ -196,6 +197,8 @@ class NewJob:
         Jobs in which this is equal can be run together.
     boxes : Boxes, optional
         Who runs it in place of workers.
+    needs : int
+        Memory that it needs of a worker, a class of `core.needs`.
     """
 
     kind: str
@@ -212,6 +215,7 @@ class NewJob:
     begun_by: Place | None = None
     alike: str | None = None
     boxes: Boxes | None = None
+    needs: int = ANY
 
 
 @dataclass(frozen=True)
@@ -391,6 +395,7 @@ class JobStore(RedisStore):
             "alike": new.alike,
             "group": new.boxes.group if new.boxes else None,
             "model": new.boxes.model if new.boxes else None,
+            "needs": str(new.needs) if new.needs != ANY else None,
             "trace": new.trace,
             "span": new.span,
             "progress": json.dumps({"total": new.total}),
@@ -450,6 +455,20 @@ class JobStore(RedisStore):
             return self.get(str(child))
         except NotFound:
             return None
+
+    def begun_many(self, job_id: str, names: Sequence[str]) -> dict[str, Job]:
+        """Return those jobs that ``job_id`` has begun under some names, in two round trips."""
+        children = self._redis.hmget(self._key(job_id, "children"), list(names))
+        begun = {name: child for name, child in zip(names, children, strict=True) if child}
+        pipeline = self._redis.pipeline(transaction=False)
+        for child in begun.values():
+            pipeline.hgetall(self._key(str(child)))
+        records = zip(begun, pipeline.execute(), strict=True)
+        return {name: _from_record(record) for name, record in records if record}
+
+    def refers(self, job_id: str, digest: str) -> bool:
+        """Tell whether an artifact is kept for the job: an input, for example."""
+        return bool(self._redis.sismember(self._key(job_id, "artifacts"), digest))
 
     def attempts(self, job_id: str) -> list[Attempt]:
         """Return the attempts at the job, first first."""
@@ -557,6 +576,7 @@ class JobStore(RedisStore):
         patience: float = math.inf,
         most: int = 1,
         boxes: Boxes | None = None,
+        memory: int | None = None,
     ) -> list[Job]:
         """Claim the best queued job, and others that can be run together with it.
 
@@ -578,6 +598,8 @@ class JobStore(RedisStore):
             How many jobs to claim together.
         boxes : Boxes, optional
             Which boxes of this tenant the worker is one of; it gets no jobs but theirs.
+        memory : int, optional
+            Bytes that the worker has for a job; it gets none that needs more.
 
         Returns
         -------
@@ -588,6 +610,7 @@ class JobStore(RedisStore):
         records = self._scripts.run(
             "claim",
             *(worker, pid, host, _ms(lease), token or new_id(), bound, most),
+            "" if memory is None else offered(memory),
             *(() if boxes is None else (self._tenant or DEFAULT, *boxes)),
         )
         return [_from_record(dict(zip(flat[::2], flat[1::2], strict=True))) for flat in records]
@@ -700,9 +723,17 @@ class JobStore(RedisStore):
         """Give a claimed job back to the queue; False if the claim was lost."""
         return bool(self._scripts.run("release", job_id, attempt, outcome, reason))
 
-    def wait(self, job_id: str, attempt: int, reason: str, others: list[str]) -> bool:
+    def wait(
+        self,
+        job_id: str,
+        attempt: int,
+        reason: str,
+        others: list[str],
+        progress: Progress | None = None,
+    ) -> bool:
         """Let a claimed job wait until ``others`` have ended; False if the claim was lost."""
-        return bool(self._scripts.run("wait", job_id, attempt, reason, *others))
+        told = "" if progress is None else json.dumps(vars(progress))
+        return bool(self._scripts.run("wait", job_id, attempt, reason, told, *others))
 
     def abandon(self, job_id: str, attempt: int, *, reason: str, max_attempts: int) -> State | None:
         """End an attempt whose process died; return the job's new state, or None if it lost it."""

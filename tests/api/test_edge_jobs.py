@@ -138,7 +138,8 @@ def test_from_the_plan_to_the_results(group: Group, http: httpx.Client, npy: Npy
     assert (claimed["id"], claimed["attempt"], claimed["lease"]) == (job["id"], 1, 60)
     assert [entry["artifact"] for entry in claimed["inputs"]] == inputs
     assert box.get(f"/{job['id']}/inputs/{inputs[0]}").content == npy(IMAGES[0])
-    assert box.get(f"/{job['id']}/inputs/{group.model}").status_code == 404
+    other = group.upload(npy(np.zeros(3)))
+    assert box.get(f"/{job['id']}/inputs/{other}").status_code == 404
     renewed = box.post(f"/{job['id']}/renew", attempt=1, done=2)
     assert renewed.json() == {"asked": "ok"}
     seen = group.job(job["id"])

@@ -243,7 +243,10 @@ def test_other_bytes_than_those_of_the_digest_are_not_predicted(
     assert len(service.back) == 1
 
 
-def test_trouble_is_said_once_and_over_when_it_is_over(tmp_path: Path) -> None:
+def test_trouble_is_said_once_and_over_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.edge.agent.jobs._TROUBLE", 0.0)
     service = Service(IMAGES)
     box = Box(tmp_path, service)
     seen: list[str | None] = []
