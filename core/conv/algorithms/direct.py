@@ -19,7 +19,8 @@ from core.arrays import Array, array_module
 from core.conv import codegen
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each, workers_for
-from core.conv.cuda import direct as cuda
+from core.conv.cuda import channels as cuda_channels
+from core.conv.cuda import direct as cuda_direct
 from core.conv.device import Device, device_of
 from core.conv.normal import NormalForm, Shape, read
 
@@ -187,14 +188,14 @@ def _multiply(form: NormalForm, inputs: Array, w: Array, out: Array) -> None:
 @lru_cache(maxsize=4096)
 def _generated(form: NormalForm, device: Device, memory_cap: int | None) -> Any:
     # The fastest family of generated kernels for the problem, where there is one.
+    every: tuple[Any, ...] = ()
     if device.kind == "gpu":
-        return cuda if cuda.supports(form) else None
-    if not codegen.available():
-        return None
-    from core.conv.codegen import channels, channels_planes, single
+        every = (cuda_direct, cuda_channels)
+    elif codegen.available():
+        from core.conv.codegen import channels, channels_planes, single
 
-    # One channel is read in parts, where it lies; channels are gathered from an array.
-    every = (single,) if reads_parts(form) else (single, channels_planes, channels)
+        # One channel is read in parts, where it lies; channels are gathered from an array.
+        every = (single,) if reads_parts(form) else (single, channels_planes, channels)
     families = [family for family in every if family.supports(form)]
     costs = [family.cost(form, device, memory_cap).seconds for family in families]
     return families[costs.index(min(costs))] if families else None

@@ -14,6 +14,7 @@ static Three threadIdx, blockIdx, blockDim, gridDim;
 #define __host__
 #define __device__
 #define __shared__ static
+#define __align__(bytes) __attribute__((aligned(bytes)))
 #define __launch_bounds__(...)
 
 namespace emulated {

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.conv.algorithms import by_name
-from core.conv.algorithms.direct import numpy_cost
 from core.conv.blocks import never
-from core.conv.cuda import direct, geometry, modules, separable
+from core.conv.cuda import channels, direct, geometry, modules, separable
 from core.conv.cuda.launch import types
 from core.conv.device import gpu
 from tests.core.conv.cuda.forms import convolved, form_of, kernels_of
@@ -133,4 +132,4 @@ def test_plans_for_a_gpu_take_a_kernel_where_there_is_one(name) -> None:
     moved = (4096 * 4096 + form.outputs) * 4 * device.copy
     assert moved <= by_name(name).cost(form, device, None).seconds < 2 * moved
     steps = replace(form, stride=(2, 2))
-    assert by_name("direct").cost(steps, device, None) == numpy_cost(steps, device)
+    assert by_name("direct").cost(steps, device, None) == channels.cost(steps, device, None)

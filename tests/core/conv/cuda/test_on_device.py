@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from core.conv import conv
 from core.conv.blocks import never
 from core.conv.cuda import direct, fft, separable
+from core.conv.gradients import conv_input_gradient, conv_weight_gradient
 from tests.core.conv.cuda.forms import assert_close, convolved, form_of, kernels_of
 
 pytestmark = pytest.mark.gpu
@@ -48,3 +50,27 @@ def test_tiles(cupy, ndim, k, stored) -> None:
         y = cupy.full(form.out_shape, np.nan, "float32")
         fft.run(form, cupy.asarray(x), cupy.asarray(w), y, how, check=never)
         assert_close(form, y.get(), expected, x, w)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("outputs", [1, 8, 64, 130])
+def test_channels_and_their_gradients(cupy, outputs, dtype) -> None:
+    random = np.random.default_rng(2)
+    x = random.standard_normal((3, 16, 30, 31)).astype(dtype)
+    w = random.standard_normal((outputs, 16, 3, 3)).astype(dtype)
+    options = {"stride": 2, "padding": 1}
+    y = conv(x, w, **options)
+    dy = random.standard_normal(y.shape).astype(dtype)
+    on_device = [cupy.asarray(array) for array in (x, w, dy)]
+    found = [
+        conv(*on_device[:2], **options, method="direct"),
+        conv_input_gradient(on_device[2], on_device[1], x.shape, **options, method="direct"),
+        conv_weight_gradient(on_device[0], on_device[2], w.shape, **options, method="direct"),
+    ]
+    expected = [
+        y,
+        conv_input_gradient(dy, w, x.shape, **options),
+        conv_weight_gradient(x, dy, w.shape, **options),
+    ]
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours.get(), theirs, rtol=1e-4, atol=1e-2)

@@ -1,0 +1,140 @@
+"""The kernel that sums over channels: compiled for a processor and for devices."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.conv import conv
+from core.conv.algorithms import by_name
+from core.conv.algorithms.direct import numpy_run
+from core.conv.blocks import never
+from core.conv.cuda import channels, modules
+from core.conv.cuda.launch import types
+from core.conv.device import gpu
+from core.conv.gradients import conv_input_gradient, conv_weight_gradient
+from core.conv.problem import multi_channel_problem
+
+# Taps, a group's output channels, dtypes of sums and of inputs: each tile, each number of axes.
+CASES = [
+    ((3, 2), 1, "float32", "uint8"),
+    ((5,), 6, "float64", "float64"),
+    ((2, 1, 3), 30, "float32", "float16"),
+    ((3, 3), 130, "float32", "float32"),
+]
+
+
+def layer(outputs: int, dtype: str = "float32"):
+    form = multi_channel_problem((4, 64, 56, 56), (outputs, 64, 3, 3), "float32", "float32").normal
+    return replace(form, dtype=dtype)
+
+
+@pytest.mark.parametrize(("taps", "outputs", "dtype", "stored"), CASES)
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    batch=st.integers(1, 3),
+    groups=st.integers(1, 2),
+    inputs=st.integers(1, 12),
+    side=st.integers(3, 9),
+    stride=st.integers(1, 3),
+    padding=st.integers(2, 4),
+    dilation=st.integers(1, 3),
+    count=st.sampled_from([1, 3]),
+    seed=st.integers(0, 99),
+)
+def test_it_is_direct_convolution(
+    cupy, taps, outputs, dtype, stored, batch, groups, inputs, side, stride, padding, dilation,
+    count, seed,
+) -> None:  # fmt: skip
+    random = np.random.default_rng(seed)
+    axes = len(taps)
+    whole = random.integers(0, 9, (batch, groups * inputs, *(2 * side,) * axes)).astype(stored)
+    x = whole[..., ::2]
+    w = random.integers(-9, 9, (groups * outputs, inputs, *taps)).astype(dtype)
+    form = multi_channel_problem(
+        x.shape, w.shape, dtype, dtype,
+        stride=stride, padding=padding * dilation, dilation=dilation, groups=groups,
+    ).normal  # fmt: skip
+    y, expected = cupy.full(form.out_shape, np.nan, dtype), np.empty(form.out_shape, dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        # Sums in parts come to the same.
+        patch.setattr(channels, "parts", lambda form, cap: count)
+        on_device = cupy.asarray(whole)[..., ::2]
+        channels.run(form, on_device, cupy.asarray(w), y, check=never, memory_cap=None)
+    numpy_run(form, x, w, expected, never)
+    np.testing.assert_array_equal(y.get(), expected)
+
+
+def test_gradients_are_those_of_the_processor(cupy) -> None:
+    random = np.random.default_rng(5)
+    x, w = random.standard_normal((2, 4, 7, 6), "f"), random.standard_normal((6, 2, 3, 3), "f")
+    options = {"padding": 1, "groups": 2}
+    y = conv(x, w, **options)
+    dy = random.standard_normal(y.shape, "f")
+    on_device = [cupy.asarray(array) for array in (x, w, dy)]
+    for found, expected in [
+        (conv(*on_device[:2], **options), y),
+        (
+            conv_input_gradient(on_device[2], on_device[1], x.shape, **options),
+            conv_input_gradient(dy, w, x.shape, **options),
+        ),
+        (
+            conv_weight_gradient(on_device[0], on_device[2], w.shape, **options),
+            conv_weight_gradient(x, dy, w.shape, **options),
+        ),
+    ]:
+        assert type(found) is cupy.ndarray
+        np.testing.assert_allclose(found.get(), expected, atol=1e-4)
+
+
+def test_long_sums_with_few_outputs_are_shared_as_far_as_there_is_memory() -> None:
+    # The gradient with respect to the kernels of a layer: few outputs, each a sum over the batch.
+    gradient = replace(layer(64), in_channels=64 * 64, kernel=(56, 56), batch=64, out=(3, 3))
+    count = channels.parts(gradient, None)
+    assert count > 1
+    weights = gradient.out_channels * gradient.group_channels * gradient.taps * 4
+    assert channels.parts(gradient, weights + 2 * gradient.outputs * 4) == 2
+    assert channels.parts(gradient, 0) == 1
+    assert channels.parts(layer(64), None) < count
+    device = gpu("a device")
+    assert channels.cost(gradient, device, 0).bytes < channels.cost(gradient, device, None).bytes
+
+
+@pytest.mark.parametrize("change", [{"dtype": "complex64"}, {"dtype": "object"}])
+def test_what_it_cannot_do_is_refused(change) -> None:
+    assert channels.supports(layer(8))
+    assert not channels.supports(replace(layer(8), **change))
+
+
+def test_plans_for_a_gpu_sum_over_channels_with_it() -> None:
+    device = gpu("a device")
+    form = layer(64)
+    assert by_name("direct").cost(form, device, None) == channels.cost(form, device, None)
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_90"])
+@pytest.mark.parametrize(("outputs", "dtype"), [(1, "float32"), (128, "float32"), (64, "float64")])
+def test_devices_keep_sums_in_registers(architecture, outputs, dtype, tmp_path) -> None:
+    form = layer(outputs, dtype)
+    macros = (*types(dtype, dtype), *channels.macros(form))
+    source, target = tmp_path / "kernel.cu", tmp_path / "kernel.cubin"
+    source.write_text(modules.source("channels"))
+    command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.options(macros)]
+    done = subprocess.run(
+        [*command, "-o", str(target), str(source)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    # Of 64 sums a thread, two numbers may go to memory and back once a step.
+    assert int(re.search(r"(\d+) bytes spill stores", done.stderr)[1]) <= 8
+    tile = channels.tile_of(form)
+    assert int(re.search(r"Used (\d+) registers", done.stderr)[1]) * 2 * 256 <= 65536
+    assert tile.block[0] * tile.block[1] == 256
+    assert int(re.search(r"(\d+) bytes smem", done.stderr)[1]) <= 48 << 10
