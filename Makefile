@@ -76,6 +76,9 @@ bench-page: .venv/dev.stamp ## the dashboard with very many jobs, and in a brows
 	@$(BIN)/python -m bench.page
 	@$(BIN)/python -m bench.page.day
 
+bench-gpu: .venv/bench.stamp ## the CUDA device against CuPy and PyTorch; needs one, and the extra gpu-cuda12 or -cuda13
+	@$(BIN)/python -m bench.gpu
+
 gallery: .venv/base.stamp ## draw the pictures of the documentation and the dashboard's gallery again
 	@$(BIN)/python -m convq.gallery docs/images api/dashboard/static/gallery
 

@@ -11,6 +11,7 @@ import hashlib
 import operator
 import re
 import subprocess
+import time
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
+import scipy.ndimage
+import scipy.signal
 
 HEADER = Path(__file__).with_name("emulated.h")
 # What brings arrays of the host over.
@@ -40,9 +43,12 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
             raise TypeError("there are no objects on a device")
         self.host = host
 
-    def get(self) -> np.ndarray:
+    def get(self, out: np.ndarray | None = None) -> np.ndarray:
         """Return a copy in host memory."""
-        return self.host.copy()
+        if out is None:
+            return self.host.copy()
+        out[...] = self.host
+        return out
 
     def set(self, host: np.ndarray) -> None:
         """Copy from host memory."""
@@ -174,6 +180,17 @@ class Device:
     id = 0
 
 
+class Event:
+    """A moment on the processor."""
+
+    def record(self) -> None:
+        """Remember the time."""
+        self.seconds = time.perf_counter()
+
+    def synchronize(self) -> None:
+        """Do nothing: everything has happened."""
+
+
 DRIVER = """
 static long long given[{count}];
 static void call() {{ {name}({arguments}); }}
@@ -246,12 +263,27 @@ def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleT
     cupy = _Module("cupy", np)
     cupy.ndarray = ndarray  # type: ignore[attr-defined]
     cupy.RawModule = lambda code, options: RawModule(code, options, folder)  # type: ignore[attr-defined]
-    runtime = types.SimpleNamespace(getDeviceProperties=lambda _: properties)
+    cupy.asnumpy = lambda x: x.get()  # type: ignore[attr-defined]
+    cupy.is_available = lambda: True  # type: ignore[attr-defined]
+    cupy.__version__ = "0"  # type: ignore[attr-defined]
+    runtime = types.SimpleNamespace(
+        getDeviceProperties=lambda _: properties, driverGetVersion=lambda: 0
+    )
     memory = types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
-    cupy.cuda = types.SimpleNamespace(Device=Device, runtime=runtime, memory=memory)  # type: ignore[attr-defined]
+    cupy.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]
+        Device=Device,
+        Event=Event,
+        alloc_pinned_memory=bytearray,
+        get_elapsed_time=lambda begin, end: 1e3 * (end.seconds - begin.seconds),
+        memory=memory,
+        runtime=runtime,
+    )
     return {
         "cupy": cupy,
         "cupyx": types.ModuleType("cupyx"),
         "cupyx.scipy": types.ModuleType("cupyx.scipy"),
-        "cupyx.scipy.fft": _Module("cupyx.scipy.fft", scipy.fft),
+        **{
+            f"cupyx.scipy.{name}": _Module(f"cupyx.scipy.{name}", getattr(scipy, name))
+            for name in ("fft", "ndimage", "signal")
+        },
     }
