@@ -10,7 +10,7 @@ from pydantic import Field
 
 from api.errors import ArtifactNotFound
 from api.services import Services
-from core import trace
+from core import needs, trace
 from core.conv import Device
 from core.conv.device import cpu
 from core.errors import ConvqError, InvalidInput, NotFound, TooLarge
@@ -166,18 +166,22 @@ class _Planning:
         self._check_memory(planned.plan.get("bytes", 0))
         return planned
 
-    def _check_memory(self, needed: int) -> None:
+    def _check_memory(self, size: int) -> None:
         known = {
             worker.about["memory"]: worker.name
             for worker in self._workers
             if "memory" in worker.about
         }
-        if known and needed > max(known):
+        if not known:
+            return
+        largest = max(known)
+        limit = min(largest, needs.most(needs.offered(largest)))
+        if size > limit:
             raise TooLarge(
                 "no worker has the memory that this job needs by its plan",
                 field="inputs",
-                given=f"{needed} bytes",
-                accepted=f"at most {max(known)} bytes, which {known[max(known)]} has",
+                given=f"{size} bytes",
+                accepted=f"at most {limit} bytes, for which {known[largest]} has the memory",
             )
 
 

@@ -26,7 +26,8 @@ from core.store.ids import new_id
 from core.store.jobs import Job, JobStore
 from core.store.states import TERMINAL
 from core.store.statistics import Statistics
-from workers import measured
+from core.store.workers import WorkerStore
+from workers import measured, memory
 from workers.attempt import Ending, end_of, needed_by
 from workers.children import Children
 from workers.lease import Held, Lease
@@ -99,6 +100,7 @@ class Runner:
         self._measured: Counter[str] = Counter()
         self._device = cpu()
         self._pool = ThreadPoolExecutor(_SYNCS, thread_name_prefix="convq-sync")
+        self._memory = memory.available()
         # Committing is waiting, for the disk and for Redis: other jobs are computed meanwhile.
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="convq-commit")
         self._committing: Future[list[Job]] | None = None
@@ -140,6 +142,7 @@ class Runner:
             patience=self._settings.patience,
             most=self._settings.together,
         )
+            memory=self._memory,
         claimed = persist(claim)
         if len(claimed) > 1:
             self._run_together(claimed)

@@ -13,6 +13,7 @@ from core.conv.device import Device
 from core.errors import NotFound
 from core.jobs.kind import Planning, Spec
 from core.jobs.registry import by_name
+from core.needs import needed
 from core.store import documents
 from core.store.artifacts import Artifact, ArtifactStore
 from core.store.edge import Group
@@ -209,3 +210,4 @@ def _fingerprint(spec: Spec) -> str:
     document = spec.model_dump(mode="json", exclude_unset=True)
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+        needs=needed(planned.plan.get("bytes", 0)),

@@ -13,12 +13,13 @@ import pytest
 from convq.stack.redis_server import RedisServer
 from core.errors import InvalidInput, LeaseLost
 from core.jobs.run import Continued, Drained, Run, Waiting
+from core.needs import needed
 from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
 from core.store.garbage import Garbage
-from core.store.jobs import JobStore
+from core.store.jobs import JobStore, NewJob
 from core.store.states import TERMINAL
 from core.store.workers import WorkerStore
 from workers.runner import Runner
@@ -68,6 +69,19 @@ def test_a_job_that_cannot_be_claimed_is_not_run(
     job = scripted.submit()
     jobs.cancel(job.id)
     runner.run()
+
+
+def test_a_job_waits_for_a_worker_with_the_memory_for_it(
+    settings: Settings, scripted: Any, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = NewJob(kind="scripted", spec='{"kind":"scripted"}', needs=needed(2 << 30))
+    ((job, _),) = jobs.submit_many([large]).answers  # type: ignore[misc]
+    monkeypatch.setattr("workers.memory.available", lambda: 1 << 30)
+    assert not make_runner(settings).step()
+    assert jobs.get(job.id).state == "queued"
+    monkeypatch.setattr("workers.memory.available", lambda: 4 << 30)
+    assert make_runner(settings).step()
+    assert jobs.get(job.id).state == "succeeded"
 
 
 def test_a_worker_that_has_run_out_of_jobs_looks_again_before_it_sleeps(

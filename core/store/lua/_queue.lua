@@ -1,6 +1,7 @@
 -- The order of a queue (docs/queue.md, ADR 13). Each priority has a line per tenant, in the order
 -- in which its jobs came; tenants take turns. Every operation is O(log n). Jobs for workers are in one
--- queue; those for the boxes of a group (docs/edge.md) in one for each model that a job may need.
+-- queue, those that need much memory in one for each class of it (core/needs.py) whose turns are the
+-- same; those for the boxes of a group (docs/edge.md) in one for each model that a job may need.
 local PRIORITIES = { 'interactive', 'normal', 'batch' }
 
 -- A worker that wakes goes on while there is something to do, so more wake-ups than there are
@@ -13,6 +14,17 @@ local function queue_of_boxes(tenant, group, model)
   return group_key(tenant, group) .. ':queue:' .. model
 end
 
+local function queue_needing(class) return P .. ':needs:' .. class end
+
+-- The queues of jobs for workers that offer so much memory; all of them without a number.
+local function queues_for_workers(offered)
+  local queues = { WORKERS }
+  for _, class in ipairs(redis.call('SMEMBERS', P .. ':needs')) do
+    if not offered or tonumber(class) <= offered then table.insert(queues, queue_needing(class)) end
+  end
+  return queues
+end
+
 local function waiting_key(queue, priority) return queue .. ':waiting:' .. priority end
 local function lines_key(queue, priority) return queue .. ':lines:' .. priority end
 local function line_key(queue, priority, tenant)
@@ -20,20 +32,27 @@ local function line_key(queue, priority, tenant)
 end
 local function alike_key(group) return P .. ':alike:' .. group end
 
+-- Also the queue that counts the turns in this one.
 local function place_of(id)
-  local record = redis.call('HMGET', job_key(id), 'priority', 'tenant', 'alike', 'group', 'model')
-  local tenant, group = record[2] or 'default', record[4]
-  local queue = group and queue_of_boxes(tenant, group, record[5]) or WORKERS
-  return queue, record[1] or 'normal', tenant, record[3], group, record[5]
+  local record = redis.call('HMGET', job_key(id),
+    'priority', 'tenant', 'alike', 'group', 'model', 'needs')
+  local tenant, group, needs = record[2] or 'default', record[4], record[6]
+  local queue, turns = WORKERS, WORKERS
+  if group then
+    queue = queue_of_boxes(tenant, group, record[5])
+    turns = queue
+  elseif needs then queue = queue_needing(needs) end
+  return queue, turns, record[1] or 'normal', tenant, record[3], group, record[5], needs
 end
 
 function enqueue(id, since)
-  local queue, priority, tenant, alike, group, model = place_of(id)
+  local queue, turns, priority, tenant, alike, group, model, needs = place_of(id)
+  if needs and not group then redis.call('SADD', P .. ':needs', needs) end
   redis.call('ZADD', waiting_key(queue, priority), since, id)
   redis.call('ZADD', line_key(queue, priority, tenant), since, id)
   -- Whose turn was longest ago is next; who never had one comes first.
   redis.call('ZADD', lines_key(queue, priority), 'NX',
-    redis.call('HGET', queue .. ':turns', priority .. ':' .. tenant) or 0, tenant)
+    redis.call('HGET', turns .. ':turns', priority .. ':' .. tenant) or 0, tenant)
   -- A job that has taken a worker with it runs alone from now on.
   if alike and redis.call('HGET', job_key(id), 'lost') == '0' then
     redis.call('ZADD', alike_key(alike), since, id)
@@ -46,28 +65,38 @@ function enqueue(id, since)
   end
 end
 
+local function is_empty(queue)
+  for _, priority in ipairs(PRIORITIES) do
+    if redis.call('EXISTS', waiting_key(queue, priority)) == 1 then return false end
+  end
+  return true
+end
+
 function dequeue(id)
-  local queue, priority, tenant, alike, group = place_of(id)
+  local queue, _, priority, tenant, alike, group, _, needs = place_of(id)
   local line = line_key(queue, priority, tenant)
   redis.call('ZREM', waiting_key(queue, priority), id)
   redis.call('ZREM', line, id)
   if redis.call('EXISTS', line) == 0 then redis.call('ZREM', lines_key(queue, priority), tenant) end
   if alike then redis.call('ZREM', alike_key(alike), id) end
-  if group then redis.call('SREM', P .. ':addressed', id) end
+  if group then redis.call('SREM', P .. ':addressed', id)
+  elseif needs and is_empty(queue) then redis.call('SREM', P .. ':needs', needs) end
 end
 
 -- How many jobs wait for workers, and how many for boxes.
 local function queued_counts()
   local count = 0
-  for _, priority in ipairs(PRIORITIES) do
-    count = count + redis.call('ZCARD', waiting_key(WORKERS, priority))
+  for _, queue in ipairs(queues_for_workers()) do
+    for _, priority in ipairs(PRIORITIES) do
+      count = count + redis.call('ZCARD', waiting_key(queue, priority))
+    end
   end
   return count, redis.call('SCARD', P .. ':addressed')
 end
 
 -- The queues in which a tenant may have jobs.
 local function queues_of(tenant)
-  local queues = { WORKERS }
+  local queues = queues_for_workers()
   for _, group in ipairs(redis.call('ZRANGE', space(tenant) .. ':edge:groups', 0, -1)) do
     for _, model in ipairs(redis.call('SMEMBERS', group_key(tenant, group) .. ':models')) do
       table.insert(queues, queue_of_boxes(tenant, group, model))
@@ -81,13 +110,25 @@ local function missing_messages(jobs, list)
   return math.max(0, math.min(jobs, MOST_MESSAGES) - redis.call('LLEN', list))
 end
 
+-- The member with the lowest score in any of some sorted sets, or nil, and its score.
+local function first_of(queues, key_of, ...)
+  local found, least
+  for _, queue in ipairs(queues) do
+    local first = redis.call('ZRANGE', key_of(queue, ...), 0, 0, 'WITHSCORES')
+    local score = tonumber(first[2])
+    if score and (not least or score < least or (score == least and first[1] < found)) then
+      found, least = first[1], score
+    end
+  end
+  return found, least
+end
+
 -- The priority whose turn it is: the highest with a job, and every second time the one of which a
 -- job waits for longest, if that is for longer than the patience.
-local function next_priority(queue, now, patience)
+local function next_priority(queues, turns, now, patience)
   local highest, overdue, since
   for _, priority in ipairs(PRIORITIES) do
-    local oldest = redis.call('ZRANGE', waiting_key(queue, priority), 0, 0, 'WITHSCORES')
-    local score = tonumber(oldest[2])
+    local _, score = first_of(queues, waiting_key, priority)
     if score then
       if not highest then highest = priority
       elseif score <= now - patience and (not since or score < since) then
@@ -96,20 +137,22 @@ local function next_priority(queue, now, patience)
     end
   end
   if not overdue then return highest end
-  if redis.call('DEL', queue .. ':overtook') == 1 then return highest end
-  redis.call('SET', queue .. ':overtook', 1)
+  if redis.call('DEL', turns .. ':overtook') == 1 then return highest end
+  redis.call('SET', turns .. ':overtook', 1)
   return overdue
 end
 
--- The best job in a queue, or nil; its tenant has had its turn.
-local function next_job(queue, now, patience)
-  local priority = next_priority(queue, now, patience)
+-- The best job in some queues, whose turns the queue `turns` counts, or nil; its tenant has had its turn.
+local function next_job(queues, turns, now, patience)
+  local priority = next_priority(queues, turns, now, patience)
   if not priority then return nil end
-  local tenant = redis.call('ZRANGE', lines_key(queue, priority), 0, 0)[1]
-  local turn = redis.call('INCR', queue .. ':turn')
-  redis.call('HSET', queue .. ':turns', priority .. ':' .. tenant, turn)
-  redis.call('ZADD', lines_key(queue, priority), 'XX', turn, tenant)
-  return redis.call('ZRANGE', line_key(queue, priority, tenant), 0, 0)[1]
+  local tenant = first_of(queues, lines_key, priority)
+  local turn = redis.call('INCR', turns .. ':turn')
+  redis.call('HSET', turns .. ':turns', priority .. ':' .. tenant, turn)
+  for _, queue in ipairs(turns == WORKERS and queues_for_workers() or queues) do
+    redis.call('ZADD', lines_key(queue, priority), 'XX', turn, tenant)
+  end
+  return (first_of(queues, line_key, priority, tenant))
 end
 
 -- Up to so many queued jobs that can be run together with this one.

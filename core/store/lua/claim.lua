@@ -1,10 +1,14 @@
--- worker, process id, its host, lease in ms, token of the call, patience in ms, most jobs, and for a box
--- its tenant, its group and the model that it runs. Gives the worker the best job of its queue, and
--- others that can be run together with it. Returns their records: none if none is queued, while the
+-- worker, process id, its host, lease in ms, token of the call, patience in ms, most jobs, the class of
+-- memory that it offers, and for a box its tenant, its group and the model that it runs. Gives the worker
+-- the best job of its queues, and others that can be run together with it. Returns their records: none if none is queued, while the
 -- queue is paused, and for a worker that drains.
 local worker, pid, host, lease = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local token, patience, most = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
-local queue = ARGV[9] and queue_of_boxes(ARGV[9], ARGV[10], ARGV[11]) or WORKERS
+local queues, turns = queues_for_workers(tonumber(ARGV[9])), WORKERS
+if ARGV[10] then
+  turns = queue_of_boxes(ARGV[10], ARGV[11], ARGV[12])
+  queues = { turns }
+end
 
 local function begin(id, now)
   local key = job_key(id)
@@ -25,7 +29,7 @@ for _, id in ipairs(redis.call('SMEMBERS', P .. ':running:' .. worker)) do
 end
 if not claimed[1] and not is_paused() and not redis.call('ZSCORE', P .. ':drains', worker) then
   local now = now_ms()
-  local best = next_job(queue, now, patience)
+  local best = next_job(queues, turns, now, patience)
   if best then
     begin(best, now)
     claimed = { best }

@@ -4,7 +4,9 @@ local age, list = tonumber(ARGV[2]), ARGV[3]
 if is_paused() then return 0 end
 local before = now_ms() - age
 local due = 0
-for _, priority in ipairs(PRIORITIES) do
-  due = due + redis.call('ZCOUNT', waiting_key(WORKERS, priority), '-inf', before)
+for _, queue in ipairs(queues_for_workers()) do
+  for _, priority in ipairs(PRIORITIES) do
+    due = due + redis.call('ZCOUNT', waiting_key(queue, priority), '-inf', before)
+  end
 end
 return missing_messages(due, list)

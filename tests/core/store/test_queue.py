@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -9,9 +10,12 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.needs import needed
 from core.store.jobs import Job, JobStore, NewJob
 
 PRIORITIES = ("interactive", "normal", "batch")
+# Of jobs and of workers, in bytes.
+SIZES = (1 << 20, 1 << 30, 1 << 31, 1 << 40)
 
 
 def submit(jobs: JobStore, tenant: str = "default", **fields: Any) -> str:
@@ -32,23 +36,28 @@ def claim_all(jobs: JobStore, **more: Any) -> list[str]:
     return order
 
 
+# The second parts of the keys that no queue without jobs has.
+QUEUE = {"waiting", "lines", "line", "needs"}
+
+
 class Reference:
     """The highest priority; of its tenants the one whose turn was longest ago; its first job."""
 
     def __init__(self) -> None:
-        self.queued: list[tuple[str, str, str]] = []
+        self.queued: list[tuple[str, str, str, int]] = []
         self.turns: dict[tuple[str, str], int] = {}
         self.turn = 0
 
-    def best(self) -> str | None:
-        if not self.queued:
+    def best(self, memory: float = math.inf) -> str | None:
+        fitting = [entry for entry in self.queued if entry[3] <= memory]
+        if not fitting:
             return None
-        priority = min((entry[0] for entry in self.queued), key=PRIORITIES.index)
-        tenants = {entry[1] for entry in self.queued if entry[0] == priority}
+        priority = min((entry[0] for entry in fitting), key=PRIORITIES.index)
+        tenants = {entry[1] for entry in fitting if entry[0] == priority}
         tenant = min(tenants, key=lambda name: (self.turns.get((priority, name), 0), name))
         self.turn += 1
         self.turns[priority, tenant] = self.turn
-        found = next(entry for entry in self.queued if entry[:2] == (priority, tenant))
+        found = next(entry for entry in fitting if entry[:2] == (priority, tenant))
         self.queued.remove(found)
         return found[2]
 
@@ -59,8 +68,12 @@ class Reference:
 @given(
     st.lists(
         st.one_of(
-            st.tuples(st.sampled_from(PRIORITIES), st.sampled_from(("a", "b", "c"))),
-            st.just("claim"),
+            st.tuples(
+                st.sampled_from(PRIORITIES),
+                st.sampled_from(("a", "b", "c")),
+                st.sampled_from(SIZES),
+            ),
+            st.sampled_from(SIZES),
             st.just("cancel"),
         ),
         max_size=25,
@@ -70,18 +83,21 @@ def test_the_best_job_is_claimed(jobs: JobStore, client: redis.Redis, steps: lis
     client.flushall()
     reference = Reference()
     for step in steps:
-        if step == "claim":
-            assert [job.id for job in claim(jobs)] == list(filter(None, [reference.best()]))
+        if isinstance(step, int):
+            best = reference.best(step)
+            assert [job.id for job in claim(jobs, memory=step)] == list(filter(None, [best]))
         elif step == "cancel":
             if reference.queued:
                 jobs.cancel(reference.queued.pop()[2])
         else:
-            priority, tenant = step
-            reference.queued.append((*step, submit(jobs, tenant, priority=priority)))
+            priority, tenant, size = step
+            job = submit(jobs, tenant, priority=priority, needs=needed(size))
+            reference.queued.append((priority, tenant, job, size))
+        assert jobs.missing_messages(age=0) == min(16, len(reference.queued))
     while (best := reference.best()) is not None:
         assert [job.id for job in claim(jobs)] == [best]
     assert claim(jobs) == []
-    assert {key.split(":")[1] for key in client.keys("*")} & {"waiting", "lines", "line"} == set()
+    assert {key.split(":")[1] for key in client.keys("*")} & QUEUE == set()
 
 
 def test_a_small_tenant_waits_for_the_running_job_only(jobs: JobStore) -> None:
