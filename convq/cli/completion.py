@@ -51,3 +51,15 @@ def models(incomplete: str) -> Iterator[str]:
                 yield from (name for name in names if name.startswith(incomplete))
     except ConvqError:
         return
+
+
+def groups(incomplete: str) -> Iterator[str]:
+    """Return the names of groups of boxes that begin so."""
+    from convq.client import Client
+    from core.errors import ConvqError
+
+    try:
+        with Client(timeout=_PATIENCE) as client:
+            yield from (g.name for g in client.edge_groups() if g.name.startswith(incomplete))
+    except ConvqError:
+        return

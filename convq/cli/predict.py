@@ -47,6 +47,15 @@ def predict(
         typer.Option(metavar="FORMAT", help="json, csv or npy. \\[default: json]"),
     ] = None,
     reading: Reading = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GROUP",
+            autocompletion=completion.groups,
+            show_default=False,
+            help="Boxes at the edge that run this model compute it.",
+        ),
+    ] = None,
 ) -> Work:
     """Tell what a model says of pictures, sounds, arrays, texts or data sets.
 
@@ -54,7 +63,7 @@ def predict(
     """
     if sum((top is not None, raw, layer is not None)) > 1:
         raise typer.BadParameter("only one of --top, --raw and --layer", param_hint="--top")
-    fields: dict[str, Any] = {"top": top, "layer": layer, "format": output}
+    fields: dict[str, Any] = {"top": top, "layer": layer, "format": output, "on": on}
     if raw or layer is not None:
         fields["output"] = "raw" if raw else "features"
     return Work(

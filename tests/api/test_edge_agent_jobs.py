@@ -21,7 +21,7 @@ from core.nets.spec import NetSpec
 from tests.api.test_edge_agent import Box, eventually, roll_out, state
 
 # Long enough to be seen running.
-MANY = 120
+MANY = 60
 
 
 @pytest.fixture

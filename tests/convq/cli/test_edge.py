@@ -12,6 +12,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from convq.cli import completion
 from convq.cli.app import app
 from core.edge.bundle import build
 from core.edge.profiles import profile
@@ -58,6 +59,7 @@ def test_from_the_token_to_the_results(
     assert shown.exit_code == 0, shown.output
     assert "net 3: rolling at 50 %, 0 of 1 boxes" in shown.stdout
     assert "x86" in shown.stdout
+    assert list(completion.groups("ca")) == ["cams"]
     assert "stopped" in convq("rollout", "cams", "--stop").stdout
     assert "an operator stopped it" in convq("rollout", "cams").stdout
     resumed = json.loads(convq("rollout", "cams", "--resume", "--json").stdout)

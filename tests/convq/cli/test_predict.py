@@ -43,6 +43,11 @@ def test_all_options_make_a_prediction(convq: Convq, service: Any) -> None:
     assert PredictSpec.model_validate(job_body(service)).output == "raw"
 
 
+def test_a_job_is_addressed_to_boxes(convq: Convq, service: Any) -> None:
+    assert convq("predict", DIGEST, "a.bin", "--on", "cameras", "-d").exit_code == 0
+    assert PredictSpec.model_validate(job_body(service)).on == "cameras"
+
+
 def test_a_file_of_a_model_is_uploaded(convq: Convq, service: Any) -> None:
     convq("predict", "c.bin", "a.bin", "--top", 3, "-d")
     spec = PredictSpec.model_validate(job_body(service))
