@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core import conv
-from core.conv.blocks import Check, cores, for_each, never
+from core.arrays import Array, array_module, is_on_gpu
+from core.conv.blocks import Check, for_each, never, workers_for
 from core.errors import InvalidInput
 
 # Of sums, relative to the largest that there can be: several times what any algorithm is bound by.
@@ -30,18 +29,19 @@ class Template:
         How much each place counts, from 0 to 1; None if all count alike.
     """
 
-    values: NDArray[Any]
-    weights: NDArray[Any] | None = None
+    values: Array
+    weights: Array | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Its size in space or time."""
-        return self.values.shape[:-1]
+        shape: tuple[int, ...] = self.values.shape[:-1]
+        return shape
 
 
 def raw(
-    x: NDArray[Any], template: Template, *, memory_cap: int | None = None, check: Check = never
-) -> NDArray[Any]:
+    x: Array, template: Template, *, memory_cap: int | None = None, check: Check = never
+) -> Array:
     """Return the sum of the products of image and template at each place where it fits.
 
     Parameters
@@ -76,8 +76,8 @@ def raw(
 
 
 def normalised(
-    x: NDArray[Any], template: Template, *, memory_cap: int | None = None, check: Check = never
-) -> NDArray[Any]:
+    x: Array, template: Template, *, memory_cap: int | None = None, check: Check = never
+) -> Array:
     """Return the correlation coefficient of image and template at each place where it fits.
 
     Means and variances are those of the places that count, by their weights: the means of each
@@ -108,14 +108,15 @@ def normalised(
     """
     _check(x, template)
     axes = tuple(range(len(template.shape)))
-    weights = np.ones(template.shape) if template.weights is None else template.weights
+    xp = array_module(x)
+    weights = xp.ones(template.shape) if template.weights is None else template.weights
     total = float(weights.sum())
     if total <= 0:
         raise InvalidInput("leaves nothing of the template", field="mask")
     w = weights[..., None]
     centred = template.values - (w * template.values).sum(axis=axes) / total
     power = float((w * centred**2).sum())
-    scale = float(np.abs(template.values).max())
+    scale = float(abs(template.values).max())
     if power <= _ROUNDING * total * scale**2:
         raise InvalidInput(
             "the template is constant, so it fits everywhere alike",
@@ -125,10 +126,10 @@ def normalised(
     # Where the image is far from zero, squares would lose what matters.
     x = x - x.mean(axis=axes)
     fits = _over_channels(x, w * centred, memory_cap, check)
-    planes = [np.ascontiguousarray(x[..., channel]) for channel in range(x.shape[-1])]
+    planes = [xp.ascontiguousarray(x[..., channel]) for channel in range(x.shape[-1])]
     energies = [_energy(plane, weights, total, memory_cap, check) for plane in planes]
     energy = sum(energies[1:], energies[0])
-    floor = _ROUNDING * total * sum(float(np.abs(plane).max()) ** 2 for plane in planes)
+    floor = _ROUNDING * total * sum(float(abs(plane).max()) ** 2 for plane in planes)
 
     def divide(start: int) -> None:
         strip = slice(start, start + rows)
@@ -136,55 +137,52 @@ def normalised(
         constant = ~(left > floor)
         left[constant], scores[constant] = 1, 0
         left *= power
-        scores /= np.sqrt(left, out=left)
-        np.clip(scores, -1, 1, out=scores)
+        scores /= xp.sqrt(left, out=left)
+        xp.clip(scores, -1, 1, out=scores)
 
-    # In strips that stay in the cache.
-    rows = -(-_STRIP * len(fits) // fits.size)
-    for_each(divide, range(0, len(fits), rows), check, cores())
+    # In strips that stay in the cache; a GPU is busy with all of them at once only.
+    rows = len(fits) if is_on_gpu(fits) else -(-_STRIP * len(fits) // fits.size)
+    for_each(divide, range(0, len(fits), rows), check, workers_for(fits))
     return fits
 
 
 def _energy(
-    plane: NDArray[Any],
-    weights: NDArray[Any],
+    plane: Array,
+    weights: Array,
     total: float,
     memory_cap: int | None,
     check: Check,
-) -> NDArray[Any]:
+) -> Array:
     """Return the weighted sum of the squares of what is left in each window without its mean."""
     sums = _windows(plane, weights, memory_cap, check)
-    energy = _windows(np.square(plane), weights, memory_cap, check)
-    np.square(sums, out=sums)
+    energy = _windows(plane * plane, weights, memory_cap, check)
+    sums *= sums
     sums /= total
     energy -= sums
     return energy
 
 
-def _over_channels(
-    x: NDArray[Any], taps: NDArray[Any], memory_cap: int | None, check: Check
-) -> NDArray[Any]:
+def _over_channels(x: Array, taps: Array, memory_cap: int | None, check: Check) -> Array:
+    xp = array_module(x)
     planes = [
         _windows(
-            np.ascontiguousarray(x[..., channel]),
-            np.ascontiguousarray(taps[..., channel]),
+            xp.ascontiguousarray(x[..., channel]),
+            xp.ascontiguousarray(taps[..., channel]),
             memory_cap,
             check,
         )
         for channel in range(x.shape[-1])
     ]
-    summed: NDArray[Any] = sum(planes[1:], planes[0])
+    summed: Array = sum(planes[1:], planes[0])
     return summed
 
 
-def _windows(
-    plane: NDArray[Any], taps: NDArray[Any], memory_cap: int | None, check: Check
-) -> NDArray[Any]:
-    found: NDArray[Any] = conv.correlate(plane, taps, "valid", memory_cap=memory_cap, check=check)
+def _windows(plane: Array, taps: Array, memory_cap: int | None, check: Check) -> Array:
+    found: Array = conv.correlate(plane, taps, "valid", memory_cap=memory_cap, check=check)
     return found
 
 
-def _check(x: NDArray[Any], template: Template) -> None:
+def _check(x: Array, template: Template) -> None:
     size, shape = template.shape, x.shape[:-1]
     fits = len(size) == len(shape) and all(k <= n for k, n in zip(size, shape, strict=True))
     if not fits or template.values.shape[-1] != x.shape[-1]:
