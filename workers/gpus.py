@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+_SILENT = "a GPU that does not answer"
+
 
 def read() -> list[dict[str, Any]]:
     """Return, for each GPU, how it fares now; nothing without a driver or the extra ``gpu-*``.
@@ -14,21 +16,21 @@ def read() -> list[dict[str, Any]]:
     list of dict
         ``name``; ``utilisation``, the share of the last moment in which a kernel ran; ``memory``
         and ``memory_total`` in bytes; ``temperature`` in degrees Celsius and ``watts``. What a GPU
-        does not tell is None.
+        does not tell is None; one that has failed tells nothing.
     """
     library = _library()
     if library is None:
         return []
     found = []
-    for index in range(library.nvmlDeviceGetCount()):
-        handle = library.nvmlDeviceGetHandleByIndex(index)
+    for index in range(_told(library, library.nvmlDeviceGetCount) or 0):
+        handle = _told(library, library.nvmlDeviceGetHandleByIndex, index)
         memory = _told(library, library.nvmlDeviceGetMemoryInfo, handle)
         rates = _told(library, library.nvmlDeviceGetUtilizationRates, handle)
         sensor = library.NVML_TEMPERATURE_GPU
         milliwatts = _told(library, library.nvmlDeviceGetPowerUsage, handle)
         found.append(
             {
-                "name": library.nvmlDeviceGetName(handle),
+                "name": _told(library, library.nvmlDeviceGetName, handle) or _SILENT,
                 "utilisation": None if rates is None else rates.gpu / 100,
                 "memory": None if memory is None else memory.used,
                 "memory_total": None if memory is None else memory.total,
@@ -40,9 +42,12 @@ def read() -> list[dict[str, Any]]:
 
 
 def _told(library: Any, ask: Any, *of: Any) -> Any:
+    # Not every GPU tells everything, and one that has failed not even which it is.
+    if None in of:
+        return None
     try:
         return ask(*of)
-    except library.NVMLError:  # not every GPU tells everything
+    except library.NVMLError:
         return None
 
 

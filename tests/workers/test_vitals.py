@@ -76,6 +76,15 @@ def test_a_gpu_tells_what_it_can(library: SimpleNamespace) -> None:
     assert gpus.read()[0]["watts"] == 70.5
 
 
+def test_a_gpu_that_has_failed_does_not_silence_its_worker(library: SimpleNamespace) -> None:
+    library.nvmlDeviceGetHandleByIndex = library.nvmlDeviceGetName = refuse
+    (told,) = Vitals().read()["gpus"]
+    assert told.pop("name") == "a GPU that does not answer"
+    assert set(told.values()) == {None}
+    library.nvmlDeviceGetCount = lambda: refuse(None)
+    assert gpus.read() == []
+
+
 def test_without_a_library_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     gpus._library.cache_clear()
