@@ -152,6 +152,7 @@ class _Planning:
             services.settings.memory_cap,
             {"kind": device.kind, "name": device.name, "worker": name},
             services.edge.group,
+            max(1, len(self._workers)),
         )
 
     def look_up(self, specs: Iterable[Spec]) -> None:

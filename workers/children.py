@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from core.conv.device import Device
@@ -10,8 +10,9 @@ from core.errors import ConvqError
 from core.jobs import submission
 from core.jobs.kind import Spec
 from core.store.artifacts import ArtifactStore
-from core.store.jobs import Job, JobStore, Place
+from core.store.jobs import Job, JobStore, NewJob, Place
 from core.store.states import Priority
+from core.store.workers import Worker
 
 
 class Children:
@@ -31,6 +32,8 @@ class Children:
         Most bytes that a job may take.
     send : callable
         Puts a message into the queue, which wakes a worker up.
+    workers : callable
+        Returns all workers of the service.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Children:
         device: Device,
         memory_cap: int,
         send: Callable[[], None],
+        workers: Callable[[], list[Worker]],
     ) -> None:
         self._jobs = jobs
         self._artifacts = artifacts
@@ -53,6 +57,7 @@ class Children:
         self._device = device
         self._memory_cap = memory_cap
         self._send = send
+        self._workers = workers
 
     @cached_property
     def _planner(self) -> submission.Planner:
@@ -69,26 +74,36 @@ class Children:
         LeaseLost
             Another worker has the parent now.
         """
-        begun = self._jobs.begun(self._parent, name)
-        if begun is not None:
-            return begun
+        return self.begin_many({name: spec})[name]
+
+    def begin_many(self, specs: Mapping[str, Spec]) -> dict[str, Job]:
+        """Do what `begin` does for several, by their names, in few round trips."""
+        jobs = self._jobs.begun_many(self._parent, list(specs))
+        new = {name: self._new(name, spec) for name, spec in specs.items() if name not in jobs}
+        answers, missing = self._jobs.submit_many(list(new.values()))
+        for name, answer in zip(new, answers, strict=True):
+            if isinstance(answer, ConvqError):
+                raise answer
+            jobs[name] = answer[0]
+        for _ in range(missing):
+            self._send()
+        return {name: jobs[name] for name in specs}
+
+    def workers(self) -> int:
+        """Return how many workers there are, at least one."""
+        return max(1, sum(worker.state in ("up", "busy") for worker in self._workers()))
+
+    def _new(self, name: str, spec: Spec) -> NewJob:
         if spec.label is None:
             spec = spec.model_copy(update={"label": self._parent})
         if "priority" not in spec.model_fields_set:
             spec = spec.model_copy(update={"priority": self._priority})
-        planned = self._planner.plan(spec)
-        new = submission.new_job(
+        return submission.new_job(
             spec,
-            planned,
+            self._planner.plan(spec),
             artifacts=self._artifacts,
             begun_by=Place(self._parent, self._attempt, name),
         )
-        (answer,), missing = self._jobs.submit_many([new])
-        if isinstance(answer, ConvqError):
-            raise answer
-        for _ in range(missing):
-            self._send()
-        return answer[0]
 
     def get(self, job_id: str) -> Job:
         """Return the job's record as it is now."""

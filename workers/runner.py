@@ -97,6 +97,7 @@ class Runner:
         self._jobs = JobStore(client, settings.redis_prefix)
         self._artifacts = ArtifactStore(settings.store_url, client, settings.redis_prefix)
         self._statistics = Statistics(client, settings.redis_prefix)
+        self._workers = WorkerStore(client, settings)
         self._measured: Counter[str] = Counter()
         self._device = cpu()
         self._pool = ThreadPoolExecutor(_SYNCS, thread_name_prefix="convq-sync")
@@ -251,6 +252,7 @@ class Runner:
                 device=self._device,
                 memory_cap=self._settings.memory_cap,
                 send=self._send,
+                workers=self._workers.all,
             ),
             together=together,
         )
@@ -267,7 +269,8 @@ class Runner:
             return
         lease.publish()
         if ending.state == "waiting":
-            self._jobs.wait(job.id, job.attempt, ending.reason, list(ending.children))
+            children = list(ending.children)
+            self._jobs.wait(job.id, job.attempt, ending.reason, children, run.progress)
         elif ending.state in ("released", "continued"):
             self._jobs.release(job.id, job.attempt, ending.reason, ending.state)
         else:

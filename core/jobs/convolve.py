@@ -18,7 +18,7 @@ from core.conv.boundary import Boundary
 from core.conv.device import Device
 from core.conv.problem import Mode
 from core.errors import InvalidInput
-from core.jobs import kernels
+from core.jobs import convolve_tiles, kernels
 from core.jobs.each import each
 from core.jobs.inputs import Digest, Input, describe, digests, distinct, renamed
 from core.jobs.kernels import Bank, KernelSpec, Loaded
@@ -95,6 +95,16 @@ class ConvolveSpec(Spec):
         description="How results get into a format with few values: clip to its range, rescale "
         "from their minimum and maximum, or signed with zero at mid-grey.",
     )
+    tile_shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=32)] | None = Field(
+        default=None,
+        description="Of a chunked array: the shape of the tiles that it is computed in, on each "
+        "axis of the input. By default the one that is predicted to be done first.",
+    )
+    tile: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=32)] | None = Field(
+        default=None,
+        description="Compute this tile alone, by its place among those of tile_shape: a job over "
+        "a chunked array begins one such job for each.",
+    )
 
 
 def references(spec: ConvolveSpec) -> tuple[str, ...]:
@@ -134,6 +144,9 @@ def plan(spec: ConvolveSpec, planning: Planning) -> dict[str, Any]:
         When no input at all can be processed.
     """
     loaded = kernels.load(spec.kernel, planning.artifacts)
+    if convolve_tiles.is_chunked(spec, planning.inputs):
+        make = _making(loaded, planning.device, planning.memory_cap)
+        return convolve_tiles.plan(spec, planning, make)
 
     def plan_one(subject: Subject) -> dict[str, Any]:
         return _Work(spec, loaded, subject, planning.device, planning.memory_cap).plan.to_dict()
@@ -143,6 +156,10 @@ def plan(spec: ConvolveSpec, planning: Planning) -> dict[str, Any]:
 
 def run(spec: ConvolveSpec, run: Run) -> None:
     """Convolve one input after another; one that cannot be processed fails alone."""
+    if len(spec.inputs) == 1 and run.is_chunked(digests(spec.inputs)[0]):
+        taps = kernels.load(spec.kernel, run.artifacts)
+        convolve_tiles.run(spec, run, _making(taps, run.device, run.memory_cap))
+        return
     loaded = run.common("kernel", lambda: kernels.load(spec.kernel, run.artifacts))
     measured: dict[Subject, _Measured] = {}
 
@@ -173,6 +190,10 @@ def _convolve(
         measured.setdefault(subject, _Measured(work)).add(time.perf_counter() - start)
     with run.stage("store"):
         _deliver(spec, run, y, work.bank.single, alpha, decoded.info, name, digest)
+
+
+def _making(loaded: Loaded, device: Device, memory_cap: int) -> convolve_tiles.Make:
+    return lambda spec, subject: _Work(spec, loaded, subject, device, memory_cap)
 
 
 def _fitting(stack: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

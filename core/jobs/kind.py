@@ -58,6 +58,8 @@ class Planning:
     group_of : callable, optional
         From the name of a group of boxes to what is known of it; raises
         `core.errors.NotFound`. Without it the job cannot be addressed to boxes.
+    workers : int
+        How many there are to share the work.
     """
 
     artifacts: ArtifactStore
@@ -65,6 +67,7 @@ class Planning:
     device: Device
     memory_cap: int
     group_of: Callable[[str], Group] | None = None
+    workers: int = 1
 
 
 def _as_given(spec: SpecT, _digest_of: DigestOf) -> SpecT:

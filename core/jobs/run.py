@@ -17,7 +17,7 @@ from core.conv.device import Device
 from core.errors import Cancelled, ConvqError, LeaseLost, StorageFull, StoreAway
 from core.jobs.inputs import unique
 from core.jobs.together import Together
-from core.media import MAX_PIXELS
+from core.media import MAX_PIXELS, ZARR
 from core.media.jsonable import finite
 from core.store.artifacts import Artifact, ArtifactStore, digest_of_file
 from core.store.jobs import Job, Progress
@@ -80,8 +80,14 @@ class Children(Protocol):
     def begin(self, name: str, spec: Any) -> Job:
         """Queue a job of this Spec; the same ``name`` gives the same job at every attempt."""
 
+    def begin_many(self, specs: Mapping[str, Any]) -> dict[str, Job]:
+        """Do what `begin` does for several, by their names, in few round trips."""
+
     def get(self, job_id: str) -> Job:
         """Return the job's record as it is now."""
+
+    def workers(self) -> int:
+        """Return how many workers there are, at least one."""
 
 
 class Run:
@@ -196,6 +202,11 @@ class Run:
             spent = time.perf_counter() - start
             self.timings[name] = self.timings.get(name, 0.0) + spent
 
+    def expect(self, total: int) -> None:
+        """Tell how many items there are, where the Spec alone does not say."""
+        with self._lock:
+            self.progress = replace(self.progress, total=total)
+
     def at(self, done: int, stage: str) -> None:
         """Tell how many items are done, and what happens now, where items are not all alike."""
         with self._lock:
@@ -267,6 +278,10 @@ class Run:
         """Forget a report that has been published."""
         with self._lock:
             self._reports = [kept for kept in self._reports if kept is not report]
+
+    def is_chunked(self, digest: str) -> bool:
+        """Tell whether an input is a chunked array; none is where jobs run together."""
+        return self._together is None and self.artifacts.get(digest).media_type == ZARR
 
     def fetch(self, digest: str) -> Path:
         """Return a local file with the verified bytes of an input."""

@@ -13,7 +13,7 @@ from core.conv.device import Device
 from core.errors import ConvqError, InvalidInput, TooLarge, UnsupportedMedia
 from core.jobs.inputs import Digest, Input, describe, digests
 from core.jobs.kind import Planning
-from core.media import PICTURES, WAV
+from core.media import PICTURES, WAV, ZARR
 from core.store.artifacts import Artifact
 
 # Held exactly by float32, which takes half the time and memory of float64.
@@ -103,7 +103,7 @@ def check_plane(subject: Subject) -> None:
 def of_record(artifact: Artifact) -> Subject | None:
     """Return the subject of a stored input; None if it holds no array that convq reads."""
     shape = artifact.shape
-    if shape is None or artifact.dtype is None:
+    if shape is None or artifact.dtype is None or artifact.media_type == ZARR:
         return None
     if artifact.media_type in PICTURES and len(shape) == 3 and shape[2] in (2, 4):
         shape = shape[:2] if shape[2] == 2 else (*shape[:2], 3)

@@ -74,6 +74,8 @@ class Planner:
         the job.
     group_of : callable, optional
         As in `core.jobs.kind.Planning`.
+    workers : int
+        As in `core.jobs.kind.Planning`.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Planner:
         memory_cap: int,
         place: Mapping[str, Any] | None = None,
         group_of: Callable[[str], Group] | None = None,
+        workers: int = 1,
     ) -> None:
         self._artifacts = artifacts
         self._device = device
@@ -91,6 +94,7 @@ class Planner:
         self._group_of = group_of
         # A device cannot be hashed.
         self._for = (repr(device), memory_cap, repr(self._place))
+        self._workers = workers
         self._known: dict[str, Artifact] = {}
 
     def look_up(self, specs: Iterable[Spec]) -> None:
@@ -119,7 +123,14 @@ class Planner:
                     "there is no such artifact; upload it first", field="inputs", given=digest
                 )
             inputs[digest] = self._known[digest]
-        planning = Planning(self._artifacts, inputs, self._device, self._memory_cap, self._group_of)
+        planning = Planning(
+            self._artifacts,
+            inputs,
+            self._device,
+            self._memory_cap,
+            self._group_of,
+            self._workers,
+        )
         if kind.boxes(spec) is not None:
             plan = kind.plan(spec, planning)
             return Planned(plan, documents.to_text(plan), None)

@@ -470,6 +470,16 @@ class JobStore(RedisStore):
         """Tell whether an artifact is kept for the job: an input, for example."""
         return bool(self._redis.sismember(self._key(job_id, "artifacts"), digest))
 
+    def begun_many(self, job_id: str, names: Sequence[str]) -> dict[str, Job]:
+        """Return those jobs that ``job_id`` has begun under some names, in two round trips."""
+        children = self._redis.hmget(self._key(job_id, "children"), list(names))
+        begun = {name: child for name, child in zip(names, children, strict=True) if child}
+        pipeline = self._redis.pipeline(transaction=False)
+        for child in begun.values():
+            pipeline.hgetall(self._key(str(child)))
+        records = zip(begun, pipeline.execute(), strict=True)
+        return {name: _from_record(record) for name, record in records if record}
+
     def attempts(self, job_id: str) -> list[Attempt]:
         """Return the attempts at the job, first first."""
         entries: list[str] = self._redis.lrange(self._key(job_id, "attempts"), 0, -1)
