@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from core.arrays import Array
+from core.arrays import Array, is_on_gpu
 from core.conv.blocks import cores, for_each, never
 
 # So many multiply-adds are worth handing to a thread; and no more blocks than this.
@@ -43,7 +43,7 @@ def _controller() -> ThreadpoolController:
 
 
 def product(a: Array, b: Array) -> Array:
-    """Return ``a @ b``, blocks of rows on all cores.
+    """Return ``a @ b``, blocks of rows on all cores, or on the device that has them.
 
     The rows are divided by the shapes alone: inside `one_thread` the result has the same bits on
     any number of cores.
@@ -54,6 +54,8 @@ def product(a: Array, b: Array) -> Array:
     array([[3.],
            [3.]])
     """
+    if is_on_gpu(a):
+        return a @ b
     rows, columns = len(a), b.shape[1]
     blocks = min(max(rows * a.shape[1] * columns // _BLOCK, 1), _BLOCKS, rows)
     step = -(-rows // blocks)

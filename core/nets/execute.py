@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from core.arrays import Array
+from core.arrays import Array, array_module
 from core.conv.blocks import Check, cores, for_each, never
 from core.nets.graph import INPUT, Node
 from core.nets.layer import Backward, Context, Pieces, Weights
@@ -234,7 +234,7 @@ def _enter(values: Values, index: int, shares: list[slice], number: int, moment:
     if index != INPUT:
         return _part(values[index], shares, number)
     x = np.moveaxis(values[INPUT][0][shares[number]], 0, -1)
-    return np.ascontiguousarray(x, None if moment.words else moment.dtype)
+    return array_module(x).ascontiguousarray(x, None if moment.words else moment.dtype)
 
 
 def _part(pieces: Pieces, shares: list[slice], number: int) -> Array:
@@ -243,7 +243,8 @@ def _part(pieces: Pieces, shares: list[slice], number: int) -> Array:
         return pieces[number]
     if len(shares) == 1:
         return np.concatenate(pieces, axis=-1)
-    return np.ascontiguousarray(pieces[0][..., shares[number]])
+    (whole,) = pieces
+    return array_module(whole).ascontiguousarray(whole[..., shares[number]])
 
 
 def _sum(several: list[Pieces], shares: list[slice], number: int) -> Array:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.arrays import Array
+from core.arrays import Array, array_module
 from core.conv import codegen
 from core.conv.blocks import Check, never
 from core.errors import InvalidInput
@@ -164,7 +164,7 @@ class Network:
         segments = self._segments(output, training=False)
         moment = self._moment(weights, check=check)
         last = segments[-1].nodes[-1]
-        found = np.empty((len(x), *last.shape), moment.dtype)
+        found = array_module(x).empty((len(x), *last.shape), moment.dtype)
         with passing():
             for first in range(0, len(x), batch):
                 y, _ = forward(segments, x[first : first + batch], moment)

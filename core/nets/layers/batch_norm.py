@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from pydantic import Field
 
-from core.arrays import Array, is_on_gpu
+from core.arrays import Array, array_module, is_on_gpu
 from core.conv import codegen
 from core.conv.blocks import cores, for_each, never
 from core.errors import InvalidInput
@@ -244,7 +244,7 @@ def _sum(parts: Iterable[Array]) -> Array:
 
 
 def _flat(x: Array) -> Array:
-    return np.ascontiguousarray(x).reshape(len(x), -1)
+    return array_module(x).ascontiguousarray(x).reshape(len(x), -1)
 
 
 def _like(flats: Pieces) -> Pieces:

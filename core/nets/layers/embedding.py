@@ -9,9 +9,12 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
-from core.arrays import Array
+from core.arrays import Array, array_module, is_on_gpu
 from core.errors import InvalidInput
 from core.nets.layer import Backward, Context, Layer, LayerSpec, Parameter, Shape, Weights
+
+# Numbers of a matrix that says which word is where, on a GPU.
+_BLOCK = 1 << 24
 
 
 class EmbeddingSpec(LayerSpec):
@@ -56,18 +59,33 @@ def forward(
     _check(words, spec.vocabulary)
     weight = weights["weight"]
     # Whole vectors are gathered, and then turned.
-    y = np.ascontiguousarray(np.moveaxis(weight[words], -1, 0))
+    y = array_module(weight).ascontiguousarray(np.moveaxis(weight[words], -1, 0))
 
     def backward(dy: Array) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
         # A product with a matrix that has a one for each word: it sums what belongs to a word in
         # the order in which it occurs.
         count = words.size
+        if is_on_gpu(words):
+            return (None,), {"weight": _summed(spec, words, dy)}
         ones = np.ones(count, dy.dtype)
         shape = (spec.vocabulary, count)
         occurs = sparse.csr_array((ones, (words.reshape(-1), np.arange(count))), shape=shape)
         return (None,), {"weight": occurs @ dy.reshape(spec.features, count).T}
 
     return y, backward
+
+
+def _summed(spec: EmbeddingSpec, words: Array, dy: Array) -> Array:
+    # The same product with a matrix that is not sparse, some rows at a time; additions that race
+    # for their order would not be the same every time.
+    xp, count = array_module(words), words.size
+    flat, slopes = words.reshape(-1), dy.reshape(spec.features, count).T
+    found = xp.empty((spec.vocabulary, spec.features), dy.dtype)
+    rows = max(1, _BLOCK // count)
+    for first in range(0, spec.vocabulary, rows):
+        numbers = xp.arange(first, min(first + rows, spec.vocabulary))
+        found[first : first + rows] = (numbers[:, None] == flat).astype(dy.dtype) @ slopes
+    return found
 
 
 def _check(words: Array, vocabulary: int) -> None:
