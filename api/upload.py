@@ -25,6 +25,8 @@ _HOW = "the bytes of the file itself, as curl sends them with --data-binary @fil
 
 # Large enough that the change of threads costs nothing beside hashing and writing.
 _PIECE = 1 << 20
+# Of a client that sends a few bytes at a time.
+_MOST_CHUNKS = 1 << 10
 
 _ALIASES = {
     "image/jpg": "image/jpeg",
@@ -99,11 +101,13 @@ async def _save(request: Request, path: Path, most: int) -> str:
     size = 0
     async with await anyio.open_file(path, "wb") as file:
 
-        def put(data: bytes) -> None:
+        def put(chunks: list[bytes]) -> None:
+            data = b"".join(chunks)
             sha256.update(data)
             file.wrapped.write(data)
 
-        waiting = bytearray()
+        waiting: list[bytes] = []
+        length = 0
         # One piece is hashed and written while the next one arrives.
         putting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         putting.set_result(None)
@@ -111,14 +115,15 @@ async def _save(request: Request, path: Path, most: int) -> str:
             async for chunk in pieces(request):
                 size += len(chunk)
                 _check_size(size, most)
-                waiting += chunk
-                if len(waiting) >= _PIECE:
+                waiting.append(chunk)
+                length += len(chunk)
+                if length >= _PIECE or len(waiting) >= _MOST_CHUNKS:
                     await putting
-                    putting = asyncio.ensure_future(anyio.to_thread.run_sync(put, bytes(waiting)))
-                    waiting.clear()
+                    putting = asyncio.ensure_future(anyio.to_thread.run_sync(put, waiting))
+                    waiting, length = [], 0
         finally:
             await putting
-        await anyio.to_thread.run_sync(put, bytes(waiting))
+        await anyio.to_thread.run_sync(put, waiting)
     if size == 0:
         raise InvalidInput("the body is empty", field="body", given="0 bytes", accepted=_HOW)
     return f"sha256:{sha256.hexdigest()}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
 from typing import Any, TypeAlias
 
@@ -21,6 +22,9 @@ REFUSALS = (InvalidInput, TooLarge)
 
 # Below this, asking whether the service has the bytes costs more than sending them.
 ASK_FIRST = 64 << 10
+# From here on they are digested while they are sent: reading them twice costs as long as sending
+# them to a service nearby.
+SEND_AT_ONCE = 64 << 20
 
 
 def upload(value: Uploadable, on_sent: OnSent | None = None) -> Flow[Artifact]:
@@ -117,24 +121,36 @@ def _digest(value: PathLike[str] | Artifact, field: str) -> Flow[str]:
 
 
 def _store(body: Source, on_sent: OnSent | None = None) -> Flow[Artifact]:
-    digest = yield from work(body.digest)
-    if body.size >= ASK_FIRST:
+    digest = None
+    if ASK_FIRST <= body.size < SEND_AT_ONCE:
+        digest = yield from work(body.digest)
         known = yield from _known(digest)
         if known is not None:
             if on_sent is not None:
                 on_sent(body.size)
             return known
+    sent = ""
+
+    def digested() -> Iterator[bytes]:
+        # From the beginning, also where a request that was lost is sent again.
+        nonlocal sent
+        sha256 = hashlib.sha256()
+        for chunk in body.chunks():
+            sha256.update(chunk)
+            yield chunk
+        sent = f"sha256:{sha256.hexdigest()}"
+
     # The service finds the type by the content; a file's name can lie.
     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(body.size)}
     answer = yield from exchange(
-        Request("POST", "/v1/artifacts", headers=headers, chunks=body.chunks, on_sent=on_sent)
+        Request("POST", "/v1/artifacts", headers=headers, chunks=digested, on_sent=on_sent)
     )
     artifact = Artifact.model_validate_json(answer.content)
-    if artifact.digest != digest:
+    if artifact.digest != (digest or sent):
         raise IntegrityError(
             "other bytes arrived than were meant; did the file change meanwhile?",
             given=artifact.digest,
-            accepted=digest,
+            accepted=digest or sent,
         )
     return artifact
 

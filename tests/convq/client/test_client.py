@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from convq.client import AsyncClient, Client, Job
+from convq.client import AsyncClient, Client, Job, uploads
 from convq.client.uploads import ASK_FIRST
 from core.errors import (
     Conflict,
@@ -50,6 +50,16 @@ def test_large_bytes_are_sent_once(convq_client: Any, service: Any) -> None:
     assert sent[-1] == ASK_FIRST
     assert [path.split()[0] for path in service.paths()] == ["HEAD", "POST", "HEAD"]
     assert first == second
+
+
+def test_very_large_bytes_are_digested_while_they_are_sent(
+    convq_client: Any, service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "SEND_AT_ONCE", ASK_FIRST)
+    assert convq_client.upload(bytes(ASK_FIRST)).digest == digest_of(bytes(ASK_FIRST))
+    service.faults.append(lambda _: httpx.Response(503, headers={"Retry-After": "0"}))
+    assert convq_client.upload(b"x" * ASK_FIRST).digest == digest_of(b"x" * ASK_FIRST)
+    assert service.paths() == ["POST /v1/artifacts"] * 3
 
 
 def test_an_uploaded_array_has_shape_and_dtype(convq_client: Any) -> None:
