@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from core.errors import Cancelled, ConvqError, LeaseLost, StoreAway
@@ -18,6 +20,9 @@ from workers.patience import REDIS_AWAY
 
 log = logging.getLogger(__name__)
 
+# As many as run together, and some more.
+_SPECS = 128
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -31,8 +36,16 @@ class Ending:
 
 def spec_of(job: Job, artifacts: ArtifactStore) -> Spec:
     """Return what the job is to do."""
-    spec: Spec = registry.by_name(job.kind).spec.model_validate(documents.read(artifacts, job.spec))
-    return spec
+    form = registry.by_name(job.kind).spec
+    if documents.is_artifact(job.spec):
+        return _parsed(form, artifacts.read(job.spec).decode())
+    return _parsed(form, job.spec)
+
+
+# Asked twice of each job that runs together with others.
+@lru_cache(maxsize=_SPECS)
+def _parsed(form: type[Spec], text: str) -> Spec:
+    return form.model_validate(json.loads(text))
 
 
 def work(job: Job, run: Run) -> Ending:

@@ -13,9 +13,10 @@ from obstore.store import LocalStore
 
 from core.errors import IntegrityError, InvalidInput, NotFound
 from core.store import documents
-from core.store.artifacts import ArtifactStore, damaged, digest_of
+from core.store.artifacts import Artifact, ArtifactStore, damaged, digest_of
 from core.store.files import Files
 from core.store.garbage import Garbage
+from core.store.jobs import JobStore
 
 BYTES = "application/octet-stream"
 UNKNOWN = "sha256:" + "0" * 64
@@ -209,3 +210,52 @@ def test_large_documents_live_beside_the_record(artifacts: ArtifactStore) -> Non
 def test_the_store_says_whether_it_can_be_written(artifacts: ArtifactStore) -> None:
     artifacts.check_writable()
     assert files(artifacts) == []
+
+
+@pytest.fixture
+def packed(artifacts: ArtifactStore, jobs: JobStore) -> list[Artifact]:
+    """Three artifacts in one file."""
+    contents = (b"first", b"second", b"third")
+    small = [(Artifact(digest_of(it), len(it), BYTES), it) for it in contents]
+    stored = [artifacts.request(artifact) for artifact in artifacts.place_together(small)]
+    assert jobs.finish_many([], stored).unnamed == []
+    assert len(files(artifacts)) == 1
+    return artifacts.get_many([artifact.digest for artifact, _ in small])
+
+
+def test_artifacts_in_one_file_are_read_like_others(
+    artifacts: ArtifactStore, packed: list[Artifact], tmp_path: Path
+) -> None:
+    second = packed[1]
+    assert second.size == 6
+
+    async def streamed() -> bytes:
+        return b"".join([piece async for piece in artifacts.stream(second, 1, 4)])
+
+    assert asyncio.run(streamed()) == b"eco"
+    with artifacts.open(second.digest) as file:
+        file.seek(2)
+        assert file.read() == b"cond"
+    assert artifacts.read(second.digest) == b"second"
+    assert artifacts.content(second, tmp_path) == b"second"
+    assert artifacts.fetch(second.digest, tmp_path).read_bytes() == b"second"
+    (tmp_path / second.digest.removeprefix("sha256:")).unlink()
+
+
+def test_damage_to_a_part_of_a_file_is_that_of_one_artifact(
+    artifacts: ArtifactStore, packed: list[Artifact], client: redis.Redis
+) -> None:
+    (pack,) = files(artifacts)
+    pack.write_bytes(b"firstsecxnd")
+    assert artifacts.read(packed[0].digest) == b"first"
+    for lost in packed[1:]:
+        with pytest.raises(IntegrityError, match="damaged"):
+            artifacts.read(lost.digest)
+        with pytest.raises(IntegrityError, match="damaged"), artifacts.open(lost.digest):
+            pass
+    assert damaged(client) == 2
+    for data in (b"second", b"third"):
+        assert artifacts.put(data, BYTES).size == len(data)
+        assert artifacts.read(digest_of(data)) == data
+    assert damaged(client) == 0
+    assert pack in files(artifacts)

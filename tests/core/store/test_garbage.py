@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from core.errors import Conflict, NotFound
-from core.store.artifacts import ArtifactStore, digest_of
+from core.store.artifacts import Artifact, ArtifactStore, digest_of
 from core.store.garbage import Collected, Garbage
-from core.store.jobs import JobStore, Progress
+from core.store.jobs import End, JobStore, Progress
 from core.store.models import ModelStore
 
 BYTES = "application/octet-stream"
@@ -34,6 +34,14 @@ def grow_old(client: redis.Redis) -> None:
     """Let everything be used twice as long ago as a sweep asks for."""
     for digest, used in client.zrange("convq:artifacts", 0, -1, withscores=True):
         client.zadd("convq:artifacts", {digest: used - 2000 * AGE})
+
+
+def together(artifacts: ArtifactStore, contents: set[bytes]) -> list[str]:
+    """Write contents into one file; return what is to be recorded of them."""
+    if not contents:
+        return []
+    small = [(Artifact(digest_of(it), len(it), BYTES), it) for it in sorted(contents)]
+    return [artifacts.request(artifact) for artifact in artifacts.place_together(small)]
 
 
 def files(artifacts: ArtifactStore) -> list[Path]:
@@ -113,14 +121,20 @@ class World(RuleBasedStateMachine):
 
     @rule(
         contents=st.sets(CONTENTS, max_size=2),
+        others=st.none() | st.sets(CONTENTS, max_size=2),
         state=st.sampled_from(["succeeded", "failed", "cancelled"]),
     )
-    def finish(self, contents: set[bytes], state: Any) -> None:
+    def finish(self, contents: set[bytes], others: set[bytes] | None, state: Any) -> None:
+        """End a job; in one file with the results of others, unless there are none."""
         job_id = self._one("running") or self._claimed()
         if job_id:
-            for content in contents:
-                self.artifacts.of(self.tenant[job_id]).put(content, BYTES)
-            self._end(job_id, state, contents)
+            store = self.artifacts.of(self.tenant[job_id])
+            if others is None:
+                for content in contents:
+                    store.put(content, BYTES)
+                self._end(job_id, state, contents)
+            else:
+                self._end(job_id, state, contents, together(store, contents | others))
 
     @rule()
     def retry(self) -> None:
@@ -167,7 +181,8 @@ class World(RuleBasedStateMachine):
             lambda: self.upload(data.draw(CONTENTS), data.draw(TENANTS)),
             lambda: self.submit(data.draw(st.sets(CONTENTS, max_size=3)), data.draw(TENANTS)),
             lambda: self.checkpoint(data.draw(CONTENTS)),
-            lambda: self.finish(data.draw(st.sets(CONTENTS, max_size=2)), "succeeded"),
+            lambda: self.finish(data.draw(st.sets(CONTENTS, max_size=2)), None, "succeeded"),
+            lambda: self.finish(data.draw(st.sets(CONTENTS, max_size=2)), {b"d"}, "succeeded"),
             lambda: self.register(data.draw(CONTENTS), data.draw(TENANTS)),
             lambda: self.delete_one("succeeded"),
             self.delete_version,
@@ -207,12 +222,16 @@ class World(RuleBasedStateMachine):
         found = [i for i in self.referred if self.jobs.get(i).state == state]
         return min(found, default=None)
 
-    def _end(self, job_id: str, state: Any, contents: set[bytes]) -> None:
+    def _end(
+        self, job_id: str, state: Any, contents: set[bytes], stored: Sequence[str] = ()
+    ) -> None:
         attempt = self.jobs.get(job_id).attempt
         made = tuple(digest_of(content) for content in sorted(contents))
-        assert self.jobs.finish(
-            job_id, attempt, state, progress=Progress(), timings={}, artifacts=made
-        )
+        end = End(job_id, attempt, state, Progress(), {}, artifacts=made)
+        (done,), unnamed = self.jobs.finish_many([end], stored)
+        assert done
+        for file in unnamed:
+            self.artifacts.files.delete(file)
         self.referred[job_id] |= contents
         if state == "succeeded":
             self.checkpoints.pop(job_id, None)
@@ -319,3 +338,45 @@ def test_a_lost_file_is_replaced_by_the_next_upload(
     artifacts.put(b"again", BYTES)
     assert artifacts.read(stored.digest) == b"again"
     assert garbage.collect(AGE).missing == ()
+
+
+def test_a_pack_stays_as_long_as_anything_in_it_is_needed(
+    artifacts: ArtifactStore, jobs: JobStore, garbage: Garbage, client: redis.Redis
+) -> None:
+    contents = {b"first", b"second"}
+    stored = together(artifacts, contents)
+    jobs.finish_many([], stored)
+    assert jobs.finish_many([], stored).unnamed == []  # as after an answer that was lost
+    (pack,) = files(artifacts)
+    needed = digest_of(b"second")
+    job, _ = jobs.submit(kind="convolve", spec="{}", artifacts=[needed])
+    grow_old(client)
+    assert garbage.sweep(AGE) == 1
+    assert artifacts.read(needed) == b"second"
+    with pytest.raises(NotFound):
+        artifacts.get(digest_of(b"first"))
+    # Its bytes come again, into another pack.
+    jobs.finish_many([], together(artifacts, contents))
+    assert artifacts.read(digest_of(b"first")) == b"first"
+    assert len(files(artifacts)) == 2
+    jobs.cancel(job.id)
+    jobs.delete(job.id)
+    grow_old(client)
+    found = garbage.collect(AGE, dry_run=True)
+    assert (found.artifacts, found.freed) == (2, 2 * pack.stat().st_size)
+    assert garbage.collect(AGE).artifacts == 2
+    assert files(artifacts) == []
+
+
+def test_a_pack_of_what_was_stored_before_and_one_without_a_record_go(
+    artifacts: ArtifactStore, jobs: JobStore, garbage: Garbage
+) -> None:
+    jobs.finish_many([], together(artifacts, {b"kept"}))
+    (kept,) = files(artifacts)
+    (again,) = jobs.finish_many([], together(artifacts, {b"kept"})).unnamed
+    artifacts.files.delete(again)
+    together(artifacts, {b"lost in a crash"})
+    for path in files(artifacts):
+        os.utime(path, (0, 0))
+    assert garbage.collect(AGE).strays == 1
+    assert files(artifacts) == [kept]

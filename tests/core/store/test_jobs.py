@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
 
 from core.errors import Conflict, InvalidInput, NotFound
 from core.store.artifacts import ArtifactStore
-from core.store.jobs import Job, JobStore, NewJob, Progress
+from core.store.jobs import End, Job, JobStore, NewJob, Progress
 
 
 def submit(jobs: JobStore, **fields: object) -> Job:
@@ -294,6 +295,53 @@ class TestLostMessages:
         job = submit(jobs)
         claim(jobs, job)
         assert jobs.missing_messages(age=0) == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "state"),
+    [
+        ("attempts", "succeeded"),
+        ("artifacts", "succeeded"),
+        ("events", "succeeded"),
+        ("children", "failed"),
+    ],
+)
+def test_a_job_whose_end_cannot_be_written_does_not_run_for_ever(
+    jobs: JobStore, artifacts: ArtifactStore, client: redis.Redis, part: str, state: Any
+) -> None:
+    made = artifacts.put(b"made", "application/octet-stream").digest
+    broken, sound = submit(jobs), submit(jobs)
+    ends = [
+        End(job.id, found.attempt, state, Progress(), {}, artifacts=(made,))
+        for job in (broken, sound)
+        for found in jobs.claim(worker="w", pid=1, lease=600)
+    ]
+    key = f"convq:job:{broken.id}:{part}"
+    client.delete(key)
+    client.set(key, "of a wrong type")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        jobs.finish_many(ends)
+    assert jobs.get(sound.id).state == state
+    client.delete(key)
+    client.zadd("convq:leases", {broken.id: 1}, xx=True)  # it has run out by now
+    jobs.expire(max_attempts=3)
+    assert jobs.get(broken.id).state in (state, "queued")
+    assert client.zcard("convq:leases") == 0
+    assert jobs.running_on("w") == []
+
+
+def test_a_broken_record_does_not_keep_other_leases_from_running_out(
+    jobs: JobStore, client: redis.Redis
+) -> None:
+    broken, sound = submit(jobs), submit(jobs)
+    for job in (broken, sound):
+        claim(jobs, job, lease=0.001)
+    client.delete(f"convq:job:{broken.id}:attempts")
+    client.set(f"convq:job:{broken.id}:attempts", "of a wrong type")
+    time.sleep(0.01)
+    found = jobs.expire(max_attempts=3)
+    assert found[sound.id] == "queued"
+    assert "WRONGTYPE" in found[broken.id]
 
 
 def test_results_must_exist_to_be_committed(jobs: JobStore) -> None:
