@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 import tempfile
+import time
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,10 @@ import convq
 from convq.client.models import Job
 from convq.datasets.mnist_small import SAMPLE
 from convq.stack import LocalStack
+from core.edge.bundle import build
+from core.edge.profiles import profile
+from core.edge.signing import SigningKey
+from core.nets.model import load
 
 CHROMIUM = "/usr/bin/chromium"
 DESKTOP, PHONE = (1280, 1080), (390, 844)
@@ -52,12 +58,25 @@ def main(folder: Path) -> None:
         with looked_at(browser, stack.url, Shot("bench", "#/bench", ".drop")) as page:
             use_the_bench(page, material)
             page.screenshot(path=folder / "dashboard-bench.png")
+        with looked_at(browser, stack.url, Shot("kind", "#/gallery/match", ".inputs img")) as page:
+            page.set_viewport_size({"width": 1280, "height": 1200})
+            page.get_by_role("button", name="Run it").click()
+            page.wait_for_selector("section[aria-label=Result] .pane canvas")
+            page.wait_for_timeout(1500)
+            page.screenshot(path=folder / "dashboard-kind.png")
+        with boxes(stack, client, material):
+            draw(browser, stack.url, folder, Shot("boxes", "#/models", "tr.more", size=(1280, 720)))
         # Something to see in the lanes and the queue.
         busy(client, material)
         for shot in shots(jobs):
-            with looked_at(browser, stack.url, shot) as page:
-                page.wait_for_timeout(9000 if shot.view == "#/" else 1500)
-                page.screenshot(path=folder / f"dashboard-{shot.name}.png")
+            draw(browser, stack.url, folder, shot)
+
+
+def draw(browser: Browser, url: str, folder: Path, shot: Shot) -> None:
+    """Write the picture of a view."""
+    with looked_at(browser, url, shot) as page:
+        page.wait_for_timeout(9000 if shot.view == "#/" else 1500)
+        page.screenshot(path=folder / f"dashboard-{shot.name}.png")
 
 
 def shots(jobs: dict[str, Job]) -> list[Shot]:
@@ -73,6 +92,7 @@ def shots(jobs: dict[str, Job]) -> list[Shot]:
         Shot("sound", f"#/jobs/{jobs['sound'].id}", ".sound canvas", "dark"),
         Shot("training", f"#/training/{digits}", ".confusion td", "dark", (1280, 1560)),
         Shot("sweep", f"#/training/{sweep}", "section[aria-label=Candidates] tbody tr"),
+        Shot("gallery", "#/gallery", ".exhibits img", size=(1280, 1120)),
         Shot("model", "#/models/digits", "section[aria-label=Version] li"),
         Shot("operate", "#/operate", "section[aria-label=Workers] tbody tr", "dark"),
     ]
@@ -146,6 +166,36 @@ def run_jobs(client: convq.Client, material: Path) -> dict[str, Job]:
     ended = {name: client.wait(job, timeout=900) for name, job in begun.items()}
     client.register_model("digits", ended["digits"])
     return ended
+
+
+@contextmanager
+def boxes(stack: LocalStack, client: convq.Client, material: Path) -> Iterator[None]:
+    """Let three boxes run a model, and refuse one that somebody else has signed."""
+    signing = SigningKey.new()
+    command = (sys.executable, "-m", "core.edge.agent", "--server", stack.url, "--group", "cameras")
+    often = ("--poll", "0.5", "--report", "1", "--trial", "1", "--any-board")
+    agents = []
+    for name in ("gate", "dock", "roof"):
+        inbox = material / name
+        inbox.mkdir()
+        np.save(inbox / "one.npy", np.zeros((1, 28, 28), np.float32))
+        own = ("--input", str(inbox), "--state", str(material / f"{name}-state"))
+        token = ("--token", client.edge_token("cameras"), "--key", signing.public.hex())
+        log = (material / f"{name}.log").open("wb")
+        agents.append(subprocess.Popen([*command, *often, *own, *token], stderr=log))  # noqa: S603
+    model = load(client.download_model("digits", material / "digits.safetensors"))
+    for sequence, key in ((1, signing), (2, SigningKey.new())):
+        while len(client.edge_boxes("cameras")) < len(agents):
+            time.sleep(0.2)
+        bundle = material / f"digits-{sequence}.convq"
+        bundle.write_bytes(build(model, profile("x86"), key, name="digits", sequence=sequence))
+        client.roll_out("cameras", bundle)
+        while client.edge_group("cameras").rollout.state == "rolling":
+            time.sleep(0.2)
+    yield
+    for agent in agents:
+        agent.terminate()
+        agent.wait()
 
 
 def busy(client: convq.Client, material: Path) -> None:

@@ -145,6 +145,21 @@ def test_values_become_colours_and_what_is_no_number_stands_out(run: Run) -> Non
     assert pixels[3] in ([127] * 3, [128] * 3)
 
 
+def test_lines_of_charts_break_where_nothing_is_known(run: Run) -> None:
+    told = run(
+        "chart",
+        """const c = m.chart({title: "x"}); c.style.width = "400px"; document.body.append(c);
+        c.update([{name: "a", area: true, points: given.points}]);
+        const path = name => c.querySelector(name).getAttribute("d");
+        const found = [path(".line"), path(".area"), c.querySelectorAll(".point").length];
+        c.remove(); return found;""",
+        points=[[0, None], [1, 2], [2, 3], [3, None], [4, 1], [5, None], [6, 1], [7, 2], [8, 2]],
+    )
+    assert [path.count("M") for path in told[:2]] == [3, 2]
+    assert told[0].count("L") == 3
+    assert told[2] == 1
+
+
 def test_lists_that_grow_forget_their_oldest(run: Run) -> None:
     told = run(
         "every",

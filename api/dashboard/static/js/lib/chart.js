@@ -164,17 +164,31 @@ function axes({ xTicks, yTicks, left, px, py }, width, height, x, y) {
 }
 
 function curve({ points, style, area, faint, dots }, { px, py }, height) {
-  const known = points.filter(([a, b]) => b !== null && Number.isFinite(px(a)) && Number.isFinite(py(b)));
-  if (!known.length) return null;
-  const line = known.map(([a, b], at) => `${at ? "L" : "M"}${px(a).toFixed(1)} ${py(b).toFixed(1)}`).join("");
+  const runs = unbroken(points, ([a, b]) => b !== null && Number.isFinite(px(a)) && Number.isFinite(py(b)));
+  if (!runs.length) return null;
+  const lines = runs.map((run) => run.map(([a, b], at) => `${at ? "L" : "M"}${px(a).toFixed(1)} ${py(b).toFixed(1)}`).join(""));
   const floor = height - EDGE.bottom;
+  const below = runs.map((run, at) => (run.length > 1 ? `${lines[at]}L${px(run.at(-1)[0])} ${floor}L${px(run[0][0])} ${floor}Z` : ""));
   return s(
     "g",
     { class: [style, faint && "faint"] },
-    area && known.length > 1 ? s("path", { class: "area", d: `${line}L${px(known.at(-1)[0])} ${floor}L${px(known[0][0])} ${floor}Z` }) : null,
-    s("path", { class: "line", d: line }),
-    dots || known.length === 1 ? known.map(([a, b]) => s("circle", { class: "point", cx: px(a), cy: py(b), r: 3 })) : null,
+    area ? s("path", { class: "area", d: below.join("") }) : null,
+    s("path", { class: "line", d: lines.join("") }),
+    // A point between two that are not known would not be seen.
+    runs.flatMap((run) => (dots || run.length === 1 ? run : [])).map(([a, b]) => s("circle", { class: "point", cx: px(a), cy: py(b), r: 3 })),
   );
+}
+
+/** Points in runs of those that are known. */
+function unbroken(points, isKnown) {
+  const runs = [];
+  let open = null;
+  for (const point of points) {
+    if (!isKnown(point)) open = null;
+    else if (open) open.push(point);
+    else runs.push((open = [point]));
+  }
+  return runs;
 }
 
 function nothing(width, height) {

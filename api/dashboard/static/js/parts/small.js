@@ -58,7 +58,9 @@ export function progressOf(job) {
   const node = h("div", { class: "progress" }, bar, text);
   node.update = ({ progress, state }) => {
     bar.max = Math.max(1, progress.total);
-    bar.value = state === "succeeded" ? bar.max : progress.done;
+    bar.value = progress.done;
+    // A list of full bars hides the one that moves.
+    bar.hidden = state === "succeeded";
     const failed = progress.failed ? `, ${count(progress.failed)} failed` : "";
     say(text, `${count(progress.done)} of ${count(progress.total)}${failed}`);
   };

@@ -175,7 +175,7 @@ function storageCard(signal) {
   const update = async () => {
     const now = await get("/v1/storage", signal);
     const tenants = Object.entries(now.tenants).sort((a, b) => b[1] - a[1]).slice(0, 10);
-    fill(about, h("progress", { max: now.most, value: now.stored, "aria-label": "storage used" }), facts([
+    fill(about, h("progress", { class: "stored", max: now.most, value: now.stored, "aria-label": "storage used" }), facts([
       ["Stored", `${bytes(now.stored)} of at most ${bytes(now.most)}`],
       ["Kept unused for", duration(now.retention)],
       ...(tenants.length > 1 ? tenants.map(([name, size]) => [name, bytes(size)]) : []),

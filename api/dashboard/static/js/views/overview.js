@@ -22,7 +22,7 @@ export async function show({ root, signal }) {
   const past = pastCards(signal);
   const workers = lanes();
   const newest = newestCard();
-  fill(root, tiles.node, h("div", { class: "columns" }, depth.chart, depth.table), card("Workers", { flush: true }, workers), h("div", { class: "columns" }, past.ended, past.times), newest.node);
+  fill(root, tiles.node, h("div", { class: ["columns", "even"] }, depth.chart, depth.table), card("Workers", { flush: true }, workers), h("div", { class: "columns" }, past.ended, past.times), newest.node);
   await Promise.all([
     every(REFRESH, signal, async () => {
       const [stats, seen, recent] = await Promise.all([get("/v1/stats", signal), get("/v1/workers", signal), get(`/v1/jobs?limit=${RECENT}`, signal)]);
