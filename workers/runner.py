@@ -100,8 +100,8 @@ class Runner:
         self._workers = WorkerStore(client, settings)
         self._measured: Counter[str] = Counter()
         self._device = cpu()
-        self._pool = ThreadPoolExecutor(_SYNCS, thread_name_prefix="convq-sync")
         self._memory = memory.available()
+        self._pool = ThreadPoolExecutor(_SYNCS, thread_name_prefix="convq-sync")
         # Committing is waiting, for the disk and for Redis: other jobs are computed meanwhile.
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="convq-commit")
         self._committing: Future[list[Job]] | None = None
@@ -142,8 +142,8 @@ class Runner:
             token=new_id(),
             patience=self._settings.patience,
             most=self._settings.together,
-        )
             memory=self._memory,
+        )
         claimed = persist(claim)
         if len(claimed) > 1:
             self._run_together(claimed)

@@ -213,6 +213,7 @@ def new_job(
         fingerprint=_fingerprint(body or spec) if idempotency_key else "",
         alike=planned.alike,
         boxes=kind.boxes(spec),
+        needs=needed(planned.plan.get("bytes", 0)),
         **others,
     )
 
@@ -221,4 +222,3 @@ def _fingerprint(spec: Spec) -> str:
     document = spec.model_dump(mode="json", exclude_unset=True)
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
-        needs=needed(planned.plan.get("bytes", 0)),
