@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,10 @@ from core.settings import Settings
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "k8s"
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+COMPONENT = yaml.safe_load((FOLDER / "gpu" / "kustomization.yaml").read_text())
+FILES = [*KUSTOMIZATION["resources"], *(f"gpu/{name}" for name in COMPONENT["resources"])]
 RESOURCES = [
-    resource
-    for name in KUSTOMIZATION["resources"]
-    for resource in yaml.safe_load_all((FOLDER / name).read_text())
+    resource for name in FILES for resource in yaml.safe_load_all((FOLDER / name).read_text())
 ]
 # Secrets are the operator's to make: docs/operations.md.
 SECRETS = {"convq", "convq-store"}
@@ -56,8 +58,9 @@ def test_every_file_is_part_of_it() -> None:
     generated = {
         file for made in KUSTOMIZATION["configMapGenerator"] for file in made.get("files", ())
     }
-    listed = {*KUSTOMIZATION["resources"], *generated, "kustomization.yaml"}
-    assert {path.name for path in FOLDER.iterdir()} == listed
+    listed = {*FILES, *generated, "kustomization.yaml", "gpu/kustomization.yaml"}
+    files = (path for path in FOLDER.rglob("*") if path.is_file())
+    assert {path.relative_to(FOLDER).as_posix() for path in files} == listed
 
 
 @pytest.mark.parametrize(
@@ -68,8 +71,11 @@ def test_kubernetes_takes_it(resource: dict[str, Any]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
-def test_kustomize_makes_of_it_what_is_meant() -> None:
-    done = subprocess.run(["kubectl", "kustomize", FOLDER], capture_output=True, text=True)
+def test_kustomize_makes_of_it_what_is_meant(tmp_path: Path) -> None:
+    folder = shutil.copytree(FOLDER, tmp_path / "k8s")
+    with (folder / "kustomization.yaml").open("a") as file:
+        file.write("components: [gpu]\n")
+    done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     made = list(yaml.safe_load_all(done.stdout))
     assert len(made) == len(RESOURCES) + len(KUSTOMIZATION["configMapGenerator"])
@@ -82,11 +88,11 @@ def test_kustomize_makes_of_it_what_is_meant() -> None:
         *(volume["name"] for r in made for volume in values_of(r, "configMap")),
     }
     assert used == maps
-    (named,) = KUSTOMIZATION["images"]
-    ours = f"{named['newName']}:{named['newTag']}"
-    images = [image for r in made for image in values_of(r, "image")]
-    assert images.count(ours) == 2
-    assert all(":" in image for image in images)
+    ours = {i["name"]: f"{i['newName']}:{i['newTag']}" for i in KUSTOMIZATION["images"]}
+    images = Counter(image for r in made for image in values_of(r, "image"))
+    assert images.pop(ours["convq"]) == 2
+    assert images.pop(ours["convq-gpu"]) == 1
+    assert all(image.startswith("redis:") for image in images)
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=name_of)
@@ -117,10 +123,12 @@ def test_what_is_referred_to_exists() -> None:
         for references in values_of(resource, "secretTargetRef"):
             assert {reference["name"] for reference in references} <= SECRETS
     labels = {r["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] for r in WORKLOADS}
-    assert labels == {"redis", "api", "worker-cpu"}
+    assert labels == {"redis", "api", "worker-cpu", "worker-gpu"}
     for kind in ("Service", "PodDisruptionBudget", "NetworkPolicy"):
         for resource in (r for r in RESOURCES if r["kind"] == kind):
             found = set(values_of(resource["spec"], "app.kubernetes.io/name"))
+            found |= {label for some in values_of(resource["spec"], "values") for label in some}
+            assert found, name_of(resource)
             assert found <= labels, name_of(resource)
     scaled = named("ScaledObject/worker-cpu")["spec"]
     assert f"Deployment/{scaled['scaleTargetRef']['name']}" in map(name_of, RESOURCES)
@@ -128,11 +136,24 @@ def test_what_is_referred_to_exists() -> None:
     assert authentication == {named("TriggerAuthentication/convq-metrics")["metadata"]["name"]}
 
 
-def test_workers_are_given_the_time_to_drain() -> None:
+@pytest.mark.parametrize("name", ["worker-cpu", "worker-gpu"])
+def test_workers_are_given_the_time_to_drain(name: str) -> None:
     (settings,) = (m for m in KUSTOMIZATION["configMapGenerator"] if m["name"] == "convq")
     drain = dict(literal.split("=", 1) for literal in settings["literals"])["CONVQ_DRAIN"]
-    pod = named("Deployment/worker-cpu")["spec"]["template"]["spec"]
+    pod = named(f"Deployment/{name}")["spec"]["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] >= float(drain) + 30
+
+
+def test_workers_with_gpus_are_those_without_and_a_gpu() -> None:
+    worker, with_gpu = (
+        copy.deepcopy(named(f"Deployment/{name}")["spec"]["template"]["spec"])
+        for name in ("worker-cpu", "worker-gpu")
+    )
+    limits = with_gpu["containers"][0]["resources"]["limits"]
+    assert limits.pop("nvidia.com/gpu") == 1
+    assert with_gpu.pop("tolerations")
+    with_gpu["containers"][0]["image"] = worker["containers"][0]["image"]
+    assert with_gpu == worker
 
 
 def test_the_metrics_that_scale_the_workers_are_told(settings: Settings) -> None:
