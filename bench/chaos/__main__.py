@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("bench/results/chaos"))
     parser.add_argument("--keep", type=Path, help="folder for the stack's data and logs; kept")
+    parser.add_argument("--note", help="what else is to be known of the machine")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="convq-chaos-") as scratch:
         report = run(
@@ -39,6 +40,7 @@ def main() -> int:
             say=lambda line: print(line, flush=True),
         )
     report["machine"] = machine()
+    report["note"] = asked.note
     asked.out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
     asked.out.with_suffix(".md").write_text(markdown(report))
     print(markdown(report))

@@ -31,7 +31,7 @@ def markdown(report: dict[str, Any]) -> str:
         f"{_settings(report['settings'])}. `make chaos` repeats it.",
         "",
         f"{machine['date']}, commit {machine['commit']}, {machine['cores']} cores of "
-        f"{machine['cpu']}.",
+        f"{machine['cpu']}." + (f" {report['note']}" if report["note"] else ""),
         "",
         "| accepted jobs | |",
         "|---|---:|",

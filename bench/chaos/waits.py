@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from core.store.jobs import JobStore
 
 _TIMES, _FEW = 10, 3
 _OTHERS = 20
+_POSTERS = 4
 BOX = {"preset": "box"}
 # Large enough that one batch is a good part of the second that a cancel may take.
 _BATCH, _SIDE = 512, 64
@@ -138,6 +140,38 @@ def cancels(bench: Bench) -> Iterator[Wait]:
     yield Wait("one batch of the training below", None, steps)
     yield Wait("cancel of a running training", _NOTICE + max(steps), seconds)
     yield Wait("cancel that the process does not answer", None, [_deaf(bench) for _ in range(_FEW)])
+
+
+def loaded(bench: Bench) -> Iterator[Wait]:
+    """Cancel while others post as many small jobs as they can."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=_post, args=(bench, stop)) for _ in range(_POSTERS)]
+    for thread in threads:
+        thread.start()
+    try:
+        running = bench.convolution()
+        queued = [bench.client.submit(inputs=[bench.small], kernel=BOX) for _ in range(_TIMES)]
+        yield Wait(
+            "cancel of a queued job, under load", 0.1, [bench.stopped(job) for job in queued]
+        )
+        bench.stopped(running)
+        yield Wait(
+            "cancel of a running convolution, under load",
+            1.0,
+            [bench.stopped(bench.convolution()) for _ in range(_TIMES)],
+        )
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    wait_until(lambda: bench.jobs.counts()["queued"] == 0, 60)
+
+
+def _post(bench: Bench, stop: threading.Event) -> None:
+    body = {"kind": "convolve", "inputs": [bench.small], "kernel": BOX, "priority": "batch"}
+    with httpx.Client(base_url=bench.stack.url, timeout=60) as http:
+        while not stop.is_set():
+            http.post("/v1/jobs", json=body).raise_for_status()
 
 
 def _deaf(bench: Bench) -> float:
@@ -264,7 +298,7 @@ def main() -> int:
         convq.Client(stack.url) as client,
     ):
         bench = Bench(stack, client)
-        for part in (cancels, poison, absences):
+        for part in (cancels, loaded, poison, absences):
             for wait in part(bench):
                 row = {"what": wait.what, "goal": wait.goal} | spread(wait.seconds)
                 print(row, flush=True)
