@@ -115,7 +115,7 @@ def _shape(which: int, random: np.random.Generator) -> NDArray[np.uint8]:
     )[which]
     # Few levels, so that the file is small.
     noise = 16 * random.integers(0, 4, size=inside.shape)
-    return (noise + np.where(inside, 200, 0)).astype(np.uint8)
+    return _levels(noise + np.where(inside, 200, 0))
 
 
 def _levels(x: NDArray[Any]) -> NDArray[np.uint8]:
