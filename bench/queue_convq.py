@@ -139,7 +139,7 @@ class Load:
                 raise RuntimeError(f"{answer['counts']['failed']} jobs failed")
             if not any(answer["depth"].values()):
                 return
-            time.sleep(0.01)
+            time.sleep(0.025)
 
     def latencies(self, digests: list[str]) -> tuple[list[float], list[float]]:
         """Submit one job after another on an idle service.
