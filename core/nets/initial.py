@@ -25,7 +25,8 @@ def initial(parameter: Parameter, random: np.random.Generator) -> Array:
         case "ones":
             return np.ones(shape, np.float32)
         case "normal":
-            return random.standard_normal(shape, np.float32)
+            # Small: what is learned of a word soon counts for more than where its vector started.
+            return random.standard_normal(shape, np.float32) * np.float32(0.1)
         case "he":
             deviation = math.sqrt(2 / parameter.fan_in)
             return random.standard_normal(shape, np.float32) * np.float32(deviation)

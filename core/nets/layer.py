@@ -79,7 +79,7 @@ class Parameter:
         Where it starts. ``he`` is a normal distribution of variance ``2 / fan_in`` (K. He et al.,
         "Delving deep into rectifiers", 2015), ``glorot`` a uniform one within
         ``sqrt(6 / (fan_in + fan_out))`` (X. Glorot and Y. Bengio, "Understanding the difficulty
-        of training deep feedforward neural networks", 2010), ``normal`` has variance 1.
+        of training deep feedforward neural networks", 2010), ``normal`` has a deviation of 0.1.
     fan_in, fan_out : int
         How many numbers one output depends on, and on how many outputs one input acts.
     decays : bool
