@@ -30,7 +30,7 @@ _PACKAGE = "vaderSentiment==3.3.2"
 _INNER, _TABLE = "hutto_ICWSM_2014.tar.gz", "movieReviewSnippets_GroundTruth.txt"
 # Below, people were of two minds.
 _LEAST_RATING = 0.5
-_WORDS = 50
+_WORDS, _FEATURES = 50, 100
 _ASIDE, _SEED = 0.1, 0
 
 
@@ -80,7 +80,7 @@ def without_order(data: Dataset, learned: NDArray[Any], asked: NDArray[Any]) -> 
     return float((np.argmax(scores, axis=1) == y).mean())
 
 
-def main(distribution: Path | None = None, epochs: int = 4) -> tuple[Any, float]:
+def main(distribution: Path | None = None, epochs: int = 5) -> tuple[Any, float]:
     """Train and tell; return the trained net, and the accuracy of words without their order."""
     reading = DataOptions(words=_WORDS)
     with tempfile.TemporaryDirectory() as name:
@@ -89,7 +89,8 @@ def main(distribution: Path | None = None, epochs: int = 4) -> tuple[Any, float]
         data = load(path, reading)
         parts = split(len(data), _ASIDE, _SEED, data.y, data.classes or ())
         words = without_order(data, *parts)
-        kim = {"architecture": "kim", "vocabulary": len(data.info.about["vocabulary"])}
+        known = len(data.info.about["vocabulary"])
+        kim = {"architecture": "kim", "vocabulary": known, "features": _FEATURES}
         trained = train(path, kim, reading=reading, epochs=epochs, batch=64, validation=_ASIDE,
                         seed=_SEED)  # fmt: skip
     assert trained.evaluation is not None
