@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from api import conditional
+from api.arrays import zipped
 from api.errors import NotAcceptable
 from api.negotiation import choose
 from api.services import Services
@@ -31,6 +32,8 @@ from core.media import (
     NPY,
     PICTURES,
     PNG,
+    ZARR,
+    ZIP,
     decode,
     preview,
     to_json,
@@ -107,6 +110,11 @@ async def respond(services: Services, request: Request, artifact: Artifact, name
         headers["Convq-Dtype"] = str(artifact.dtype)
     if conditional.matches(_joined(request, "if-none-match"), etag):
         return Response(status_code=304, headers=headers)
+    if artifact.media_type == ZARR and media_type == ZIP:
+        headers |= {"Content-Type": ZIP, "Content-Disposition": _disposition(name, ZIP)}
+        if request.method == "HEAD":
+            return Response(headers=headers)
+        return StreamingResponse(zipped(services.artifacts, artifact.digest), headers=headers)
     sent = await _represent(services, artifact, media_type, etag)
     headers |= {
         "Content-Type": media_type,
@@ -132,6 +140,8 @@ async def respond(services: Services, request: Request, artifact: Artifact, name
 
 def _offered(artifact: Artifact) -> list[str]:
     """Return the media types that ``artifact`` can be had in, its own first."""
+    if artifact.media_type == ZARR:
+        return [ZARR, ZIP]
     others = CONVERSIONS if artifact.shape is not None and artifact.media_type in DECODABLE else ()
     return [artifact.media_type, *(other for other in others if other != artifact.media_type)]
 

@@ -13,12 +13,13 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from api.arrays import store_listing
 from api.content_coding import refuse_coded
 from api.errors import MediaTypeMismatch
 from api.receiving import pieces
 from api.services import Services
 from core.errors import InvalidInput, TooLarge, UnsupportedMedia
-from core.media import DECODABLE, JSON, NPZ, OCTET_STREAM, ZIP, inspect
+from core.media import DECODABLE, JSON, NPZ, OCTET_STREAM, ZARR, ZIP, inspect
 from core.store.artifacts import Artifact
 
 _HOW = "the bytes of the file itself, as curl sends them with --data-binary @file"
@@ -142,6 +143,8 @@ def _store(
         raise
     _check_media_type(content_type, info.media_type)
     check_room(services, path.stat().st_size)
+    if info.media_type == ZARR:
+        return store_listing(services, path, digest)
     return services.artifacts.commit(path, digest, info.media_type, info.shape, info.dtype)
 
 

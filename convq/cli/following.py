@@ -26,6 +26,7 @@ from convq.cli.boundary import INTERRUPTED
 from convq.cli.console import err
 from convq.cli.curve import Curve, figures
 from convq.client import Client, Job
+from convq.client.arrays import size_of
 from convq.client.uploads import REFUSALS, OnRefused, none_left
 
 
@@ -38,12 +39,12 @@ def upload(client: Client, paths: Sequence[Path], on_refused: OnRefused) -> list
         If none is left.
     """
     references = []
-    total = sum(path.stat().st_size for path in paths)
+    total = sum(map(size_of, paths))
     with _bars(DownloadColumn(), TransferSpeedColumn()) as bars:
         task = bars.add_task("uploading", total=total)
         before = 0
         for path in paths:
-            size = path.stat().st_size
+            size = size_of(path)
             try:
                 artifact = client.upload(path, on_sent=partial(_advance, bars, task, before))
             except REFUSALS as error:

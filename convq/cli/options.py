@@ -104,6 +104,16 @@ CvalOption = Annotated[
         help="The value outside, for boundary constant. \\[default: 0]",
     ),
 ]
+TileOption = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--tile",
+        metavar="SIDE",
+        rich_help_panel=_CONVOLUTION,
+        help="Side of the tiles of a chunked array; once for each of its axes. "
+        "\\[default: by predicted time]",
+    ),
+]
 AxisOption = Annotated[
     list[int] | None,
     typer.Option(
@@ -177,6 +187,7 @@ def convolve_spec(
     method: str | None,
     output: Output | None,
     range_policy: Range | None,
+    tile_shape: Sequence[int] | None,
 ) -> dict[str, Any]:
     """Return what the options say of a job; the service knows the defaults of the others."""
     options = {
@@ -190,5 +201,6 @@ def convolve_spec(
         "method": method,
         "output": output,
         "range": range_policy,
+        "tile_shape": tile_shape or None,
     }
     return {name: value for name, value in options.items() if value is not None}

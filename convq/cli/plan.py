@@ -21,6 +21,7 @@ from convq.cli.options import (
     OperationOption,
     OutputOption,
     RangeOption,
+    TileOption,
     Url,
     convolve_spec,
 )
@@ -46,6 +47,7 @@ def convolve(
     method: MethodOption = None,
     output: OutputOption = None,
     range_policy: RangeOption = None,
+    tile: TileOption = None,
     local: Annotated[
         bool, typer.Option("--local", help="Plan for this machine, without a service.")
     ] = False,
@@ -76,6 +78,7 @@ def convolve(
         method=method,
         output=output,
         range_policy=range_policy,
+        tile_shape=tile,
     )
     paths = expand(files)
     refusals = Refusals()

@@ -20,6 +20,7 @@ from convq.cli.options import (
     OperationOption,
     OutputOption,
     RangeOption,
+    TileOption,
     convolve_spec,
 )
 from convq.cli.submitting import Work, submits
@@ -53,6 +54,7 @@ def convolve(
     method: MethodOption = None,
     output: OutputOption = None,
     range_policy: RangeOption = None,
+    tile: TileOption = None,
 ) -> Work:
     """Filter files with a kernel.
 
@@ -71,6 +73,7 @@ def convolve(
         method=method,
         output=output,
         range_policy=range_policy,
+        tile_shape=tile,
     )
 
     def check(client: Client) -> None:

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import httpx
 
+from convq.client.arrays import save_array
 from convq.client.flow import Flow, Request, close, read, sleep, work
 from convq.client.models import Job, Result
 from convq.client.operations import results as list_results
@@ -18,6 +19,7 @@ from convq.client.sink import Sink
 from core.errors import IntegrityError, InvalidInput, NotFound, Unavailable
 
 NPY = "application/x-npy"
+ZARR = "application/vnd.convq.zarr+json"
 
 
 def fetch(of: Job | str, name: str | None, as_: object) -> Flow[Any]:
@@ -34,7 +36,7 @@ def fetch(of: Job | str, name: str | None, as_: object) -> Flow[Any]:
         yield from receive(chosen.digest, memory)
         return memory.getvalue()
     assert isinstance(as_, Path)
-    return (yield from save(chosen.digest, as_))
+    return (yield from _save(chosen, as_))
 
 
 def choose(of: Job | str, name: str | None) -> Flow[Result]:
@@ -65,8 +67,14 @@ def download(of: Job | str, folder: Path) -> Flow[list[Path]]:
     paths = [target(folder, result.name) for result in found]
     folder.mkdir(parents=True, exist_ok=True)
     for result, path in zip(found, paths, strict=True):
-        yield from save(result.digest, path)
+        yield from _save(result, path)
     return paths
+
+
+def _save(result: Result, path: Path) -> Flow[Path]:
+    if result.media_type == ZARR:
+        return (yield from save_array(result.digest, path, receive, save))
+    return (yield from save(result.digest, path))
 
 
 def save(digest: str, path: Path) -> Flow[Path]:

@@ -84,10 +84,13 @@ class PlanGroup(Model):
         All algorithms that were weighed.
     error : Fault or None
         What such inputs fail with.
+    tiles : dict or None
+        Of a chunked array: the ``shape`` and ``count`` of its tiles, and ``seconds`` of one.
     """
 
     inputs: int
     input: str = ""
+    tiles: dict[str, Any] | None = None
     problem: dict[str, Any] = Field(default_factory=dict)
     chosen: str | None = None
     why: str | None = None

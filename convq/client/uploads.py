@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any, TypeAlias
 
+from convq.client import arrays
 from convq.client.flow import Flow, OnSent, Request, work
 from convq.client.models import Artifact
 from convq.client.plain import plain
@@ -28,7 +30,9 @@ SEND_AT_ONCE = 64 << 20
 
 
 def upload(value: Uploadable, on_sent: OnSent | None = None) -> Flow[Artifact]:
-    """Store bytes, unless the service has them already."""
+    """Store bytes, or a folder with a Zarr array, unless the service has them already."""
+    if arrays.is_array(value):
+        return (yield from arrays.upload_array(Path(value), upload, on_sent))
     body = yield from work(lambda: source(value, "artifact"))
     return (yield from _store(body, on_sent))
 
@@ -90,6 +94,8 @@ def _input(item: Any, field: str) -> Flow[Any]:
         return plain(item, field)
     if isinstance(item, Artifact):
         return item.digest
+    if arrays.is_array(item):
+        return {"artifact": (yield from upload(item)).digest, "name": Path(item).name}
     body = yield from work(lambda: source(item, field))
     if not body.name:
         return (yield from _store(body)).digest

@@ -84,7 +84,8 @@ def test_the_choices_are_those_of_the_job(field: str, choices: Any) -> None:
 
 def test_every_field_of_the_job_has_an_option() -> None:
     # The last two are options of their own, since a plan does not depend on them.
-    given = {"kind", "inputs", "label", "priority"}
+    # A tile by itself is what jobs of the service ask for.
+    given = {"kind", "inputs", "label", "priority", "tile"}
     empty = dict.fromkeys(
         [
             "normalize",
@@ -96,6 +97,7 @@ def test_every_field_of_the_job_has_an_option() -> None:
             "method",
             "output",
             "range_policy",
+            "tile_shape",
         ]
     )
     assert options.convolve_spec("box", **empty) == {"kernel": {"preset": "box"}}
