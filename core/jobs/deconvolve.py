@@ -22,7 +22,7 @@ from core.deconvolution.inverse import padded_shape
 from core.errors import InvalidInput
 from core.jobs import kernels
 from core.jobs.each import Item, brightness, deliver_json, deliver_like, each, read, real
-from core.jobs.inputs import Digest, Input, describe, distinct, renamed
+from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kernels import KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
@@ -92,11 +92,6 @@ class DeconvolveSpec(Spec):
 def references(spec: DeconvolveSpec) -> tuple[str, ...]:
     """Return the digests of the inputs and of the kernel, each once."""
     return distinct(spec.inputs, *kernels.references(spec.kernel))
-
-
-def items(spec: DeconvolveSpec) -> int:
-    """Return the number of inputs."""
-    return len(spec.inputs)
 
 
 def plan(spec: DeconvolveSpec, planning: Planning) -> dict[str, Any]:
@@ -246,7 +241,7 @@ KIND = Kind(
     summary="Undo a blur: by Wiener's filter, regularised inversion, or Richardson and Lucy.",
     spec=DeconvolveSpec,
     references=references,
-    items=items,
+    items=count,
     plan=plan,
     run=run,
 )

@@ -17,7 +17,7 @@ from core.diffusion.heat import MAX_TIME
 from core.errors import InvalidInput
 from core.jobs import kernels
 from core.jobs.each import Item, deliver_bytes, deliver_json, deliver_like, each, read, real
-from core.jobs.inputs import Digest, Input, describe, distinct, renamed
+from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kernels import KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
@@ -127,11 +127,6 @@ class DiffuseSpec(Spec):
 def references(spec: DiffuseSpec) -> tuple[str, ...]:
     """Return the digests of the inputs and of the kernel, each once."""
     return distinct(spec.inputs, *kernels.references(spec.kernel))
-
-
-def items(spec: DiffuseSpec) -> int:
-    """Return the number of inputs."""
-    return len(spec.inputs)
 
 
 def plan(spec: DiffuseSpec, planning: Planning) -> dict[str, Any]:
@@ -333,7 +328,7 @@ KIND = Kind(
     summary="Let pictures and fields diffuse: by heat, around edges, or by a kernel of your own.",
     spec=DiffuseSpec,
     references=references,
-    items=items,
+    items=count,
     plan=plan,
     run=run,
 )

@@ -32,7 +32,7 @@ from core.jobs.each import (
     read,
     real,
 )
-from core.jobs.inputs import Digest, Input, distinct, renamed
+from core.jobs.inputs import Digest, Input, count, distinct, renamed
 from core.jobs.kernels import KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
@@ -92,11 +92,6 @@ class ExplainSpec(Spec):
 def references(spec: ExplainSpec) -> tuple[str, ...]:
     """Return the digests of the inputs and of the kernel, each once."""
     return distinct(spec.inputs, *kernels.references(spec.kernel))
-
-
-def items(spec: ExplainSpec) -> int:
-    """Return the number of inputs."""
-    return len(spec.inputs)
 
 
 def plan(spec: ExplainSpec, planning: Planning) -> dict[str, Any]:
@@ -209,7 +204,7 @@ KIND = Kind(
     summary="Show a convolution in several ways, and tell what its kernel does.",
     spec=ExplainSpec,
     references=references,
-    items=items,
+    items=count,
     plan=plan,
     run=run,
 )

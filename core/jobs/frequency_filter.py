@@ -23,7 +23,7 @@ from core.frequency import (
     transfer,
 )
 from core.jobs.each import Item, deliver_json, deliver_like, deliver_picture, each, read, real
-from core.jobs.inputs import Digest, Input, describe, distinct, renamed
+from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, check_axes, plan_each, work
@@ -121,11 +121,6 @@ def filter_of(spec: FrequencyFilterSpec, per_cycle: float) -> Filter:
 def references(spec: FrequencyFilterSpec) -> tuple[str, ...]:
     """Return the digests of the inputs, each once."""
     return distinct(spec.inputs)
-
-
-def items(spec: FrequencyFilterSpec) -> int:
-    """Return the number of inputs."""
-    return len(spec.inputs)
 
 
 def plan(spec: FrequencyFilterSpec, planning: Planning) -> dict[str, Any]:
@@ -247,7 +242,7 @@ KIND = Kind(
     summary="Filter by frequency: low, high, band and notch, or keep the largest coefficients.",
     spec=FrequencyFilterSpec,
     references=references,
-    items=items,
+    items=count,
     plan=plan,
     run=run,
 )

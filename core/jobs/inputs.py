@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,6 +26,17 @@ class Input(BaseModel):
 
     artifact: Digest
     name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+
+
+class HasInputs(Protocol):
+    """The Spec of a kind that works on one input after another."""
+
+    inputs: list[Digest | Input]
+
+
+def count(spec: HasInputs) -> int:
+    """Return the number of inputs, each of which is an item of the job."""
+    return len(spec.inputs)
 
 
 def names(inputs: list[Digest | Input]) -> list[str]:

@@ -14,7 +14,7 @@ from core.irregular import Sampled, chart, error_bound, exact, nonuniform, sums
 from core.irregular.nonuniform import LEAST_TOLERANCE
 from core.jobs import kernels
 from core.jobs.each import deliver_array, deliver_json, deliver_picture, each, read
-from core.jobs.inputs import Digest, Input, describe, distinct, renamed
+from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kernels import ArtifactKernel, ValuesKernel
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
@@ -87,11 +87,6 @@ class IrregularConvolveSpec(Spec):
 def references(spec: IrregularConvolveSpec) -> tuple[str, ...]:
     """Return the digests of the inputs and of the kernel, each once."""
     return distinct(spec.inputs, *kernels.references(spec.kernel))
-
-
-def items(spec: IrregularConvolveSpec) -> int:
-    """Return the number of inputs."""
-    return len(spec.inputs)
 
 
 def plan(spec: IrregularConvolveSpec, planning: Planning) -> dict[str, Any]:
@@ -228,7 +223,7 @@ KIND = Kind(
     summary="Convolve functions that are known at uneven points, by exact integrals.",
     spec=IrregularConvolveSpec,
     references=references,
-    items=items,
+    items=count,
     plan=plan,
     run=run,
 )

@@ -23,7 +23,7 @@ from core.jobs.each import (
     read,
     real,
 )
-from core.jobs.inputs import Digest, Input, describe, distinct, renamed
+from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, of_record, plan_each, work
@@ -133,11 +133,6 @@ def references(spec: MatchSpec) -> tuple[str, ...]:
     """Return the digests of the inputs, the template and the mask, each once."""
     others = [spec.template] if spec.mask is None else [spec.template, spec.mask]
     return distinct(spec.inputs, *others)
-
-
-def items(spec: MatchSpec) -> int:
-    """Return the number of inputs."""
-    return len(spec.inputs)
 
 
 def plan(spec: MatchSpec, planning: Planning) -> dict[str, Any]:
@@ -425,7 +420,7 @@ KIND = Kind(
     summary="Find a picture in pictures, or an excerpt in recordings, by correlation.",
     spec=MatchSpec,
     references=references,
-    items=items,
+    items=count,
     plan=plan,
     run=run,
 )

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from core import conv
 from core.errors import InvalidInput
 from core.jobs.each import Item, deliver_array, deliver_json, deliver_picture, each, read, real
-from core.jobs.inputs import Digest, Input, describe, distinct, renamed
+from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, plan_each, work
@@ -86,11 +86,6 @@ class SeriesSpec(Spec):
 def references(spec: SeriesSpec) -> tuple[str, ...]:
     """Return the digests of the inputs, each once."""
     return distinct(spec.inputs)
-
-
-def items(spec: SeriesSpec) -> int:
-    """Return the number of inputs."""
-    return len(spec.inputs)
 
 
 def plan(spec: SeriesSpec, planning: Planning) -> dict[str, Any]:
@@ -263,7 +258,7 @@ KIND = Kind(
     summary="Smooth, model and forecast time series, or take the correlations out of several.",
     spec=SeriesSpec,
     references=references,
-    items=items,
+    items=count,
     plan=plan,
     run=run,
 )

@@ -20,7 +20,7 @@ from core.jobs.each import (
     read,
     real,
 )
-from core.jobs.inputs import Digest, Input, describe, distinct, renamed
+from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, check_plane, plan_each, work
@@ -76,11 +76,6 @@ class SpectrumSpec(Spec):
 def references(spec: SpectrumSpec) -> tuple[str, ...]:
     """Return the digests of the inputs, each once."""
     return distinct(spec.inputs)
-
-
-def items(spec: SpectrumSpec) -> int:
-    """Return the number of inputs."""
-    return len(spec.inputs)
 
 
 def plan(spec: SpectrumSpec, planning: Planning) -> dict[str, Any]:
@@ -176,7 +171,7 @@ KIND = Kind(
     summary="Show the frequencies of pictures, and find and mend the direction of their lines.",
     spec=SpectrumSpec,
     references=references,
-    items=items,
+    items=count,
     plan=plan,
     run=run,
 )

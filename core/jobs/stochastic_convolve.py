@@ -15,7 +15,7 @@ from core.errors import InvalidInput
 from core.jobs import kernels
 from core.jobs.each import deliver_array, deliver_json, deliver_like, deliver_picture, each, real
 from core.jobs.each import read as read_item
-from core.jobs.inputs import Digest, Input, distinct, renamed
+from core.jobs.inputs import Digest, Input, count, distinct, renamed
 from core.jobs.kernels import KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
@@ -77,11 +77,6 @@ class StochasticConvolveSpec(Spec):
 def references(spec: StochasticConvolveSpec) -> tuple[str, ...]:
     """Return the digests of the inputs and of the kernel, each once."""
     return distinct(spec.inputs, *kernels.references(spec.kernel))
-
-
-def items(spec: StochasticConvolveSpec) -> int:
-    """Return the number of inputs."""
-    return len(spec.inputs)
 
 
 def plan(spec: StochasticConvolveSpec, planning: Planning) -> dict[str, Any]:
@@ -192,7 +187,7 @@ KIND = Kind(
     summary="Convolve by drawing positions with a kernel's probabilities, with mean and variance.",
     spec=StochasticConvolveSpec,
     references=references,
-    items=items,
+    items=count,
     plan=plan,
     run=run,
 )

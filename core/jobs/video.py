@@ -17,7 +17,7 @@ from core.conv.boundary import Boundary
 from core.errors import InvalidInput
 from core.jobs import kernels
 from core.jobs.each import Item, deliver_bytes, deliver_json, deliver_like, each, finite, read
-from core.jobs.inputs import Digest, Input, describe, digests, distinct, names, renamed
+from core.jobs.inputs import Digest, Input, count, describe, digests, distinct, names, renamed
 from core.jobs.kernels import KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
@@ -90,11 +90,6 @@ class VideoSpec(Spec):
 def references(spec: VideoSpec) -> tuple[str, ...]:
     """Return the digests of the inputs and of the kernel, each once."""
     return distinct(spec.inputs, *kernels.references(spec.kernel))
-
-
-def items(spec: VideoSpec) -> int:
-    """Return the number of inputs: videos, or frames of one."""
-    return len(spec.inputs)
 
 
 def plan(spec: VideoSpec, planning: Planning) -> dict[str, Any]:
@@ -334,7 +329,7 @@ KIND = Kind(
     summary="Filter videos over space and time, with few frames in memory.",
     spec=VideoSpec,
     references=references,
-    items=items,
+    items=count,
     plan=plan,
     run=run,
 )
