@@ -36,16 +36,16 @@ class Ending:
 
 def spec_of(job: Job, artifacts: ArtifactStore) -> Spec:
     """Return what the job is to do."""
-    form = registry.by_name(job.kind).spec
     if documents.is_artifact(job.spec):
-        return _parsed(form, artifacts.read(job.spec).decode())
-    return _parsed(form, job.spec)
+        return _parsed(job.kind, artifacts.read(job.spec).decode())
+    return _parsed(job.kind, job.spec)
 
 
 # Asked twice of each job that runs together with others.
 @lru_cache(maxsize=_SPECS)
-def _parsed(form: type[Spec], text: str) -> Spec:
-    return form.model_validate(json.loads(text))
+def _parsed(kind: str, text: str) -> Spec:
+    spec: Spec = registry.by_name(kind).spec.model_validate(json.loads(text))
+    return spec
 
 
 def work(job: Job, run: Run) -> Ending:

@@ -17,274 +17,64 @@ waiting``, and ``queued`` again when the last of them has ended.
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal
 
 import redis
 
-from core import queue, trace
+from core import queue
 from core.errors import Conflict, ConvqError, InvalidInput, LeaseLost, NotFound, QueueFull
 from core.needs import ANY, offered
-from core.store.base import RedisStore
 from core.store.connection import server_ms
 from core.store.ids import new_id
-from core.store.states import STATES, TERMINAL, Priority, State
+from core.store.job_reading import JobReader, unknown
+from core.store.job_records import (
+    Attempt,
+    Boxes,
+    End,
+    Event,
+    Finished,
+    Job,
+    Limits,
+    NewJob,
+    Page,
+    Place,
+    Progress,
+    Recorded,
+    from_record,
+    parse_event,
+)
+from core.store.states import TERMINAL, State
 from core.store.stored import no_room
-from core.store.tenants import DEFAULT, space
+from core.store.tenants import DEFAULT
+
+__all__ = [
+    "Attempt",
+    "Boxes",
+    "End",
+    "Event",
+    "Finished",
+    "Job",
+    "JobStore",
+    "Limits",
+    "NewJob",
+    "Page",
+    "Place",
+    "Progress",
+    "Recorded",
+    "parse_event",
+]
 
 _IDEMPOTENCY_MS = 24 * 3600 * 1000
-_PAGE_SCAN = 500
 # Jobs that one script records: a few milliseconds, in which Redis serves nobody else.
 _AT_ONCE = 100
-_ANY_NUMBER = 1 << 53
 # A queue that is full is still full in a moment, but perhaps not after this.
 _FULL_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One try at running a job. Times are seconds since the epoch."""
-
-    number: int
-    worker: str
-    started: float
-    ended: float | None = None
-    outcome: str | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is: items done (failed ones included) of all, and what happens now."""
-
-    done: int = 0
-    total: int = 0
-    failed: int = 0
-    stage: str = ""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job record as it was at one moment. Times are seconds since the epoch.
-
-    Attributes
-    ----------
-    tenant : str
-        Whose it is (see `core.store.tenants`).
-    priority : {"interactive", "normal", "batch"}
-        Which jobs it goes before (see `docs/queue.md`).
-    spec, plan, results : str
-        Documents (see `core.store.documents`).
-    trace : str or None
-        Trace id of the request that submitted it, or of the job that began it.
-    parent : str or None
-        Id of the job that began this one.
-    queued : float
-        When it last entered the queue by submission or retry.
-    error : dict or None
-        What went wrong, in a failed job.
-    timings : dict
-        Seconds per stage, once it ended.
-    metrics : dict or None
-        The latest that the job reported of itself.
-    checkpoint : str or None
-        Digest of the artifact from which the job goes on if it is begun again.
-    checkpointed : float or None
-        When that was saved.
-    span : str or None
-        Id of the span that submitted it, where spans are on (see `core.spans`).
-    group : str or None
-        The boxes that it is for; None is for workers.
-    """
-
-    id: str
-    tenant: str
-    kind: str
-    priority: Priority
-    state: State
-    label: str | None
-    spec: str
-    plan: str | None
-    results: str | None
-    parent: str | None
-    trace: str | None
-    progress: Progress
-    attempt: int
-    worker: str | None
-    pid: int | None
-    host: str | None
-    created: float
-    queued: float
-    started: float | None
-    finished: float | None
-    cancel_requested: float | None
-    error: dict[str, Any] | None
-    timings: dict[str, float]
-    metrics: dict[str, Any] | None
-    checkpoint: str | None
-    checkpointed: float | None
-    span: str | None = None
-    group: str | None = None
-
-
-class Event(NamedTuple):
-    """One entry of a job's event stream."""
-
-    id: str
-    event: str
-    data: dict[str, Any]
-
-
-class Page(NamedTuple):
-    """Some jobs, newest first, and where the next page starts (None at the end)."""
-
-    jobs: list[Job]
-    cursor: str | None
-
-
-class Place(NamedTuple):
-    """Where a job that another one begins stands in that one.
-
-    Attributes
-    ----------
-    parent, attempt : str, int
-        The job that begins it, and the attempt at that job.
-    name : str
-        Unique among the jobs that it begins.
-    """
-
-    parent: str
-    attempt: int
-    name: str
-
-
-class Boxes(NamedTuple):
-    """The boxes at the edge that can run a job.
-
-    Attributes
-    ----------
-    group : str
-        Theirs.
-    model : str
-        Digest of the model's file that they must run.
-    """
-
-    group: str
-    model: str
-
-
-@dataclass(frozen=True)
-class NewJob:
-    """A job to be recorded.
-
-    Attributes
-    ----------
-    kind, spec, plan, label, priority, trace, span
-        As in `Job`.
-    total : int
-        Items that the job has.
-    artifacts : tuple of str
-        Digests that the job refers to; they are kept as long as the job is.
-    idempotency_key, fingerprint : str
-        The same key with the same fingerprint gives the job that it gave before.
-    begun_by : Place, optional
-        The attempt that begins this job; the same place in the same job gives the same job.
-    alike : str, optional
-        Jobs in which this is equal can be run together.
-    boxes : Boxes, optional
-        Who runs it in place of workers.
-    needs : int
-        Memory that it needs of a worker, a class of `core.needs`.
-    """
-
-    kind: str
-    spec: str
-    plan: str | None = None
-    label: str | None = None
-    priority: Priority = "normal"
-    span: str | None = field(default_factory=trace.current_span)
-    trace: str | None = field(default_factory=trace.current)
-    total: int = 0
-    artifacts: tuple[str, ...] = ()
-    idempotency_key: str = ""
-    fingerprint: str = ""
-    begun_by: Place | None = None
-    alike: str | None = None
-    boxes: Boxes | None = None
-    needs: int = ANY
-
-
-@dataclass(frozen=True)
-class End:
-    """How an attempt at a job ended.
-
-    Attributes
-    ----------
-    job_id, attempt : str, int
-        The claim.
-    state : {"succeeded", "failed", "cancelled"}
-        What the job is from now on.
-    progress, timings, results, error, plan
-        As in `Job`.
-    artifacts : tuple of str
-        Digests that the job refers to from now on.
-    """
-
-    job_id: str
-    attempt: int
-    state: Literal["succeeded", "failed", "cancelled"]
-    progress: Progress
-    timings: dict[str, float]
-    results: str | None = None
-    error: dict[str, Any] | None = None
-    plan: str | None = None
-    artifacts: tuple[str, ...] = ()
-
-
-class Finished(NamedTuple):
-    """What came of the ends of some attempts.
-
-    Attributes
-    ----------
-    done : list of bool
-        For each whether it is committed; else another attempt owns the job.
-    unnamed : list of str
-        Keys of files that no record names any more, to be deleted.
-    """
-
-    done: list[bool]
-    unnamed: list[str]
-
-
-class Limits(NamedTuple):
-    """How many jobs may be queued and bytes be stored: in all, and of one tenant."""
-
-    queued: int = _ANY_NUMBER
-    queued_of_tenant: int = _ANY_NUMBER
-    stored: int = _ANY_NUMBER
-    stored_of_tenant: int = _ANY_NUMBER
-
-
-class Recorded(NamedTuple):
-    """What came of some new jobs.
-
-    Attributes
-    ----------
-    answers : list
-        For each its record and whether it is new, or why it was not recorded.
-    missing : int
-        How many wake-ups must be sent.
-    """
-
-    answers: list[tuple[Job, bool] | ConvqError]
-    missing: int
-
-
-class JobStore(RedisStore):
+class JobStore(JobReader):
     """Reads and changes job records.
 
     By itself it finds every job by its id, as workers need, lists and counts those of all tenants,
@@ -299,18 +89,7 @@ class JobStore(RedisStore):
         First part of every key.
     """
 
-    _tenant: str | None = None
-
-    def of(self, tenant: str | None) -> Self:
-        """Return a store, with the same connection, to which other tenants' jobs do not exist.
-
-        Of None it is that of all tenants.
-        """
-        store = copy.copy(self)
-        store._tenant = tenant  # noqa: SLF001 - its own class
-        return store
-
-    # -- submitting and reading -------------------------------------------------------------
+    # -- submitting -------------------------------------------------------------------------
 
     def submit(
         self, *, kind: str, spec: str, artifacts: Sequence[str] = (), **others: Any
@@ -437,141 +216,7 @@ class JobStore(RedisStore):
             return self.get(value), outcome != "exists"
         # As the script has just written it.
         written = {"tenant": self._tenant or DEFAULT, "state": "queued", "attempt": "0"}
-        return _from_record(record | written | {"created": str(now), "queued": str(now)}), True
-
-    def get(self, job_id: str) -> Job:
-        """Return the record of ``job_id``, or raise `NotFound`."""
-        record: dict[str, str] = self._redis.hgetall(self._key(job_id))
-        if not record or self._tenant not in (None, record.get("tenant", DEFAULT)):
-            raise _unknown(job_id)
-        return _from_record(record)
-
-    def begun(self, job_id: str, name: str) -> Job | None:
-        """Return the job that ``job_id`` has begun under a name, if it has."""
-        child = self._redis.hget(self._key(job_id, "children"), name)
-        if child is None:
-            return None
-        try:
-            return self.get(str(child))
-        except NotFound:
-            return None
-
-    def begun_many(self, job_id: str, names: Sequence[str]) -> dict[str, Job]:
-        """Return those jobs that ``job_id`` has begun under some names, in two round trips."""
-        children = self._redis.hmget(self._key(job_id, "children"), list(names))
-        begun = {name: child for name, child in zip(names, children, strict=True) if child}
-        pipeline = self._redis.pipeline(transaction=False)
-        for child in begun.values():
-            pipeline.hgetall(self._key(str(child)))
-        records = zip(begun, pipeline.execute(), strict=True)
-        return {name: _from_record(record) for name, record in records if record}
-
-    def refers(self, job_id: str, digest: str) -> bool:
-        """Tell whether an artifact is kept for the job: an input, for example."""
-        return bool(self._redis.sismember(self._key(job_id, "artifacts"), digest))
-
-    def begun_many(self, job_id: str, names: Sequence[str]) -> dict[str, Job]:
-        """Return those jobs that ``job_id`` has begun under some names, in two round trips."""
-        children = self._redis.hmget(self._key(job_id, "children"), list(names))
-        begun = {name: child for name, child in zip(names, children, strict=True) if child}
-        pipeline = self._redis.pipeline(transaction=False)
-        for child in begun.values():
-            pipeline.hgetall(self._key(str(child)))
-        records = zip(begun, pipeline.execute(), strict=True)
-        return {name: _from_record(record) for name, record in records if record}
-
-    def attempts(self, job_id: str) -> list[Attempt]:
-        """Return the attempts at the job, first first."""
-        entries: list[str] = self._redis.lrange(self._key(job_id, "attempts"), 0, -1)
-        return [_attempt(json.loads(entry)) for entry in entries]
-
-    def page(
-        self,
-        *,
-        state: State | None = None,
-        kind: str | None = None,
-        label: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page:
-        """Return a page of jobs, newest first, that match all given filters.
-
-        They are those of this tenant or, by default, of all: ids begin with the time, so that the
-        newest of some are the newest of all.
-        """
-        wanted = (("state", state), ("kind", kind), ("label", label))
-        filters = [f":{name}:{value}" for name, value in wanted if value]
-        ids = [
-            job_id
-            for first in self._spaces()
-            for job_id in self._matching(f"{first}:jobs", filters, limit + 1, cursor)
-        ]
-        found = sorted(ids, reverse=True)
-        pipeline = self._redis.pipeline(transaction=False)
-        for job_id in found[:limit]:
-            pipeline.hgetall(self._key(job_id))
-        # A job may have been deleted between the index and the record.
-        jobs = [_from_record(record) for record in pipeline.execute() if record]
-        return Page(jobs, found[limit - 1] if len(found) > limit else None)
-
-    def _matching(
-        self, listed: str, filters: Sequence[str], least: int, cursor: str | None
-    ) -> list[str]:
-        """Return the ids of ``least`` jobs of one list or more, newest first, or of all there are.
-
-        Walks the index of the most selective filter and looks each candidate up in the others,
-        so a page costs the same whether there are a hundred jobs or a hundred thousand.
-        """
-        indexes = [listed + name for name in filters] or [listed]
-        pipeline = self._redis.pipeline(transaction=False)
-        for index in indexes:
-            pipeline.zcard(index)
-        walked, *others = (
-            index for _, index in sorted(zip(pipeline.execute(), indexes, strict=True))
-        )
-        found: list[str] = []
-        upper = f"({cursor}" if cursor else "+"
-        many = _PAGE_SCAN if others else least
-        while len(found) < least:
-            ids: list[str] = self._redis.zrevrangebylex(walked, upper, "-", start=0, num=many)
-            if not ids:
-                break
-            upper = f"({ids[-1]}"
-            for other in others:
-                scores: list[float | None] = self._redis.zmscore(other, ids)
-                ids = [job for job, score in zip(ids, scores, strict=True) if score is not None]
-                if not ids:
-                    break
-            found += ids
-        return found
-
-    def counts(self) -> dict[State, int]:
-        """Return the number of jobs in each state, of this tenant or, by default, of all."""
-        spaces = self._spaces()
-        pipeline = self._redis.pipeline(transaction=False)
-        for state in STATES:
-            for first in spaces:
-                pipeline.zcard(f"{first}:jobs:state:{state}")
-        found: list[int] = pipeline.execute()
-        width = len(spaces)
-        return {state: sum(found[at * width :][:width]) for at, state in enumerate(STATES)}
-
-    def oldest_queued(self) -> float | None:
-        """Return when the longest waiting job, of this tenant or by default of all, was created."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for first in self._spaces():
-            pipeline.zrangebylex(f"{first}:jobs:state:queued", "-", "+", start=0, num=1)
-        ids: list[str] = [job_id for found in pipeline.execute() for job_id in found]
-        return self.get(min(ids)).created if ids else None
-
-    def events(self, job_id: str, after: str = "0") -> list[Event]:
-        """Return the job's events with ids greater than ``after``."""
-        entries: list[Any] = self._redis.xrange(self.events_key(job_id), f"({after}")
-        return [parse_event(entry) for entry in entries]
-
-    def events_key(self, job_id: str) -> str:
-        """Return the key of the job's event stream, for those who wait on it."""
-        return self._key(job_id, "events")
+        return from_record(record | written | {"created": str(now), "queued": str(now)}), True
 
     # -- running ----------------------------------------------------------------------------
 
@@ -623,7 +268,7 @@ class JobStore(RedisStore):
             "" if memory is None else offered(memory),
             *(() if boxes is None else (self._tenant or DEFAULT, *boxes)),
         )
-        return [_from_record(dict(zip(flat[::2], flat[1::2], strict=True))) for flat in records]
+        return [from_record(dict(zip(flat[::2], flat[1::2], strict=True))) for flat in records]
 
     def renew(
         self, job_id: str, attempt: int, *, lease: float, progress: Progress | None = None
@@ -779,7 +424,7 @@ class JobStore(RedisStore):
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in self._redis.smembers(f"{self._prefix}:running:{worker}"):
             pipeline.hgetall(self._key(job_id))
-        return [_from_record(record) for record in pipeline.execute() if record]
+        return [from_record(record) for record in pipeline.execute() if record]
 
     # -- what users ask for -----------------------------------------------------------------
 
@@ -796,7 +441,7 @@ class JobStore(RedisStore):
         self._check(job_id)
         state: State | None = self._scripts.run("cancel", job_id)
         if state is None:
-            raise _unknown(job_id)
+            raise unknown(job_id)
         if state in ("succeeded", "failed"):
             raise Conflict(f"the job has {state} already", field="state", given=state)
         return state
@@ -815,7 +460,7 @@ class JobStore(RedisStore):
         done, *state = self._scripts.run("retry", job_id)
         if not done:
             if not state or state[0] is None:
-                raise _unknown(job_id)
+                raise unknown(job_id)
             raise Conflict(
                 "only a failed or cancelled job can be tried again",
                 field="state",
@@ -836,7 +481,7 @@ class JobStore(RedisStore):
         self._check(job_id)
         outcome = self._scripts.run("delete", job_id)
         if outcome is None:
-            raise _unknown(job_id)
+            raise unknown(job_id)
         if outcome != "deleted":
             raise Conflict(
                 "cancel the job first", field="state", given=outcome, accepted=sorted(TERMINAL)
@@ -859,60 +504,6 @@ class JobStore(RedisStore):
         if self._tenant is not None:
             self.get(job_id)
 
-    def _spaces(self) -> list[str]:
-        if self._tenant is not None:
-            return [space(self._prefix, self._tenant)]
-        tenants = {DEFAULT} | self._redis.smembers(f"{self._prefix}:tenants")
-        return [space(self._prefix, tenant) for tenant in sorted(tenants)]
-
-    def _key(self, job_id: str, part: str = "") -> str:
-        return f"{self._prefix}:job:{job_id}" + (f":{part}" if part else "")
-
-
-def parse_event(entry: tuple[str, dict[str, str]]) -> Event:
-    """Return the `Event` of one raw stream entry."""
-    event_id, fields = entry
-    data = json.loads(fields["data"])
-    if "at" in data:
-        data["at"] /= 1000
-    return Event(event_id, fields["event"], data)
-
-
-def _from_record(record: dict[str, str]) -> Job:
-    def seconds(field: str) -> float | None:
-        return int(record[field]) / 1000 if field in record else None
-
-    return Job(
-        id=record["id"],
-        tenant=record.get("tenant", DEFAULT),
-        kind=record["kind"],
-        priority=record.get("priority", "normal"),  # type: ignore[arg-type]
-        state=record["state"],  # type: ignore[arg-type]
-        label=record.get("label"),
-        spec=record["spec"],
-        plan=record.get("plan"),
-        results=record.get("results"),
-        parent=record.get("parent"),
-        trace=record.get("trace"),
-        progress=Progress(**json.loads(record.get("progress", "{}"))),
-        attempt=int(record["attempt"]),
-        worker=record.get("worker"),
-        pid=int(record["pid"]) if "pid" in record else None,
-        host=record.get("host"),
-        created=int(record["created"]) / 1000,
-        queued=int(record["queued"]) / 1000,
-        started=seconds("started"),
-        finished=seconds("finished"),
-        cancel_requested=seconds("cancel_requested"),
-        error=json.loads(record["error"]) if "error" in record else None,
-        timings=json.loads(record.get("timings", "{}")),
-        metrics=json.loads(record["metrics"]) if "metrics" in record else None,
-        checkpoint=record.get("checkpoint"),
-        checkpointed=seconds("checkpointed"),
-        span=record.get("span"),
-        group=record.get("group"),
-    )
-
 
 def _ended_fields(end: End) -> dict[str, str]:
     fields = {
@@ -929,24 +520,8 @@ def _compact(request: Mapping[str, Any]) -> str:
     return json.dumps(request, separators=(",", ":"))
 
 
-def _attempt(entry: dict[str, Any]) -> Attempt:
-    ended = entry.get("ended")
-    return Attempt(
-        number=int(entry["number"]),
-        worker=entry["worker"],
-        started=entry["started"] / 1000,
-        ended=None if ended is None else ended / 1000,
-        outcome=entry.get("outcome"),
-        reason=entry.get("reason"),
-    )
-
-
 def _ms(seconds: float) -> int:
     return max(1, round(seconds * 1000))
-
-
-def _unknown(job_id: str) -> NotFound:
-    return NotFound("there is no such job (it may have expired)", field="id", given=job_id)
 
 
 def _full(tenant: str, most: int) -> QueueFull:
