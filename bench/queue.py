@@ -48,12 +48,18 @@ def main() -> None:
         found["sync"] = measure_sync(data / "sync")
         with RedisServer(data / "redis") as server:
             os.environ["BENCH_REDIS"] = server.url
-            found["peers"] = [measure_peer(peer, data, arguments.jobs) for peer in PEERS]
+            before = [measure_peer(peer, data, arguments.jobs) for peer in PEERS]
             with connect(Settings(redis_url=server.url)) as client:
                 client.flushall()
             print("convq ...", flush=True)
             found["convq"] = measure_convq(data, server.url, arguments.jobs)
             found["large"] = measure_large(data, server.url)
+            with connect(Settings(redis_url=server.url)) as client:
+                client.flushall()
+            after = [measure_peer(peer, data, arguments.jobs) for peer in PEERS]
+            # How long the disk syncs changes with what its other users do.
+            pairs = zip(before, after, strict=True)
+            found["peers"] = [max(pair, key=lambda peer: peer.get("rate", 0)) for pair in pairs]
             if arguments.listed:
                 found["listing"] = measure_listing(data, server.url, arguments.listed)
     (arguments.out / "queue.json").write_text(json.dumps(found, indent=1) + "\n")
@@ -229,7 +235,8 @@ def report(found: dict[str, Any]) -> str:
         "its result. One Redis for all, which syncs each write; one worker with one process each. "
         "convq's jobs are convolutions of 64 × 64 with 3 × 3, each of another input, with a "
         f"durable record and a result that is synced; posts come from {_CLIENTS} connections. The "
-        "others' tasks do nothing and have a result; one process submits them in a loop.",
+        "others' tasks do nothing and have a result; one process submits them in a loop. They are "
+        "measured before and after convq, and the better run counts.",
         "",
         *rows,
         "",
