@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from core.arrays import Array, array_module, is_on_gpu
 from core.conv import codegen, overlap_save
 from core.conv import device as devices
 from core.conv.algorithm import Cost
@@ -22,8 +23,18 @@ from core.conv.functions import plan
 from core.conv.normal import NormalForm, Shape
 
 KERNELS = (3, 5, 7, 9, 11, 15, 21, 31, 45, 63)
+# How much longer and wider problems are on a GPU, which smaller ones do not fill; and its kernels,
+# under which reading and writing do not count.
+_LARGER, _TAPS = 8, 31
+# For each constant, and each time of the table.
+_SECONDS = 0.1
+# Seconds beyond every constant, so that it alone decides a predicted time.
+_LARGE_CONSTANT = 1e-4
 # A candidate that is predicted to take longer than this many times the best is not timed.
 _HOPELESS = 50
+
+CostOf = Callable[[NormalForm, Device, int | None], Cost]
+Run = Callable[[NormalForm, Array, Array, Array], None]
 
 
 @dataclass(frozen=True)
@@ -111,16 +122,19 @@ class Calibration:
 
 
 def calibrate(
+    like: Array | None = None,
     *,
     kernels: tuple[int, ...] = KERNELS,
     shape: Shape = (1024, 1024),
     save: bool = True,
     check: Check = never,
 ) -> Calibration:
-    """Measure this machine's processor; planning uses the result from then on.
+    """Measure this machine's processor or GPU; planning uses the result from then on.
 
     Parameters
     ----------
+    like : array, optional
+        The device that has it is measured; without it, the processor.
     kernels : tuple of int
         Sides of the kernels in the crossover table.
     shape : tuple of two int
@@ -135,71 +149,81 @@ def calibrate(
     Calibration
         The constants and the table. Takes about 15 seconds with the default arguments.
     """
-    device = measure(devices.cpu(), check)
+    like = np.empty(0) if like is None else like
+    device = measure(like, check)
     path = devices.save(device) if save else None
-    rows = tuple(_row(k, shape, device, check) for k in kernels)
+    rows = tuple(_row(k, shape, device, like, check) for k in kernels)
     return Calibration(device, shape, rows, path)
 
 
-def measure(device: Device, check: Check = never) -> Device:
-    """Return ``device`` with every constant solved from a timed run that it dominates."""
-    source = np.ones(1 << 24, np.float32)
-    device = replace(device, copy=_best(source.copy, check) / (2 * source.nbytes))
+def measure(like: Array, check: Check = never) -> Device:
+    """Return the device of ``like`` with every constant solved from a timed run it dominates."""
+    there = is_on_gpu(like)
+    device, larger, taps = devices.device_of(like), *((_LARGER, _TAPS) if there else (1, 9))
+    source = array_module(like).ones(larger << 24, np.float32)
+    copied = _best(lambda: source.copy(), like, check)
+    device = replace(device, copy=copied / (2 * source.nbytes))
 
-    tiny = _form((64, 64), (5, 5), "float32")
-    call = _solve(_numpy_cost, tiny, device, "call", None, _run_numpy(tiny), check)
-    device = replace(device, call=call)
-    for dtype in device.multiply_add:
+    def solved(
+        cost: CostOf, run: Run, constant: str, dtype: str | None, form: NormalForm
+    ) -> Device:
+        value = _solve(cost, run, form, device, constant, dtype, like, check)
+        return _with(device, constant, dtype, value)
+
+    device = solved(_numpy_cost, _run_numpy, "call", None, _form((64, 64), (5, 5), "float32"))
+    for dtype in _dtypes(device.multiply_add):
         small = dtype == "object"
-        form = _form((64, 64) if small else (1024, 512), (3, 3) if small else (7, 7), dtype)
-        device = _measured(device, "multiply_add", dtype, form, check)
-    for dtype in device.gemm:
+        form = _form((64, 64) if small else (1024 * larger, 512), (3 if small else 7,) * 2, dtype)
+        device = solved(_numpy_cost, _run_numpy, "multiply_add", dtype, form)
+    for dtype in _dtypes(device.gemm):
         form = _form((8, 8) if dtype == "object" else (96, 96), (3, 3), dtype, channels=32)
-        device = _measured(device, "gemm", dtype, form, check)
-    if codegen.available():
+        device = solved(_numpy_cost, _run_numpy, "gemm", dtype, form)
+    if there or codegen.available():
         for dtype in device.direct:
-            form = _form((256, 512), (9, 9), dtype)
-            solved = _solve(DIRECT.cost, form, device, "direct", dtype, _run_direct(form), check)
-            device = _with(device, "direct", dtype, solved)
+            form = _form((256 * larger, 512 * larger), (taps, taps), dtype)
+            device = solved(DIRECT.cost, _run_direct, "direct", dtype, form)
         for dtype in device.fft_tile:
-            form = _form((1024, 1024), (33, 33), dtype)
-            solved = _solve(FFT_TILED.cost, form, device, "fft_tile", dtype, _run_fft(form), check)
-            device = _with(device, "fft_tile", dtype, solved)
+            form = _form((1024 * larger, 1024), (33, 33), dtype)
+            device = solved(FFT_TILED.cost, _run_fft, "fft_tile", dtype, form)
     for dtype in device.fft:
         form = _form((1024, 1024), (33, 33), dtype)
         how = overlap_save.tiling(form, 1 << 15)
         assert how is not None
-        run = _run_tiles(form, how, device.workers)
-        solved = _solve(_tiles_cost(how), form, device, "fft", dtype, run, check)
-        device = _with(device, "fft", dtype, solved)
+        run = _run_tiles(how, device.workers)
+        device = solved(_tiles_cost(how), run, "fft", dtype, form)
     return device
 
 
+def _dtypes(constants: dict[str, float]) -> list[str]:
+    # Without those that the device does not have.
+    return [dtype for dtype, seconds in constants.items() if np.isfinite(seconds)]
+
+
 def _solve(
-    cost: Callable[[NormalForm, Device, int | None], Cost],
+    cost: CostOf,
+    run: Run,
     form: NormalForm,
     device: Device,
     constant: str,
     dtype: str | None,
-    run: Callable[[], object],
+    like: Array,
     check: Check,
 ) -> float:
-    # A predicted time is linear in each constant: two predictions give the line, one run a point.
+    # A predicted time is linear in each constant that is large enough to matter: two predictions
+    # give the line, one run a point.
     def predicted(value: float) -> float:
         return cost(form, _with(device, constant, dtype, value), None).seconds
 
-    fixed, slope = predicted(0.0), predicted(1.0) - predicted(0.0)
-    seconds = _best(run, check)
+    at = _LARGE_CONSTANT
+    slope = (predicted(2 * at) - predicted(at)) / at
+    fixed = predicted(at) - slope * at
+    operands = _operands(form, like)
+    seconds = _best(lambda: run(form, *operands), like, check)
     # What else is predicted may be too much; at least a fifth of the time is this constant's.
     return max(seconds - fixed, seconds / 5) / slope
 
 
-def _measured(device: Device, constant: str, dtype: str, form: NormalForm, check: Check) -> Device:
-    value = _solve(_numpy_cost, form, device, constant, dtype, _run_numpy(form), check)
-    return _with(device, constant, dtype, value)
-
-
-def _tiles_cost(how: overlap_save.Tiling) -> Callable[[NormalForm, Device, int | None], Cost]:
+def _tiles_cost(how: overlap_save.Tiling) -> CostOf:
     return lambda form, device, _: overlap_save.cost(form, device, how, device.workers)
 
 
@@ -210,11 +234,11 @@ def _with(device: Device, constant: str, dtype: str | None, value: float) -> Dev
     return replace(device, **changes)
 
 
-def _row(kernel: int, shape: Shape, device: Device, check: Check) -> Row:
-    random = np.random.default_rng(kernel)
-    x = random.standard_normal(shape, np.float32)
-    full = random.standard_normal((kernel, kernel), np.float32)
-    rank_one = np.outer(full[0], full[1])
+def _row(kernel: int, shape: Shape, device: Device, like: Array, check: Check) -> Row:
+    random, bring = np.random.default_rng(kernel), array_module(like).asarray
+    x = bring(random.standard_normal(shape, np.float32))
+    host = random.standard_normal((kernel, kernel), np.float32)
+    full, rank_one = bring(host), bring(np.outer(host[0], host[1]))
     chosen = plan(x, full, mode="same", device=device)
     fastest = chosen.candidate.seconds or 0.0
     seconds: dict[str, float | None] = {}
@@ -226,7 +250,9 @@ def _row(kernel: int, shape: Shape, device: Device, check: Check) -> Row:
         planned = plan(x, w, mode="same", method=algorithm.name, device=device)
         predicted = planned.candidate.seconds or 0.0
         run = lambda p=planned, w=w: p.run(x, w, check)  # noqa: E731
-        seconds[algorithm.name] = None if predicted > _HOPELESS * fastest else _best(run, check)
+        seconds[algorithm.name] = (
+            None if predicted > _HOPELESS * fastest else _best(run, like, check)
+        )
     return Row(kernel, seconds, chosen.chosen)
 
 
@@ -247,45 +273,48 @@ def _form(spatial: Shape, kernel: Shape, dtype: str, channels: int = 1) -> Norma
     )
 
 
-def _operands(form: NormalForm) -> tuple[np.ndarray[Any, Any], ...]:
+def _operands(form: NormalForm, like: Array) -> tuple[Array, ...]:
     # Python's integers are slow only where they are large.
-    value = 1 << 70 if form.dtype == "object" else 1
-    x = np.full((form.batch, form.in_channels, *form.spatial), value, form.dtype)
-    w = np.ones((form.out_channels, form.group_channels, *form.kernel), form.dtype)
-    return x, w, np.empty(form.out_shape, form.dtype)
+    xp, value = array_module(like), 1 << 70 if form.dtype == "object" else 1
+    x = xp.full((form.batch, form.in_channels, *form.spatial), value, form.dtype)
+    w = xp.ones((form.out_channels, form.group_channels, *form.kernel), form.dtype)
+    return x, w, xp.empty(form.out_shape, form.dtype)
 
 
 def _numpy_cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     return direct.numpy_cost(form, device)
 
 
-def _run_numpy(form: NormalForm) -> Callable[[], object]:
-    x, w, out = _operands(form)
-    return lambda: direct.numpy_run(form, x, w, out, never)
+def _run_numpy(form: NormalForm, x: Array, w: Array, out: Array) -> None:
+    direct.numpy_run(form, x, w, out, never)
 
 
-def _run_direct(form: NormalForm) -> Callable[[], object]:
-    x, w, out = _operands(form)
-    return lambda: DIRECT.run(form, x, w, out, check=never, memory_cap=None)
+def _run_direct(form: NormalForm, x: Array, w: Array, out: Array) -> None:
+    DIRECT.run(form, x, w, out, check=never, memory_cap=None)
 
 
-def _run_fft(form: NormalForm) -> Callable[[], object]:
-    x, w, out = _operands(form)
-    return lambda: FFT_TILED.run(form, x, w, out, check=never, memory_cap=None)
+def _run_fft(form: NormalForm, x: Array, w: Array, out: Array) -> None:
+    FFT_TILED.run(form, x, w, out, check=never, memory_cap=None)
 
 
-def _run_tiles(form: NormalForm, how: overlap_save.Tiling, workers: int) -> Callable[[], object]:
-    x, w, out = _operands(form)
-    return lambda: overlap_save.run(form, x, w, out, how, check=never, workers=workers)
+def _run_tiles(how: overlap_save.Tiling, workers: int) -> Run:
+    return lambda form, x, w, out: overlap_save.run(
+        form, x, w, out, how, check=never, workers=workers
+    )
 
 
-def _best(run: Callable[[], object], check: Check) -> float:
+def _best(run: Callable[[], object], like: Array, check: Check) -> float:
+    def finished() -> None:
+        run()
+        if is_on_gpu(like):
+            array_module(like).cuda.Device().synchronize()
+
     # The first call warms caches and threads; others on the machine only ever add time.
-    run()
+    finished()
     best, started = float("inf"), time.perf_counter()
-    while best == float("inf") or time.perf_counter() - started < 0.1:
+    while best == float("inf") or time.perf_counter() - started < _SECONDS:
         check()
         begun = time.perf_counter()
-        run()
+        finished()
         best = min(best, time.perf_counter() - begun)
     return best

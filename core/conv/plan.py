@@ -10,9 +10,10 @@ import numpy as np
 
 from core.arrays import Array, is_on_gpu
 from core.conv import wisdom
-from core.conv.algorithm import Algorithm
+from core.conv.algorithm import Algorithm, Cost
 from core.conv.algorithms import ALGORITHMS, by_name
 from core.conv.blocks import Check, never
+from core.conv.cuda.memory import with_what_there_is
 from core.conv.device import Device, device_of
 from core.conv.execute import execute, fixed_bytes
 from core.conv.problem import ConvProblem
@@ -193,10 +194,20 @@ def compute(
         # The result is the caller's memory, or a file's, and does not count.
         memory_cap += problem.result_bytes
     plan = make_plan(known, device_of(x), method, memory_cap)
-    # The plan's problem, being the cached one, has its normal form at hand.
-    result = execute(
-        plan.problem, by_name(plan.chosen), x, w, target, check=check, memory_cap=memory_cap
-    )
+    algorithm = by_name(plan.chosen)
+
+    def run(cap: int | None) -> Array:
+        # The plan's problem, being the cached one, has its normal form at hand.
+        return execute(plan.problem, algorithm, x, w, target, check=check, memory_cap=cap)
+
+    if is_on_gpu(x):
+
+        def needed(cap: int | None) -> int:
+            return _cost(algorithm, plan.problem, plan.device, cap).bytes
+
+        result = with_what_there_is(run, needed, x, memory_cap)
+    else:
+        result = run(memory_cap)
     if out is None:
         return result
     if target is None:
@@ -274,16 +285,23 @@ def _why(best: Candidate, others: list[Candidate]) -> str:
 def _candidate(
     algorithm: Algorithm, problem: ConvProblem, device: Device, memory_cap: int | None
 ) -> Candidate:
-    name, form, fixed = algorithm.name, problem.normal, fixed_bytes(problem, algorithm)
-    refused = algorithm.refuses(form)
+    name, refused = algorithm.name, algorithm.refuses(problem.normal)
     if refused is not None:
         return Candidate(name, None, None, refused)
+    cost = _cost(algorithm, problem, device, memory_cap)
+    if memory_cap is not None and cost.bytes > memory_cap:
+        refused = f"takes {cost.bytes} bytes, the memory cap is {memory_cap}"
+    return Candidate(name, cost.seconds, cost.bytes, refused)
+
+
+def _cost(
+    algorithm: Algorithm, problem: ConvProblem, device: Device, memory_cap: int | None
+) -> Cost:
+    # With what lies beside the algorithm's own memory.
+    fixed = fixed_bytes(problem, algorithm)
     left = None if memory_cap is None else memory_cap - fixed
-    cost = algorithm.cost(form, device, left)
-    total = cost.bytes + fixed
-    if memory_cap is not None and total > memory_cap:
-        refused = f"takes {total} bytes, the memory cap is {memory_cap}"
-    return Candidate(name, cost.seconds, total, refused)
+    cost = algorithm.cost(problem.normal, device, left)
+    return Cost(cost.seconds, cost.bytes + fixed)
 
 
 def _check_planned(name: str, given: Array, shape: tuple[int, ...], dtype: str) -> None:

@@ -28,5 +28,5 @@ def cupy(compiled):
         for name, module in found.items():
             patch.setitem(sys.modules, name, module)
         yield found["cupy"]
-    for cached in (modules._function, modules._module, fft._roots, device.gpu):
+    for cached in (modules._function, modules._module, fft._roots, device.gpu, device._gpu):
         cached.cache_clear()

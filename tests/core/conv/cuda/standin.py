@@ -179,6 +179,9 @@ class Device:
 
     id = 0
 
+    def synchronize(self) -> None:
+        """Do nothing: everything has happened."""
+
 
 class Event:
     """A moment on the processor."""
@@ -267,8 +270,12 @@ def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleT
     cupy.is_available = lambda: True  # type: ignore[attr-defined]
     cupy.__version__ = "0"  # type: ignore[attr-defined]
     runtime = types.SimpleNamespace(
-        getDeviceProperties=lambda _: properties, driverGetVersion=lambda: 0
+        getDeviceProperties=lambda _: properties,
+        driverGetVersion=lambda: 0,
+        memGetInfo=lambda: (1 << 20, 1 << 30),
     )
+    pool = types.SimpleNamespace(free_all_blocks=lambda: None)
+    cupy.get_default_memory_pool = lambda: pool  # type: ignore[attr-defined]
     memory = types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
     cupy.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]
         Device=Device,

@@ -1,0 +1,57 @@
+"""What happens when a device's memory does not suffice: less at a time, then a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from core.arrays import Array, array_module
+from core.errors import TooLarge
+
+
+def with_what_there_is(
+    run: Callable[[int | None], Array],
+    needed: Callable[[int | None], int],
+    x: Array,
+    memory_cap: int | None,
+) -> Array:
+    """Return ``run(memory_cap)``, or of smaller caps while the device has no memory left.
+
+    Parameters
+    ----------
+    run : callable
+        Computes within a cap in bytes.
+    needed : callable
+        How many bytes ``run`` takes with a cap.
+    x : array
+        Of the device.
+    memory_cap : int or None
+        The first cap.
+
+    Returns
+    -------
+    array
+        What ``run`` returned.
+
+    Raises
+    ------
+    TooLarge
+        A smaller cap does not make it take less; the error says how much it needs.
+    """
+    cupy = array_module(x)
+    while True:
+        try:
+            return run(memory_cap)
+        except cupy.cuda.memory.OutOfMemoryError:
+            # What was freed before may lie in pieces that are too small.
+            cupy.get_default_memory_pool().free_all_blocks()
+            taken = needed(memory_cap)
+            less = taken // 2
+            if needed(less) >= taken:
+                free, total = cupy.cuda.runtime.memGetInfo()
+                raise TooLarge(
+                    "the device has too little memory left",
+                    field="memory",
+                    given=f"{free} bytes free of {total}",
+                    accepted=f"{taken} bytes beside the input",
+                ) from None
+            memory_cap = less
