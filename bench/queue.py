@@ -96,7 +96,8 @@ def measure_convq(data: Path, redis_url: str, count: int) -> dict[str, Any]:
     for together, name in ((32, "together"), (1, "alone")):
         with stack(data / name, redis_url, together=together) as running_stack:
             load = Load(running_stack.url)
-            digests = load.upload(2 * count + _LATENCIES, seed=together)
+            calm = max(100, count // 4)
+            digests = load.upload(2 * count + calm + _LATENCIES, seed=together)
             load.latencies(digests[:5])
             idle, queued = load.latencies(digests[-_LATENCIES:])
             first, second = digests[:count], digests[count : 2 * count]
@@ -118,7 +119,7 @@ def measure_convq(data: Path, redis_url: str, count: int) -> dict[str, Any]:
             found[name]["single"] = {"rate": rate, "submit_rate": count / submitted}
             found[name]["single"]["submit"] = _spread(took)
             found[name]["idle"] = {"latency": _spread(idle), "start": _spread(queued)}
-            half = load.submit_at(digests[: max(100, count // 4)], rate / 2, _CLIENTS)
+            half = load.submit_at(digests[2 * count :][:calm], rate / 2, _CLIENTS)
             load.wait_idle()
             found[name]["half_load"] = {"rate": rate / 2, "submit": _spread(half)}
     return found
