@@ -1,20 +1,23 @@
 """A bundle that is ready to predict."""
 
 import ctypes
+import time
 from functools import partial
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Optional
 
 import numpy as np
 
 from core.edge.runtime.container import CODE, SAMPLES, TABLES, WEIGHTS, Container
+from core.edge.runtime.device import OnDevice, usable
 from core.edge.runtime.errors import Damaged, EdgeError
 from core.edge.runtime.machine import Code, chosen
-from core.edge.runtime.steps import Room, compute
-from core.edge.runtime.views import aligned, view
+from core.edge.runtime.program import Calls, outcome, program
+from core.edge.runtime.steps import Room
+from core.edge.runtime.views import aligned
 from core.edge.runtime.weights import decoded, packed
 
-Calls = Dict[int, Tuple[int, Callable[[], None]]]
-"""Functions by the number of the first step that they compute, with how many they compute."""
+# Of which the shortest counts.
+_TRIES = 5
 
 
 class EdgeModel:
@@ -27,7 +30,8 @@ class EdgeModel:
     trusted : bytes, optional
         The public key that must have signed it.
     machine_code : bool
-        Whether to use the bundle's machine code, where this processor can.
+        Whether to use the bundle's machine code, where this processor can, and a GPU, where CuPy
+        is installed and it is faster; else NumPy computes.
 
     Attributes
     ----------
@@ -66,8 +70,12 @@ class EdgeModel:
         finally:
             container.close()
         # From here on weights are kept by what was made of them.
-        self._steps = self._prepared(plan, weights, calls)
-        self._output = _shaped(view(self._arena, plan["result"]), self.output_shape)
+        room = Room(self._arena, np.zeros(0, np.float32), weights)
+        self._steps = program(plan, room, self._x, calls)
+        self._output = outcome(plan, room)
+        self._compute = self._on_processor  # type: Callable[[np.ndarray[Any, Any]], Any]
+        if machine_code:
+            self._look_for_device(plan, weights)
 
     def predict(self, x: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """Return what the net says of one image.
@@ -92,10 +100,45 @@ class EdgeModel:
                 "this is no image for the net", "input", given=x.shape, accepted=self.input_shape
             )
         np.copyto(self._x, x, casting="same_kind" if x.dtype.kind == "f" else "unsafe")
+        return self._compute(self._x)  # type: ignore[no-any-return]
+
+    def _on_processor(self, _: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         with np.errstate(all="ignore"):
             for step in self._steps:
                 step()
         return self._output
+
+    def _look_for_device(
+        self, plan: "dict[str, Any]", weights: "list[np.ndarray[Any, Any]]"
+    ) -> None:
+        """Let a GPU compute if there is one that says the same and is faster."""
+        cupy, why = usable()
+        if cupy is not None:
+            try:
+                device = OnDevice(cupy, plan, weights)
+                self._compute = device.predict
+                self.self_test()
+                there, here = self._seconds(device.predict), self._seconds(self._on_processor)
+                if there < here:
+                    self.notes.append(
+                        "the GPU computes, with CuPy: {:.3g} ms for an image instead of "
+                        "{:.3g} ms".format(1e3 * there, 1e3 * here)
+                    )
+                    return
+                why = "{:.3g} ms for an image instead of {:.3g} ms".format(1e3 * there, 1e3 * here)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the processor computes
+                why = str(error)
+            self._compute = self._on_processor
+        if why is not None:
+            self.notes.append("the GPU is not used: {}".format(why))
+
+    def _seconds(self, compute: "Callable[[np.ndarray[Any, Any]], Any]") -> float:
+        times = []
+        for _ in range(_TRIES):
+            began = time.perf_counter()
+            compute(self._x)
+            times.append(time.perf_counter() - began)
+        return min(times)
 
     def self_test(self) -> float:
         """Predict the samples that came with the bundle.
@@ -158,41 +201,3 @@ class EdgeModel:
             first: (count, partial(code.function(at), *addresses))
             for first, count, at in variant["parts"]
         }
-
-    def _prepared(
-        self,
-        plan: "dict[str, Any]",
-        weights: "list[np.ndarray[Any, Any]]",
-        calls: "Calls",
-    ) -> "list[Callable[[], None]]":
-        room = Room(self._arena, np.zeros(0, np.float32), weights)
-        covered = {first + i for first, (count, _) in calls.items() for i in range(count)}
-        scratch = [s["scratch"] for i, s in enumerate(plan["steps"]) if i not in covered]
-        room.scratch = np.zeros(max(scratch + [0]), np.float32)
-        found = []
-        for number, step in enumerate(plan["steps"]):
-            if number in calls:
-                found.append(calls[number][1])
-            elif number not in covered:
-                found.append(self._input(step) if step["op"] == "input" else _step(step, room))
-        return found
-
-    def _input(self, step: "dict[str, Any]") -> "Callable[[], None]":
-        y = view(self._arena, step["y"])
-        x = _shaped_like(self._x, y.shape)
-        return lambda: np.copyto(y, x)
-
-
-def _step(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
-    return compute[step["op"]](step, room)
-
-
-def _shaped_like(x: "np.ndarray[Any, Any]", shape: "tuple[int, ...]") -> "np.ndarray[Any, Any]":
-    return x.reshape(shape)
-
-
-def _shaped(y: "np.ndarray[Any, Any]", shape: "tuple[int, ...]") -> "np.ndarray[Any, Any]":
-    """Return a view ``(channels, rows, columns)`` in the shape of the output."""
-    channels, rows, columns = y.strides[0], y.strides[1], y.strides[2]
-    strides = {1: (channels,), 2: (channels, columns), 3: (channels, rows, columns)}[len(shape)]
-    return np.lib.stride_tricks.as_strided(y, shape, strides)

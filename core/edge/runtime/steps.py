@@ -1,5 +1,7 @@
 """The steps of a plan with NumPy: what machine code is held to, and what runs where it cannot.
 
+With CuPy in NumPy's place the same steps run on a GPU.
+
 Everything that a step needs is prepared once; a step allocates nothing. ``compute[name]`` takes
 what a step of the plan says and the room that there is, and returns a function without arguments.
 """
@@ -9,7 +11,7 @@ from typing import Any, Callable
 import numpy as np
 
 from core.edge.runtime.activations import IN_PLACE
-from core.edge.runtime.views import FLOAT, view, windows
+from core.edge.runtime.views import FLOAT, strided, view, windows
 
 # Numbers of a matrix that a convolution gathers its windows in: they should stay in a cache.
 SCRATCH = 1 << 18
@@ -26,6 +28,8 @@ class Room:
         For what one step needs meanwhile.
     weights : list of ndarray
         By number, as in the manifest.
+    xp : module
+        NumPy, or CuPy where all of these are on a GPU.
     """
 
     def __init__(
@@ -33,7 +37,9 @@ class Room:
         arena: "np.ndarray[Any, Any]",
         scratch: "np.ndarray[Any, Any]",
         weights: "list[np.ndarray[Any, Any]]",
+        xp: "Any" = np,
     ) -> None:
+        self.xp = xp
         self.arena = arena
         self.scratch = scratch
         self.weights = weights
@@ -60,8 +66,9 @@ def _for_a_pixel(step: "dict[str, Any]") -> int:
 
 
 def _conv(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    xp = room.xp
     # The bias is one more input, which is always 1: NumPy would buffer a sum with it.
-    weight = np.vstack([room.weights[step["weight"]], room.weights[step["bias"]]])
+    weight = xp.vstack([room.weights[step["weight"]], room.weights[step["bias"]]])
     y = view(room.arena, step["y"])
     inputs, outputs = weight.shape
     _, rows, columns = y.shape
@@ -79,31 +86,30 @@ def _conv(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
         strides = (columns * inputs, inputs, wide * channels, channels, 1)
         parts.append(
             (
-                np.lib.stride_tricks.as_strided(
-                    gathered, part.shape, tuple(FLOAT * stride for stride in strides)
-                ),
+                strided(gathered, part.shape, tuple(FLOAT * stride for stride in strides)),
                 part,
                 matrix[:, -1],
                 matrix,
                 sums.reshape(count, outputs),
-                _activated(step["act"], sums, spare),
-                np.moveaxis(y[:, first : first + most], 0, -1),
+                _activated(xp, step["act"], sums, spare),
+                xp.moveaxis(y[:, first : first + most], 0, -1),
                 sums.reshape(len(part), columns, outputs),
             )
         )
 
     def run() -> None:
         for into, part, ones, matrix, sums, activate, y, found in parts:
-            np.copyto(into, part)
+            xp.copyto(into, part)
             ones.fill(1)
-            np.dot(matrix, weight, out=sums)
+            xp.dot(matrix, weight, out=sums)
             activate()
-            np.copyto(y, found)
+            xp.copyto(y, found)
 
     return run
 
 
 def _depthwise(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    xp = room.xp
     y = view(room.arena, step["y"])
     seen = windows(
         room.arena,
@@ -115,136 +121,142 @@ def _depthwise(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
     )
     rows, columns = step["kernel"]
     places = [(i, j) for i in range(rows) for j in range(columns)]
-    taps = [np.moveaxis(seen[:, :, i, j], -1, 0) for i, j in places]
+    taps = [xp.moveaxis(seen[:, :, i, j], -1, 0) for i, j in places]
     weights = room.weights[step["weight"]][:, :, np.newaxis, np.newaxis]
     bias = room.weights[step["bias"]][:, np.newaxis, np.newaxis]
     mine, spare = _cut(room.scratch, y.size, y.size)
-    activate = _activated(step["act"], mine, spare)
+    activate = _activated(xp, step["act"], mine, spare)
     sums, products = mine.reshape(y.shape), spare.reshape(y.shape)
 
     def run() -> None:
-        np.copyto(sums, bias)
+        xp.copyto(sums, bias)
         for tap, weight in zip(taps, weights):
-            np.multiply(tap, weight, out=products)
-            np.add(sums, products, out=sums)
+            xp.multiply(tap, weight, out=products)
+            xp.add(sums, products, out=sums)
         activate()
-        np.copyto(y, sums)
+        xp.copyto(y, sums)
 
     return run
 
 
 def _activated(
-    act: "Any", y: "np.ndarray[Any, Any]", spare: "np.ndarray[Any, Any]"
+    xp: "Any", act: "Any", y: "np.ndarray[Any, Any]", spare: "np.ndarray[Any, Any]"
 ) -> "Callable[[], None]":
     """Return what makes ``y`` the nonlinear function of itself that ``act`` names."""
     if act is None:
         return _nothing
     in_place, value = IN_PLACE[act[0]], np.float32(act[1])
-    return lambda: in_place(y, spare, value)
+    return lambda: in_place(xp, y, spare, value)
 
 
 def _activation(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    xp = room.xp
     x, y = view(room.arena, step["x"]), view(room.arena, step["y"])
     mine, spare = _cut(room.scratch, y.size, y.size)
-    activate, shaped = _activated(step["act"], mine, spare), mine.reshape(y.shape)
+    activate, shaped = _activated(xp, step["act"], mine, spare), mine.reshape(y.shape)
 
     def run() -> None:
-        np.copyto(shaped, x)
+        xp.copyto(shaped, x)
         activate()
-        np.copyto(y, shaped)
+        xp.copyto(y, shaped)
 
     return run
 
 
 def _pool(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    xp = room.xp
     y = view(room.arena, step["y"])
     seen = windows(
         room.arena, step["x"], step["kernel"], step["stride"], (1, 1), (y.shape[1], y.shape[2])
     )
     # A whole plane for each place in the window: as many operations as the window has places.
     taps = [
-        np.moveaxis(seen[:, :, i, j], -1, 0)
+        xp.moveaxis(seen[:, :, i, j], -1, 0)
         for i in range(step["kernel"][0])
         for j in range(step["kernel"][1])
     ]
-    combine, share = np.maximum, None  # type: Any, Any
+    combine, share = xp.maximum, None  # type: Any, Any
     if step["op"] == "average_pool":
-        combine, share = np.add, room.weights[step["shares"]].reshape(y.shape[1:])
+        combine, share = xp.add, room.weights[step["shares"]].reshape(y.shape[1:])
 
     def run() -> None:
-        np.copyto(y, taps[0])
+        xp.copyto(y, taps[0])
         for tap in taps[1:]:
             combine(y, tap, out=y)
         if share is not None:
-            np.multiply(y, share, out=y)
+            xp.multiply(y, share, out=y)
 
     return run
 
 
 def _add(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    xp = room.xp
     xs, y = [view(room.arena, x) for x in step["xs"]], view(room.arena, step["y"])
     sums, spare = _cut(room.scratch, y.size, y.size)
-    activate, shaped = _activated(step["act"], sums, spare), sums.reshape(y.shape)
+    activate, shaped = _activated(xp, step["act"], sums, spare), sums.reshape(y.shape)
 
     def run() -> None:
-        np.add(xs[0], xs[1], out=shaped)
+        xp.add(xs[0], xs[1], out=shaped)
         for x in xs[2:]:
-            np.add(shaped, x, out=shaped)
+            xp.add(shaped, x, out=shaped)
         activate()
-        np.copyto(y, shaped)
+        xp.copyto(y, shaped)
 
     return run
 
 
 def _affine(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    xp = room.xp
     x, y = view(room.arena, step["x"]), view(room.arena, step["y"])
     scale = room.weights[step["scale"]][:, np.newaxis, np.newaxis]
     shift = room.weights[step["shift"]][:, np.newaxis, np.newaxis]
     mine, spare = _cut(room.scratch, y.size, y.size)
-    activate, shaped = _activated(step["act"], mine, spare), mine.reshape(y.shape)
+    activate, shaped = _activated(xp, step["act"], mine, spare), mine.reshape(y.shape)
 
     def run() -> None:
-        np.multiply(x, scale, out=shaped)
-        np.add(shaped, shift, out=shaped)
+        xp.multiply(x, scale, out=shaped)
+        xp.add(shaped, shift, out=shaped)
         activate()
-        np.copyto(y, shaped)
+        xp.copyto(y, shaped)
 
     return run
 
 
 def _normalize(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    xp = room.xp
     x, y = view(room.arena, step["x"]), view(room.arena, step["y"])
     mine, squares = _cut(room.scratch, y.size, y.size)
-    shaped, one = mine.reshape(y.shape), np.zeros(1, np.float32)
+    shaped, one = mine.reshape(y.shape), xp.zeros(1, np.float32)
     share, epsilon = np.float32(1.0 / y.size), np.float32(step["epsilon"])
 
     def run() -> None:
-        np.copyto(shaped, x)
-        np.add.reduce(mine, out=one, keepdims=True)
-        np.multiply(one, share, out=one)
-        np.subtract(mine, one, out=mine)
-        np.multiply(mine, mine, out=squares)
-        np.add.reduce(squares, out=one, keepdims=True)
-        np.multiply(one, share, out=one)
-        np.add(one, epsilon, out=one)
-        np.sqrt(one, out=one)
-        np.divide(mine, one, out=mine)
-        np.copyto(y, shaped)
+        xp.copyto(shaped, x)
+        mine.sum(out=one, keepdims=True)
+        xp.multiply(one, share, out=one)
+        xp.subtract(mine, one, out=mine)
+        xp.multiply(mine, mine, out=squares)
+        squares.sum(out=one, keepdims=True)
+        xp.multiply(one, share, out=one)
+        xp.add(one, epsilon, out=one)
+        xp.sqrt(one, out=one)
+        xp.divide(mine, one, out=mine)
+        xp.copyto(y, shaped)
 
     return run
 
 
 def _softmax(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    xp = room.xp
     x, y = view(room.arena, step["x"]), view(room.arena, step["y"])
     mine, most = _cut(room.scratch, y.size, y[:1].size)
     shaped, one = mine.reshape(y.shape), most.reshape(y[:1].shape)
 
     def run() -> None:
-        np.maximum.reduce(x, axis=0, out=one, keepdims=True)
-        np.subtract(x, one, out=shaped)
-        np.exp(shaped, out=shaped)
-        np.add.reduce(shaped, axis=0, out=one, keepdims=True)
-        np.divide(shaped, one, out=y)
+        x.max(axis=0, out=one, keepdims=True)
+        xp.subtract(x, one, out=shaped)
+        xp.exp(shaped, out=shaped)
+        shaped.sum(axis=0, out=one, keepdims=True)
+        xp.divide(shaped, one, out=y)
 
     return run
 
@@ -255,14 +267,16 @@ def _fill(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
 
 
 def _copy(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    xp = room.xp
     x, y = view(room.arena, step["x"]), view(room.arena, step["y"])
-    return lambda: np.copyto(y, x)
+    return lambda: xp.copyto(y, x)
 
 
 def _flatten(step: "dict[str, Any]", room: Room) -> "Callable[[], None]":
+    xp = room.xp
     x, at = view(room.arena, step["x"]), step["y"]["at"]
     y = room.arena[at : at + x.size].reshape(x.shape)
-    return lambda: np.copyto(y, x)
+    return lambda: xp.copyto(y, x)
 
 
 compute = {

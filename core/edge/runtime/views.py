@@ -4,6 +4,7 @@ In the arena the channels of a pixel lie side by side, pixels ``pixel`` numbers 
 ``row``; around a tensor there may be a border that other steps read.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,14 @@ def aligned(count: int, boundary: int = 64) -> "np.ndarray[Any, Any]":
     return room[first : first + count]
 
 
+def strided(
+    array: "np.ndarray[Any, Any]", shape: "tuple[int, ...]", strides: "tuple[int, ...]"
+) -> "np.ndarray[Any, Any]":
+    """Return a view of an array's memory; what is no array of NumPy is one of CuPy."""
+    xp = np if type(array) is np.ndarray else sys.modules["cupy"]  # type: Any
+    return xp.lib.stride_tricks.as_strided(array, shape, strides)  # type: ignore[no-any-return]
+
+
 def view(arena: "np.ndarray[Any, Any]", tensor: "dict[str, Any]") -> "np.ndarray[Any, Any]":
     """Return a tensor of the arena, of the shape ``(channels, rows, columns)``.
 
@@ -35,7 +44,7 @@ def view(arena: "np.ndarray[Any, Any]", tensor: "dict[str, Any]") -> "np.ndarray
            [ 7.,  9., 11.]], dtype=float32)
     """
     strides = (FLOAT, tensor["row"] * FLOAT, tensor["pixel"] * FLOAT)
-    return np.lib.stride_tricks.as_strided(arena[tensor["at"] :], tuple(tensor["shape"]), strides)
+    return strided(arena[tensor["at"] :], tuple(tensor["shape"]), strides)
 
 
 def windows(
@@ -56,4 +65,4 @@ def windows(
     row, pixel = tensor["row"] * FLOAT, tensor["pixel"] * FLOAT
     strides = (row * stride[0], pixel * stride[1], row * dilation[0], pixel * dilation[1], FLOAT)
     shape = tuple(positions) + tuple(kernel) + (tensor["shape"][0],)
-    return np.lib.stride_tricks.as_strided(arena[tensor["at"] :], shape, strides)
+    return strided(arena[tensor["at"] :], shape, strides)
