@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import scipy.fft
 
+from core.errors import Unavailable
+
 Array: TypeAlias = Any
 """A ``numpy.ndarray`` or a ``cupy.ndarray``; what comes in decides what goes out."""
 
@@ -34,6 +36,25 @@ def array_module(*arrays: object) -> Any:
     if any(is_on_gpu(array) for array in arrays):
         return importlib.import_module("cupy")
     return np
+
+
+def gpu_module() -> Any:
+    """Return CuPy, for who wants a GPU whatever comes in.
+
+    Raises
+    ------
+    Unavailable
+        CuPy is not installed, or there is no CUDA device.
+    """
+    try:
+        cupy = importlib.import_module("cupy")
+    except ModuleNotFoundError:
+        raise Unavailable(
+            "CuPy is not installed", field="gpu", accepted="pip install 'convq[gpu-cuda12]'"
+        ) from None
+    if not cupy.is_available():
+        raise Unavailable("there is no CUDA device", field="gpu")
+    return cupy
 
 
 def fft_module(*arrays: object) -> Any:

@@ -8,7 +8,6 @@ FILE.json`` writes the page and the plot of figures that were measured before.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import re
 import sys
@@ -18,6 +17,8 @@ from typing import Any
 from bench.cells import Cell
 from bench.gpu.cells import every_cell
 from bench.gpu.page import page, plot
+from core.arrays import gpu_module
+from core.errors import Unavailable
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -39,9 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     if given.list:
         print("\n".join(f"{cell.family:<12} {cell.name}" for cell in cells))
         return 0
-    cupy = _cupy()
-    if isinstance(cupy, str):
-        return _refuse(cupy)
+    try:
+        cupy = gpu_module()
+    except Unavailable as missing:
+        return _refuse(str(missing))
     report = _measured(cupy, cells)
     if not given.only:
         _write(report, given.out)
@@ -59,15 +61,6 @@ def _measured(cupy: Any, cells: list[Cell]) -> dict[str, Any]:
         times = ", ".join(f"{name} {1e3 * s:.3f}" for name, s in found["seconds"].items())
         print(f"{found['cell']:<28} ms: {times}", flush=True)
     return report
-
-
-def _cupy() -> Any:
-    # CuPy, or why there is nothing to measure.
-    try:
-        cupy = importlib.import_module("cupy")
-    except ModuleNotFoundError:
-        return "CuPy is not installed: pip install 'convq[gpu-cuda12]' or 'convq[gpu-cuda13]'"
-    return cupy if cupy.is_available() else "there is no CUDA device"
 
 
 def _refuse(why: str) -> int:

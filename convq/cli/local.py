@@ -55,16 +55,19 @@ def calibrate(
         typer.Option("--out", "-o", metavar="FILE.png", help="Draw the crossover to this file."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer and smaller measurements.")] = False,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Measure the GPU, not the processor.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast each algorithm is here; planning uses it from then on."""
     from convq.cli import console
     from convq.cli.crossover import plot, remarks
+    from core.arrays import gpu_module
     from core.conv.calibrate import KERNELS
     from core.conv.calibrate import calibrate as measure
 
+    like = gpu_module().empty(0) if gpu else None
     with console.err.status("measuring, best with nothing else running"):
-        found = measure(kernels=KERNELS[::3], shape=(512, 512)) if quick else measure()
+        found = measure(like, kernels=KERNELS[::3], shape=(512, 512)) if quick else measure(like)
     if as_json:
         console.print_json(found.to_dict())
     else:

@@ -11,6 +11,7 @@ import pytest
 import scipy.fft
 
 from core import arrays
+from core.errors import Unavailable
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("convq", "api", "workers", "core")
@@ -86,3 +87,14 @@ def test_arrays_of_cupy_get_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert arrays.array_module(np.zeros(1), x) is modules["cupy"]
     assert arrays.fft_module(x) is fft
     assert arrays.to_numpy(x) is host
+
+
+def test_who_wants_a_gpu_hears_why_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(Unavailable, match="not installed"):
+        arrays.gpu_module()
+    cupy = types.ModuleType("cupy")
+    monkeypatch.setattr(cupy, "is_available", lambda: False, raising=False)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    with pytest.raises(Unavailable, match="no CUDA device"):
+        arrays.gpu_module()
