@@ -126,40 +126,31 @@ def normalised(
     # Where the image is far from zero, squares would lose what matters.
     x = x - x.mean(axis=axes)
     fits = _over_channels(x, w * centred, memory_cap, check)
-    planes = [xp.ascontiguousarray(x[..., channel]) for channel in range(x.shape[-1])]
-    energies = [_energy(plane, weights, total, memory_cap, check) for plane in planes]
-    energy = sum(energies[1:], energies[0])
-    floor = _ROUNDING * total * sum(float(abs(plane).max()) ** 2 for plane in planes)
+    sums, squares, brightest = [], [], 0.0
+    for channel in range(x.shape[-1]):
+        plane = xp.ascontiguousarray(x[..., channel])
+        sums.append(_windows(plane, weights, memory_cap, check))
+        plane *= plane
+        squares.append(_windows(plane, weights, memory_cap, check))
+        brightest += float(plane.max())
+    floor = _ROUNDING * total * brightest
 
     def divide(start: int) -> None:
         strip = slice(start, start + rows)
-        left, scores = energy[strip], fits[strip]
-        constant = ~(left > floor)
-        left[constant], scores[constant] = 1, 0
-        left *= power
-        scores /= xp.sqrt(left, out=left)
+        scores = fits[strip]
+        energy = sum(
+            q[strip] - s[strip] * s[strip] / total for s, q in zip(sums, squares, strict=True)
+        )
+        constant = ~(energy > floor)
+        energy[constant], scores[constant] = 1, 0
+        energy *= power
+        scores /= xp.sqrt(energy, out=energy)
         xp.clip(scores, -1, 1, out=scores)
 
     # In strips that stay in the cache; a GPU is busy with all of them at once only.
     rows = len(fits) if is_on_gpu(fits) else -(-_STRIP * len(fits) // fits.size)
     for_each(divide, range(0, len(fits), rows), check, workers_for(fits))
     return fits
-
-
-def _energy(
-    plane: Array,
-    weights: Array,
-    total: float,
-    memory_cap: int | None,
-    check: Check,
-) -> Array:
-    """Return the weighted sum of the squares of what is left in each window without its mean."""
-    sums = _windows(plane, weights, memory_cap, check)
-    energy = _windows(plane * plane, weights, memory_cap, check)
-    sums *= sums
-    sums /= total
-    energy -= sums
-    return energy
 
 
 def _over_channels(x: Array, taps: Array, memory_cap: int | None, check: Check) -> Array:
