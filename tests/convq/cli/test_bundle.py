@@ -22,7 +22,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
 
     from convq.cli.app import app
 
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr("convq.cli.console.out.width", 100)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.chdir(tmp_path)
     layers = [{"layer": "flatten"}, {"layer": "dense", "features": 3}]
