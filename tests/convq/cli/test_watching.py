@@ -27,8 +27,9 @@ Convq = Callable[..., Any]
 
 @pytest.fixture
 def convq(real_url: str, monkeypatch: pytest.MonkeyPatch) -> Convq:
-    for name, value in (("COLUMNS", "160"), ("NO_COLOR", "1"), ("CONVQ_URL", real_url)):
-        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("convq.cli.console.out.width", 160)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("CONVQ_URL", real_url)
     return lambda *arguments: CliRunner().invoke(app, arguments)
 
 
