@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.fft
+import scipy.special
 
 from core.errors import Unavailable
 
@@ -68,6 +69,17 @@ def fft_module(*arrays: object) -> Any:
     if any(is_on_gpu(array) for array in arrays):
         return importlib.import_module("cupyx.scipy.fft")
     return scipy.fft
+
+
+def special_module(x: Array) -> Any:
+    """Return the module of special functions for ``x``: ``scipy.special`` or CuPy's.
+
+    Examples
+    --------
+    >>> special_module(np.zeros(3)).__name__
+    'scipy.special'
+    """
+    return importlib.import_module("cupyx.scipy.special") if is_on_gpu(x) else scipy.special
 
 
 def to_numpy(x: Array) -> np.ndarray[Any, Any]:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtr
 
-from core.arrays import Array
+from core.arrays import Array, special_module
 from core.nets.layer import Context, LayerSpec
 from core.nets.unary import unary
 
@@ -25,7 +24,7 @@ class GeluSpec(LayerSpec):
 
 def compute(spec: GeluSpec, x: Array, context: Context) -> tuple[Array, Callable[[Array], Array]]:
     """Return ``x * P(X <= x)``."""
-    below = ndtr(x)
+    below = special_module(x).ndtr(x)
 
     def gradient(dy: Array) -> Array:
         factor = np.exp(x * x * -0.5)

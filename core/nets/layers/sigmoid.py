@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
+
 from core.arrays import Array, array_module
 from core.nets.layer import Context, LayerSpec
 from core.nets.unary import unary
@@ -23,7 +25,7 @@ def compute(
     xp = array_module(x)
     y = xp.negative(x)
     # Far below 0 the exponential is infinite, and its inverse 0, as it should be.
-    with xp.errstate(over="ignore"):
+    with np.errstate(over="ignore"):
         xp.exp(y, out=y)
     y += 1
     xp.reciprocal(y, out=y)

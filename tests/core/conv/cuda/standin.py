@@ -21,11 +21,13 @@ import numpy as np
 import scipy.fft
 import scipy.ndimage
 import scipy.signal
+import scipy.special
 
 HEADER = Path(__file__).with_name("emulated.h")
 # What brings arrays of the host over.
 _BRINGING = {"array", "asarray"}
-_MISSING = {"asfortranarray2", "testing", "ma", "vectorize", "nditer"}
+# What NumPy has and CuPy does not.
+_MISSING = {"errstate", "ma", "nditer"}
 
 
 class Mixed(TypeError):
@@ -63,6 +65,8 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
         raise Mixed("an array of the device does not become one of the host by itself")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if getattr(np, ufunc.__name__, None) is not ufunc:
+            return NotImplemented
         return _wrapped(getattr(ufunc, method)(*_unwrapped(inputs), **_unwrapped(options)))
 
     def __array_function__(self, function: Any, _: Any, args: Any, options: Any) -> Any:
@@ -291,6 +295,6 @@ def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleT
         "cupyx.scipy": types.ModuleType("cupyx.scipy"),
         **{
             f"cupyx.scipy.{name}": _Module(f"cupyx.scipy.{name}", getattr(scipy, name))
-            for name in ("fft", "ndimage", "signal")
+            for name in ("fft", "ndimage", "signal", "special")
         },
     }
