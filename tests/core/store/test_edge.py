@@ -99,15 +99,17 @@ def test_a_roll_out_goes_in_stages(
     first = store.roll_out("cams", bundle(1))
     assert first.rollout is not None
     assert (first.rollout.share, first.rollout.chosen, first.release) == (5, 1, None)
+    proved: set[str] = set()
     for share, count in ((5, 1), (50, 10), (100, 20)):
         rollout = store.group("cams").rollout
         assert rollout is not None
         assert (rollout.state, rollout.share, rollout.chosen) == ("rolling", share, count)
         chosen = [box for box in boxes if store.wanted(box) is not None]
         assert len(chosen) == count
-        for box in chosen:
+        for box in (box for box in chosen if box not in proved):
             assert store.group("cams").rollout.share == share  # type: ignore[union-attr]
             prove(store, box)
+            proved.add(box)
     group = store.group("cams")
     assert (group.rollout.state, group.release) == ("done", bundle(1))  # type: ignore[union-attr]
     # Who comes later gets what all should run.
