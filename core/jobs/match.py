@@ -224,7 +224,9 @@ def _searched(
         for start in range(0, len(x) - length + 1, step):
             # One place more on both sides, so that what rises across a seam is seen to rise.
             first, last = max(start - 1, 0), min(start + step + length, len(x))
-            found = score(x[first:last], template, memory_cap=run.memory_cap, check=run.check)
+            # Hours of sound stay as few bits as they came in.
+            block = x[first:last].astype(np.float64)
+            found = score(block, template, memory_cap=run.memory_cap, check=run.check)
             candidates += [
                 match
                 for match in local_maxima(found, template.shape, threshold, variant, first)
@@ -248,7 +250,7 @@ def _searched(
 
 def _phase(run: Run, item: Item, x: NDArray[Any], template: Template) -> None:
     with run.stage("match"):
-        found = register(x.sum(axis=-1), template.values.sum(axis=-1))
+        found = register(x.sum(axis=-1, dtype=np.float64), template.values.sum(axis=-1))
     shift: dict[str, Any]
     if len(found.shift) == 2:
         shift = {"x": found.shift[1], "y": found.shift[0]}
@@ -314,12 +316,10 @@ def _alike(spec: MatchSpec, item: Item, wanted: _Wanted) -> tuple[NDArray[Any], 
     x, values, ndim = real(item), wanted.values, len(wanted.axes)
     if x.ndim != values.ndim or x.shape[ndim:] != values.shape[ndim:]:
         x, values = (_single(plane, ndim) for plane in (x, values))
-    x, values = (
-        np.asarray(plane, np.float64).reshape(*plane.shape[:ndim], -1) for plane in (x, values)
-    )
+    x, values = (plane.reshape(*plane.shape[:ndim], -1) for plane in (x, values))
     if spec.method == "phase" and x.shape != values.shape:
         raise _other_shape(item.subject, values.shape[:ndim])
-    return x, Template(values, wanted.weights)
+    return x, Template(values.astype(np.float64), wanted.weights)
 
 
 def _single(values: NDArray[Any], ndim: int) -> NDArray[Any]:
