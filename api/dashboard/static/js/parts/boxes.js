@@ -95,7 +95,8 @@ function row(box) {
 
 /** What went wrong goes below all columns: it is as long as it has to be. */
 function wrong({ health }) {
-  const told = [health?.problem, health?.refused && `refused ${digest(health.refused.digest)}: ${health.refused.why}`].filter(Boolean);
+  const problem = health?.problem === health?.refused?.why ? null : health?.problem;
+  const told = [problem, health?.refused && `refused ${digest(health.refused.digest)}: ${health.refused.why}`].filter(Boolean);
   return told.length ? h("tr", { class: "more" }, h("td", { colspan: COLUMNS, class: ["small", "bad", "reason"] }, told.map((text) => h("div", {}, text)))) : null;
 }
 
