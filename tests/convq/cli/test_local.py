@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -129,7 +130,12 @@ def test_calibrate(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path("crossover.png").read_bytes().startswith(b"\x89PNG")
     assert recorder.calls[0][1]["shape"] == (512, 512)
     assert json.loads(convq("calibrate", "--json").stdout)["crossover"] == 9
-    assert recorder.calls[1] == ((), {})
+    assert recorder.calls[1] == ((None,), {})
+    # The GPU, where there is one.
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    refused = convq("calibrate", "--gpu")
+    assert refused.exit_code == 3
+    assert "CuPy is not installed" in refused.stderr
 
 
 # -- planning without a service ---------------------------------------------------------------
