@@ -16,8 +16,9 @@ from bench.s3 import S3Server
 from core.conv.device import cpu
 from core.errors import IntegrityError, StoreAway, Unavailable
 from core.jobs.run import Run
-from core.store.artifacts import ArtifactStore
+from core.store.artifacts import Artifact, ArtifactStore, digest_of
 from core.store.garbage import Garbage
+from core.store.jobs import JobStore
 
 pytestmark = pytest.mark.stack
 BYTES = "application/octet-stream"
@@ -67,6 +68,29 @@ def test_artifacts_live_in_s3(s3_url: str, client: redis.Redis, tmp_path: Path) 
     assert garbage.sweep(age=0.001) == 1
     with pytest.raises(LookupError):
         artifacts.get(stored.digest)
+
+
+def test_artifacts_in_one_object_are_read_and_deleted_like_others(
+    s3_url: str, client: redis.Redis, tmp_path: Path
+) -> None:
+    artifacts = ArtifactStore(s3_url, client)
+    contents = (b"first", b"second")
+    small = [(Artifact(digest_of(it), len(it), BYTES), it) for it in contents]
+    placed = artifacts.place_together(small)
+    JobStore(client).finish_many([], [artifacts.request(artifact) for artifact in placed])
+    second = artifacts.get(digest_of(b"second"))
+    assert artifacts.read(second.digest) == b"second"
+    assert artifacts.fetch(second.digest, tmp_path).read_bytes() == b"second"
+    with artifacts.open(second.digest) as file:
+        assert file.read() == b"second"
+
+    async def part() -> bytes:
+        return b"".join([chunk async for chunk in artifacts.stream(second, 1, 4)])
+
+    assert asyncio.run(part()) == b"eco"
+    time.sleep(0.01)
+    assert Garbage(artifacts, client).sweep(age=0.001) == 2
+    assert not artifacts.files.exists(second.key)
 
 
 def test_damaged_bytes_are_not_given_away(s3_url: str, client: redis.Redis, tmp_path: Path) -> None:
