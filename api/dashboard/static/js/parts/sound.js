@@ -34,12 +34,20 @@ async function start(source, signal, node) {
   const [length, channels = 1] = array.shape;
   const step = array.fortran ? 1 : channels;
   const samples = Float32Array.from({ length }, (_, at) => array.at(at * step));
+  signal.throwIfAborted();
   const url = URL.createObjectURL(new Blob([stored], { type: "audio/wav" }));
-  signal.addEventListener("abort", () => URL.revokeObjectURL(url), { once: true });
+  const player = h("audio", { controls: true, src: url, "aria-label": source.name });
+  const forget = () => {
+    // Else a player that has not read all of it yet would complain.
+    player.removeAttribute("src");
+    player.load();
+    URL.revokeObjectURL(url);
+  };
+  signal.addEventListener("abort", forget, { once: true });
   const loud = spectrogram(samples, COLUMNS, WINDOW);
   fill(
     node,
-    h("audio", { controls: true, src: url, "aria-label": source.name }),
+    player,
     labelled(waveform(samples), `waveform of ${source.name}`),
     labelled(turned(loud), `spectrogram of ${source.name}`),
     h("p", { class: ["small", "muted"] }, `${duration(length / rate)}, ${rate} Hz, ${channels === 1 ? "mono" : `${channels} channels, the first is drawn`}; frequencies from 0 to ${rate / 2} Hz, ${QUIETEST} dB`),
