@@ -155,7 +155,6 @@ FIELDS = st.sampled_from(NAMES.split())
 
 @settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(fields=st.dictionaries(FIELDS, JSON_VALUES, min_size=1, max_size=3))

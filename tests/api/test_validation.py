@@ -431,7 +431,7 @@ def at(document: Any, field: str) -> Any:
     return document
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(body=bodies() | DOCUMENTS)
 def test_every_fault_of_any_body(body: Any) -> None:
     errors = found(body)

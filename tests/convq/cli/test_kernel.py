@@ -17,7 +17,7 @@ names = st.from_regex(r"[a-z][a-z0-9]*(-[a-z]+)?", fullmatch=True)
 values = st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(names, st.dictionaries(names, values, max_size=3))
 def test_presets_with_parameters(name: str, parameters: dict[str, Any]) -> None:
     written = ",".join(f"{key}={json.dumps(value)}" for key, value in parameters.items())
@@ -29,7 +29,7 @@ def test_words_are_texts() -> None:
     assert parse_kernel("prewitt:direction=x") == {"preset": "prewitt", "direction": "x"}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.recursive(st.integers(), lambda inner: st.lists(inner, max_size=3)).filter(
         lambda v: v != [] and isinstance(v, list)

@@ -105,7 +105,7 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_everything_fits_80_columns_and_controls_no_terminal(view: str, data: Any) -> None:
     console = Console(width=80, color_system=None, markup=False, highlight=False, emoji=False)

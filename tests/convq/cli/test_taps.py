@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from convq.cli.taps import taps
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     hnp.arrays(
         np.float64,

@@ -33,7 +33,7 @@ def content(value: Any) -> bytes:
     return data
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     hnp.arrays(
         dtypes,

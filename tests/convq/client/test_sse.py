@@ -29,7 +29,7 @@ def parse(stream: bytes, cuts: Sequence[int] = ()) -> list[Message]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(messages, max_size=4),
     line_ends,
@@ -55,7 +55,7 @@ def test_events_survive_any_cut_line_end_and_comment(
     assert parse(stream.encode(), cuts) == sent
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=6))
 def test_where_the_bytes_are_cut_never_matters(stream: bytes, cuts: list[int]) -> None:
     assert parse(stream, cuts) == parse(stream)

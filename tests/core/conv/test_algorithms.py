@@ -56,7 +56,7 @@ def assert_same(result: np.ndarray, expected: np.ndarray, x: np.ndarray, w: np.n
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(
     function=st.sampled_from([convolve, correlate]),
     shapes=st.integers(1, 3).flatmap(
@@ -88,7 +88,7 @@ def test_convolve_and_correlate(name, function, shapes, dtypes, mode, boundary, 
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     ndim=st.integers(1, 2),
     n=st.integers(1, 3),

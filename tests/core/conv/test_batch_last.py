@@ -73,7 +73,7 @@ def arrays(case):
     return x, w, dy, options
 
 
-@settings(max_examples=28, deadline=None)
+@settings(max_examples=28)
 @given(case=layers(), method=st.sampled_from(METHODS))
 def test_output_and_gradients_are_those_of_the_oracle(case, method: str) -> None:
     x, w, dy, options = arrays(case)
@@ -101,7 +101,7 @@ def layers_with_transforms(draw: st.DrawFn):
 
 
 @lanes_only
-@settings(max_examples=18, deadline=None)
+@settings(max_examples=18)
 @given(case=layers_with_transforms())
 def test_transforms_give_what_every_tap_gives(case) -> None:
     x, w, dy, options = arrays(case)

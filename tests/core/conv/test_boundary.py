@@ -11,7 +11,7 @@ from core.conv.boundary import BOUNDARIES, Extended, extend
 PAD = dict(zip(BOUNDARIES[1:], ["constant", "symmetric", "reflect", "edge", "wrap"], strict=True))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     boundary=st.sampled_from(BOUNDARIES[1:]),
     axes=st.lists(

@@ -31,7 +31,7 @@ def by_definition(x, w, dy, stride, padding, dilation, groups):
     return dx, dw
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     axes=st.lists(
         st.tuples(

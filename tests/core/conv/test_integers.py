@@ -25,7 +25,7 @@ def exact(x: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["direct", "fft-tiled", "fft-whole", "auto"])
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(x_dtype=st.sampled_from(DTYPES), w_dtype=st.sampled_from(DTYPES), data=st.data())
 def test_exact_or_overflow(name, x_dtype, w_dtype, data) -> None:
     def draw(dtype: str, most: int) -> np.ndarray:

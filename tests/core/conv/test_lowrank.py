@@ -15,7 +15,7 @@ def total(split: tuple) -> np.ndarray:
     return sum(reduce(np.multiply.outer, term) for term in split)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     shape=st.lists(st.integers(1, 6), min_size=1, max_size=4).map(tuple),
     rank=st.integers(1, 3),
@@ -44,7 +44,7 @@ def test_known_ranks() -> None:
     assert len(terms(np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0.0]]))) == 2
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     vectors=st.lists(st.lists(st.integers(-9, 9), min_size=1, max_size=5), min_size=1, max_size=4),
     factor=st.integers(-5, 5),

@@ -37,7 +37,7 @@ def assert_same(result: np.ndarray, expected: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     function=st.sampled_from([convolve, correlate]),
     shapes=st.sampled_from([((9,), (3,)), ((8,), (4,)), ((6, 7), (3, 2)), ((4, 3, 5), (2, 3, 1))]),

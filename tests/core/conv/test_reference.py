@@ -36,7 +36,7 @@ def values(shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])
 @pytest.mark.parametrize("function", [convolve, correlate])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(shapes(), st.sampled_from(DTYPES), st.sampled_from(DTYPES), st.integers(0, 99))
 def test_zero_boundary_is_scipy_signal(function, mode, sizes, x_dtype, w_dtype, seed) -> None:
     x, w = values(sizes[0], x_dtype, seed), values(sizes[1], w_dtype, seed + 1)
@@ -56,7 +56,7 @@ def test_zero_boundary_is_scipy_signal(function, mode, sizes, x_dtype, w_dtype, 
 
 @pytest.mark.parametrize("boundary", ["constant", "reflect", "mirror", "nearest", "wrap"])
 @pytest.mark.parametrize("function", [convolve, correlate])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(shapes(), st.floats(-3, 3), st.integers(0, 99))
 def test_other_boundaries_are_scipy_ndimage(function, boundary, sizes, cval, seed) -> None:
     x, w = values(sizes[0], "float64", seed), values(sizes[1], "float64", seed + 1)
@@ -82,7 +82,7 @@ def test_mode_valid_needs_no_boundary() -> None:
         np.testing.assert_array_equal(result, np.convolve(x, w, "valid"))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     n=st.integers(1, 2),
     groups=st.integers(1, 2),

@@ -33,7 +33,7 @@ def ring(kernel: np.ndarray) -> Any:
 
 
 @given(SHAPES, SIDES, SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_wiener_is_ridge_regression_on_a_ring(shape: Any, sides: Any, seed: int) -> None:
     random = np.random.default_rng(seed)
     kernel, y = random.random(sides), random.normal(size=shape)
@@ -44,7 +44,7 @@ def test_wiener_is_ridge_regression_on_a_ring(shape: Any, sides: Any, seed: int)
 
 
 @given(SHAPES, SIDES, SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_inversion_weighs_roughness(shape: Any, sides: Any, seed: int) -> None:
     random = np.random.default_rng(seed)
     kernel, y = random.random(sides), random.normal(size=shape)

@@ -27,7 +27,6 @@ def test_the_kernel_is_a_distribution_of_variance_2t(time: float) -> None:
     np.testing.assert_array_equal(kernel, kernel[::-1])
 
 
-@settings(deadline=None)
 @given(st.integers(2, 9), st.floats(0.01, 30), st.integers(0, 99), st.booleans())
 def test_heat_is_the_exponential_of_the_laplacian(
     n: int, time: float, seed: int, ring: bool
@@ -86,7 +85,7 @@ def by_fluxes(u: np.ndarray, time: float, edge: float, rational: bool) -> np.nda
     return u
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 99), st.floats(0.1, 3), st.floats(0.1, 3), st.booleans())
 def test_perona_malik_is_its_fluxes(seed: int, time: float, edge: float, rational: bool) -> None:
     u = np.random.default_rng(seed).normal(size=(4, 5))

@@ -80,7 +80,7 @@ def test_every_length_is_refused(small: Callable[..., bytes], tmp_path: Path) ->
             Container(str(path))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any"
@@ -143,7 +143,7 @@ def test_samples_that_are_no_images(
         small(samples=np.zeros((4, 3)))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 1000), st.floats(1e-6, 1e3))
 def test_precisions(rows: int, columns: int, seed: int, size: float) -> None:
     matrix = (np.random.default_rng(seed).normal(size=(rows, columns)) * size).astype(np.float32)

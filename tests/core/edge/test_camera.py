@@ -23,7 +23,7 @@ from core.nets.model import Model
 SIDES = st.integers(1, 9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SIDES, SIDES, SIDES, SIDES, st.sampled_from([1, 3]), st.integers(0, 1000))
 def test_a_pixel_is_the_mean_of_what_lies_in_its_place(
     have_rows: int, have_columns: int, rows: int, columns: int, channels: int, seed: int

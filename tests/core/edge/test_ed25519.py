@@ -37,7 +37,7 @@ def test_the_vectors_of_the_standard(key: str, message: str, signature: str) -> 
     assert verify(bytes.fromhex(key), bytes.fromhex(message), bytes.fromhex(signature))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=200), st.data())
 def test_agrees_with_a_library(secret: bytes, message: bytes, data: st.DataObject) -> None:
     private = Ed25519PrivateKey.from_private_bytes(secret)

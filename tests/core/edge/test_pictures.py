@@ -13,7 +13,7 @@ from core.edge.runtime.errors import EdgeError
 from core.edge.runtime.pictures import read_image
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(1, 12),
     st.integers(1, 12),
@@ -66,7 +66,7 @@ def test_what_is_no_picture(data: bytes) -> None:
         read_image(data, (1, 2, 2))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_damaged_pngs(data: st.DataObject) -> None:
     file = io.BytesIO()

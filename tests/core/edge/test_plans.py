@@ -122,7 +122,7 @@ def _agrees(model: Model, board: Profile, is_here: bool) -> None:
             assert box.self_test() <= 1
 
 
-@settings(deadline=None, max_examples=16)
+@settings(max_examples=16)
 @given(net=nets(), board=st.sampled_from(["here", "here at least", "jetson-tk1", "arm64"]))
 def test_random_nets(
     net: dict[str, Any],

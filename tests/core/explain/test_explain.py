@@ -34,7 +34,7 @@ def preset(name: str, **parameters: Any) -> np.ndarray:
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 5), st.integers(1, 5),
        st.sampled_from(["reflect", "mirror", "nearest", "wrap"]))  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_sums_of_patches_are_the_convolution(h: int, w: int, a: int, b: int, boundary: Any) -> None:
     x, kernel = RNG.normal(size=(h, w)), RNG.normal(size=(a, b))
     found = np.zeros((h, w))
@@ -45,7 +45,7 @@ def test_sums_of_patches_are_the_convolution(h: int, w: int, a: int, b: int, bou
 
 
 @given(st.integers(3, 8), st.integers(3, 8), st.integers(1, 3), st.integers(1, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_product_of_spectra_is_that_of_the_convolution(h: int, w: int, a: int, b: int) -> None:
     x, kernel = RNG.normal(size=(h, w)), RNG.normal(size=(a, b))
     y = scipy.ndimage.convolve(x, kernel, mode="wrap")

@@ -72,7 +72,7 @@ def response(wanted: Filter, f: np.ndarray, mirrored: bool) -> float:
     return through
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(SHAPE, SEED, st.sampled_from(BOUNDARIES), st.data())
 def test_filters_are_products_of_the_whole_transform(
     shape: tuple[int, ...], seed: int, boundary: Any, data: Any
@@ -99,7 +99,6 @@ def test_filters_are_products_of_the_whole_transform(
         np.testing.assert_allclose(passed(ours, shape, boundary), (mask >= 0.5).mean())
 
 
-@settings(deadline=None)
 @given(SEED, st.floats(0.01, 1), st.sampled_from(BOUNDARIES))
 def test_the_largest_coefficients_are_the_best_ones(seed: int, share: float, boundary: Any) -> None:
     x = np.random.default_rng(seed).normal(size=(8, 9))

@@ -28,7 +28,7 @@ def value(f: Sampled, t: np.ndarray) -> np.ndarray:
 
 
 @given(SEEDS, st.integers(2, 6), st.integers(2, 6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_integrals_are_exact(seed: int, n: int, m: int) -> None:
     random = np.random.default_rng(seed)
     f, g = made(random, n), made(random, m)
@@ -56,7 +56,7 @@ def test_even_points_are_the_convolution_of_their_hats() -> None:
 
 
 @given(SEEDS, st.integers(2, 20), st.integers(2, 20), st.sampled_from([1e-2, 1e-4]))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_transforms_stay_within_their_tolerance(
     seed: int, n: int, m: int, tolerance: float
 ) -> None:
@@ -71,7 +71,7 @@ def test_transforms_stay_within_their_tolerance(
 
 
 @given(SEEDS, st.integers(2, 40), st.integers(1, 60), st.floats(1.0, 3.0))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_energy_of_corners_is_bounded(seed: int, n: int, waves: int, longer: float) -> None:
     # In clusters, so that many corners lie within the reach of one.
     random = np.random.default_rng(seed)
@@ -86,7 +86,7 @@ def test_the_energy_of_corners_is_bounded(seed: int, n: int, waves: int, longer:
 
 
 @given(SEEDS, st.integers(3, 60))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_bound_holds_for_functions_with_that_curvature(seed: int, n: int) -> None:
     random = np.random.default_rng(seed)
     t = np.sort(np.concatenate([[0, 1], random.random(n)]))

@@ -156,7 +156,7 @@ def check_tiles(x: Any, spec: ConvolveSpec, tile: tuple[int, ...], alone: Run) -
     assert y.tobytes() == expected.tobytes()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.data())
 def test_tiles_are_the_bits_of_the_whole(alone: Run, data: Any) -> None:
     shape = data.draw(st.tuples(st.integers(3, 9), st.integers(3, 9)))

@@ -163,7 +163,7 @@ def test_neighbours_are_those_that_a_comparison_with_all_finds(bench: Bench, dis
     assert (run.results[1]["name"], sheet.media_type) == ("neighbours.png", PNG)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 1000),
     count=st.integers(1, 30),

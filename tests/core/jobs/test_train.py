@@ -62,9 +62,7 @@ def test_what_the_model_says_is_what_was_validated(trainings: Any, tmp_path: Pat
     assert model.about["metrics"]["validation_accuracy"] == pytest.approx(accuracy)
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stops=st.lists(st.integers(1, 9), min_size=1, max_size=4), drained=st.booleans())
 def test_interrupted_trainings_give_the_same_file(
     trainings: Any, stops: list[int], drained: bool

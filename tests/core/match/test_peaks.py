@@ -59,7 +59,7 @@ def test_what_is_too_low_is_no_peak() -> None:
     ]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(-5, 5), st.floats(-5, 5), st.integers(0, 99))
 def test_shifts_are_told_to_parts_of_a_pixel(dy: float, dx: float, seed: int) -> None:
     random = np.random.default_rng(seed)

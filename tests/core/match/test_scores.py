@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.signal
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
@@ -47,7 +47,6 @@ def problems(draw: Any) -> tuple[np.ndarray, Template]:
     return x * 0.1 + draw(st.sampled_from([0.0, 1e4])), Template(values, weights)
 
 
-@settings(deadline=None)
 @given(problems())
 def test_scores_are_the_correlation_coefficient(problem: tuple[np.ndarray, Template]) -> None:
     x, template = problem
@@ -57,7 +56,6 @@ def test_scores_are_the_correlation_coefficient(problem: tuple[np.ndarray, Templ
 
 
 @given(problems())
-@settings(deadline=None)
 def test_raw_scores_are_sums_of_products(problem: tuple[np.ndarray, Template]) -> None:
     x, template = problem
     taps = template.values

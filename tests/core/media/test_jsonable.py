@@ -17,7 +17,7 @@ from core.media import MAX_JSON_VALUES, to_json
         ["bool", "uint8", "int64", "uint64", "float16", "float32", "float64", "complex64"]
     ).flatmap(lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0)))
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_standard_json_brings_every_finite_value_back(array: np.ndarray) -> None:
     read = json.loads(json.dumps(to_json(array), allow_nan=False))
     plain = np.stack([array.real, array.imag], axis=-1) if array.dtype.kind == "c" else array

@@ -21,7 +21,7 @@ def drawn(array: np.ndarray, **options: int) -> np.ndarray:
         ["bool", "uint8", "int8", "uint16", "int64", "float16", "float32", "float64", "complex64"]
     ).flatmap(lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=5, max_side=6)))
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_numeric_array_has_a_picture_within_the_limit(array: np.ndarray) -> None:
     info = inspect(preview(array, max_side=64))
     assert info.shape is not None

@@ -58,7 +58,7 @@ def reference(array: np.ndarray, target: str, policy: str) -> list[Fraction | fl
 
 
 @given(array=ARRAYS, target=st.sampled_from(TARGETS), policy=st.sampled_from(["rescale", "signed"]))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_scaling_follows_the_table(array: np.ndarray, target: str, policy: Any) -> None:
     before = array.copy()
     got = to_range(array, target, policy)
@@ -75,7 +75,7 @@ def test_scaling_follows_the_table(array: np.ndarray, target: str, policy: Any) 
 
 
 @given(array=ARRAYS, target=st.sampled_from(INTEGER_TARGETS))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_clip_rounds_half_to_even_and_cuts(array: np.ndarray, target: str) -> None:
     limits = np.iinfo(target)
     got = to_range(array, target, "clip")

@@ -13,7 +13,7 @@ from core.nets.blas import one_thread, product
 sizes = st.integers(1, 40)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(m=sizes, k=sizes, n=sizes, seed=st.integers(0, 99), turned=st.booleans())
 def test_a_product_is_the_sum_of_products(m, k, n, seed, turned) -> None:
     random = np.random.default_rng(seed)

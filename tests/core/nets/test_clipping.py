@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.nets.clipping import clip, norm
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     sizes=st.lists(st.integers(0, 40_000), min_size=1, max_size=3),
     longest=st.floats(0.01, 1000),

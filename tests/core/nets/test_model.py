@@ -98,7 +98,7 @@ def test_other_files_are_refused(path: Path, model: Model) -> None:
         load(path)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_damage_gives_errors_of_ours(
     model: Model, tmp_path_factory: pytest.TempPathFactory, data: Any

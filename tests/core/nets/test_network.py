@@ -114,7 +114,7 @@ def labels(count: int, classes: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, classes, count)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(network=nets(), count=st.integers(2, 70), seed=st.integers(0, 99))
 def test_a_step_in_groups_is_a_step_all_at_once(network, count, seed) -> None:
     weights = float64(network.init(seed))
@@ -132,7 +132,7 @@ def test_a_step_in_groups_is_a_step_all_at_once(network, count, seed) -> None:
         np.testing.assert_allclose(step.updates[name], updates[name], rtol=1e-9, atol=1e-12)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(network=nets(), count=st.integers(2, 40), seed=st.integers(0, 99))
 def test_gradients_are_those_of_finite_differences(network, count, seed) -> None:
     weights = float64(network.init(seed))
@@ -150,7 +150,7 @@ def test_gradients_are_those_of_finite_differences(network, count, seed) -> None
     assert along == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(network=nets(), count=st.integers(1, 40), batch=st.integers(1, 50), data=st.data())
 def test_a_run_does_not_depend_on_the_batch_and_gives_every_layer(
     network, count, batch, data

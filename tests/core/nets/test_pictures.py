@@ -28,7 +28,7 @@ def test_three_channels_are_a_colour() -> None:
     np.testing.assert_array_equal(drawn(pictures.filters(weight))[0, 0], [128, 255, 128])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     filters=st.integers(1, 70),
     channels=st.integers(1, 4),
@@ -45,7 +45,7 @@ def test_kernels_of_every_shape_have_a_picture(
     assert (len(found) == 3) == (channels == 3 and len(kernel) < 3)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(shape=st.lists(st.integers(1, 60), min_size=1, max_size=4))
 def test_outputs_of_every_layer_have_a_picture(shape: list[int]) -> None:
     maps = np.random.default_rng(0).normal(size=shape).astype(np.float32)

@@ -36,7 +36,7 @@ def series(seed: int, n: int = 300) -> np.ndarray:
     return 5 + lfilter([1, 0.5], [1, -0.6, 0.2], noise)[100:]
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(SEEDS, st.integers(1, 6))
 def test_autoregressions_are_those_of_statsmodels(seed: int, order: int) -> None:
     x = series(seed)
@@ -55,7 +55,7 @@ def test_autoregressions_are_those_of_statsmodels(seed: int, order: int) -> None
     np.testing.assert_allclose([constant, *ours], theirs, atol=1e-8)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(SEEDS)
 def test_residuals_are_diagnosed_as_by_statsmodels(seed: int) -> None:
     x = series(seed)

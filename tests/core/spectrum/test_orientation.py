@@ -34,7 +34,7 @@ def apart(a: float, b: float) -> float:
     return abs((a - b + 90) % 180 - 90)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(-89, 89), st.sampled_from([0, 60]), st.sampled_from([240, 400]))
 def test_a_turned_page_is_told(degrees: float, noise: float, size: int) -> None:
     seen = orientation(page(degrees, size, int(abs(degrees)), noise))
@@ -42,7 +42,7 @@ def test_a_turned_page_is_told(degrees: float, noise: float, size: int) -> None:
     assert seen.confidence > 0.8
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(-90, 90), st.floats(0.08, 0.2), st.floats(0, 6))
 def test_a_wave_is_told(degrees: float, frequency: float, phase: float) -> None:
     y, x = np.mgrid[:128, :150]

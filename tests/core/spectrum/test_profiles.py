@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.spectrum import direction_power, frequencies, ring_power, transform
@@ -13,7 +13,6 @@ from core.spectrum import direction_power, frequencies, ring_power, transform
 SEEDS = st.integers(0, 1000)
 
 
-@settings(deadline=None)
 @given(SEEDS, st.integers(2, 12), st.integers(2, 12), st.integers(1, 7))
 def test_rings_hold_the_variance(seed: int, height: int, width: int, rings: int) -> None:
     x = np.random.default_rng(seed).normal(size=(height, width))

@@ -25,9 +25,7 @@ def submit(jobs: JobStore, boxes: Boxes | None, limits: Limits | None = None, **
     return answer
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(

@@ -199,7 +199,6 @@ def test_the_scripts_do_what_the_model_says(client: redis.Redis) -> None:
         settings=settings(
             max_examples=20,
             stateful_step_count=40,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )

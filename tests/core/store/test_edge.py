@@ -220,9 +220,7 @@ def lines(artifacts: ArtifactStore, results: EdgeResults) -> list[dict[str, Any]
     ]
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 1 << 32))
 def test_each_result_once(
     client: redis.Redis, tmp_path_factory: pytest.TempPathFactory, seed: int

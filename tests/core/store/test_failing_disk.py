@@ -116,7 +116,6 @@ def emptied(artifacts: ArtifactStore, client: redis.Redis) -> Callable[[], None]
 
 QUIET = settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

@@ -241,7 +241,7 @@ def test_no_interleaving_deletes_what_is_referred_to(client: redis.Redis) -> Non
     machine = type("WorldHere", (World,), {"client": client})
     run_state_machine_as_test(
         machine,
-        settings=hypothesis_settings(max_examples=40, stateful_step_count=30, deadline=None),
+        settings=hypothesis_settings(max_examples=40, stateful_step_count=30),
     )
 
 

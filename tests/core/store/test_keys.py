@@ -168,7 +168,7 @@ class Clocked(Scripts):
             self._scripts[name] = client.register_script(text)
 
 
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40)
 @given(
     rate=st.integers(1, 50),
     burst=st.integers(1, 20),

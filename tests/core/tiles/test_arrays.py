@@ -72,7 +72,7 @@ def test_parts_are_read(folder: Folder, tmp_path: Path, sort: str, dtype: str) -
     assert len(folder.fetched) == len(set(folder.fetched))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.data())
 def test_tiles_that_were_written_one_by_one_are_the_array(data: Any) -> None:
     ndim = data.draw(st.integers(1, 3))

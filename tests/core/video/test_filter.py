@@ -36,7 +36,7 @@ class Film:
     st.booleans(),
     st.integers(0, 99),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_windows_give_what_the_whole_gives(
     count: int, length: int, at_once: int, boundary: Any, coloured: bool, seed: int
 ) -> None:

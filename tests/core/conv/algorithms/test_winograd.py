@@ -32,9 +32,7 @@ def plan_cache_clear() -> None:
     direct._generated.cache_clear()
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     n=st.integers(1, 20),
     channels=st.tuples(st.integers(1, 2), st.integers(2, 5), st.integers(1, 20)),

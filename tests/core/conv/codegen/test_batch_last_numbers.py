@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite")
@@ -31,7 +31,6 @@ def run(module, name: str, dtype: str, *arguments) -> None:
     module.kernel(name, dtype)(*given)
 
 
-@settings(deadline=None)
 @given(dtype=DTYPES, vectors=st.integers(1, 9), channels=st.integers(1, 4), seed=st.integers(0, 99))
 @np.errstate(invalid="ignore")
 def test_numbers_are_those_of_numpy(dtype, vectors, channels, seed) -> None:
@@ -57,7 +56,6 @@ def test_numbers_are_those_of_numpy(dtype, vectors, channels, seed) -> None:
     assert not out.any()
 
 
-@settings(deadline=None)
 @given(dtype=DTYPES, vectors=st.integers(1, 9), channels=st.integers(1, 4), seed=st.integers(0, 99))
 def test_sums_are_those_of_channels(dtype, vectors, channels, seed) -> None:
     random, count = np.random.default_rng(seed), vectors * lanes(dtype)
@@ -71,7 +69,6 @@ def test_sums_are_those_of_channels(dtype, vectors, channels, seed) -> None:
     np.testing.assert_allclose(sums, dx.sum(axis=1, dtype=float), rtol=0, atol=tolerance)
 
 
-@settings(deadline=None)
 @given(
     dtype=DTYPES,
     vectors=st.integers(1, 3),

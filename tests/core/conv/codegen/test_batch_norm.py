@@ -23,7 +23,7 @@ def guarded(like: list[np.ndarray]) -> list[np.ndarray]:
     return [np.full_like(x, np.nan) for x in like]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     widths=WIDTHS.filter(lambda widths: sum(widths) > 1),
     channels=st.integers(1, 4),

@@ -14,7 +14,7 @@ from core.conv.codegen.borders import fetch, inside_of, parts_of_blocks
 from core.conv.normal import NormalForm, read
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     lengths=st.lists(
         st.tuples(st.integers(1, 30), st.integers(1, 6), st.integers(-3, 8), st.integers(1, 40)),

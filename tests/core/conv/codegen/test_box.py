@@ -14,7 +14,7 @@ from core.conv.codegen import box
 pytestmark = pytest.mark.skipif(not codegen.available(), reason="generated kernels are off")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(1, 60), st.integers(1, 200)),
     kernel=st.tuples(st.integers(2, 40), st.integers(2, 70)),

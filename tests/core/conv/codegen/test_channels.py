@@ -84,13 +84,13 @@ def check(family, form: NormalForm, seed: int, memory_cap: int | None) -> None:
     np.testing.assert_allclose(out, expected, atol=tolerance)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(form=forms(st.integers(1, 5)), seed=st.integers(0, 99), cap=st.sampled_from([None, 0]))
 def test_sums_over_channels(form: NormalForm, seed: int, cap: int | None) -> None:
     check(channels, form, seed, cap)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(form=forms(st.just(1)), seed=st.integers(0, 99), cap=st.sampled_from([None, 0]))
 def test_planes(form: NormalForm, seed: int, cap: int | None) -> None:
     check(channels_planes, form, seed, cap)
@@ -193,7 +193,7 @@ def test_what_the_families_do_not_support() -> None:
     assert channels_planes.supports(replace(form, groups=2, out_channels=2))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     panel=st.sampled_from([1, 2, 4, 8]),
     vectors=st.integers(1, 4),

@@ -15,7 +15,7 @@ from core.conv.codegen.channels_transpose import kernel
 from core.conv.codegen.target import host
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     dtype=st.sampled_from(["float32", "float64"]),
     count=st.integers(1, 4),
@@ -60,7 +60,7 @@ def test_lanes_that_share_an_address_leave_it_to_the_first() -> None:
     np.testing.assert_array_equal(out, vectors[:, 0])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     sizes=st.lists(st.integers(1, 7), min_size=1, max_size=3),
     data=st.data(),

@@ -72,7 +72,7 @@ def laid_out(x: np.ndarray, layout: str) -> np.ndarray:
     return x
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(forms(), st.sampled_from(LAYOUTS), st.integers(0, 99), st.data())
 def test_every_form_is_the_definition(form, layout, seed, data) -> None:
     random = np.random.default_rng(seed)

@@ -42,7 +42,7 @@ def activated(x: np.ndarray, activation: str) -> np.ndarray:
     return np.maximum(x, SLOPE * x if activation == "leaky_relu" else 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     dtype=DTYPES,
     activation=ACTIVATIONS,
@@ -87,7 +87,7 @@ def test_sums_are_those_of_all_runs(dtype, activation, kind, size, data) -> None
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4 if dtype == "float32" else 1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     dtype=DTYPES,
     what=st.sampled_from(["largest", "mean"]),
@@ -118,7 +118,7 @@ def test_pools_are_those_of_numpy(dtype, what, pixels, special, data) -> None:
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(dtype=DTYPES, activation=ACTIVATIONS, operands=st.integers(1, 8), data=st.data())
 def test_rows_are_added_one_by_one(dtype, activation, operands, data) -> None:
     lanes, vectors = lanes_of(dtype), data.draw(st.integers(0, 3))
@@ -163,7 +163,7 @@ def test_activations_are_right_everywhere(activation: str, dtype: str) -> None:
     np.testing.assert_allclose(y, expected, rtol=4 * eps, atol=np.finfo(dtype).tiny)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(dtype=DTYPES, channels=st.sampled_from([1, 3, 8, 9, 17]), data=st.data())
 def test_channels_come_side_by_side(dtype, channels, data) -> None:
     pitch = channels + data.draw(st.integers(0, 3))
@@ -182,7 +182,7 @@ def test_channels_come_side_by_side(dtype, channels, data) -> None:
     np.testing.assert_array_equal(y, expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(dtype=DTYPES, rows=st.integers(1, 4), length=st.integers(1, 150), data=st.data())
 def test_whitened_images_have_mean_0_and_variance_1(dtype, rows, length, data) -> None:
     pitches = [length + data.draw(st.integers(0, 3)) for _ in range(2)]
@@ -198,7 +198,7 @@ def test_whitened_images_have_mean_0_and_variance_1(dtype, rows, length, data) -
     np.testing.assert_allclose(y.reshape(rows, -1), wanted, rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     row=st.integers(1, 100),
     filters=st.integers(1, 300),

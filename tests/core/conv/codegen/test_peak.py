@@ -10,7 +10,7 @@ pytest.importorskip("llvmlite")
 from core.conv.codegen.peak import peak
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     size=st.one_of(st.integers(1, 300), st.integers(200_000, 600_000)),
     dtype=st.sampled_from(["float32", "float64"]),

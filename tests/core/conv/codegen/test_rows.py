@@ -69,7 +69,7 @@ def expected_of(form: NormalForm, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     return out
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(problems(), st.integers(0, 99), st.sampled_from([None, 1, 100_000]))
 def test_direct(problem, seed, cap) -> None:
     form, x = problem
@@ -82,7 +82,7 @@ def test_direct(problem, seed, cap) -> None:
     np.testing.assert_array_equal(out, expected_of(form, x, w))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(problems(), st.integers(0, 99), st.sampled_from([None, 1]))
 def test_separable(problem, seed, cap) -> None:
     form, x = problem
@@ -97,7 +97,7 @@ def test_separable(problem, seed, cap) -> None:
     np.testing.assert_allclose(out, expected, rtol=0, atol=1e-5 * (1 + abs(expected).max()))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(problems(), st.integers(0, 99), st.sampled_from([None, 1]))
 def test_box(problem, seed, cap) -> None:
     form, x = problem

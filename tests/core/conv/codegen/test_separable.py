@@ -20,7 +20,7 @@ def outer(vectors: list[np.ndarray]) -> np.ndarray:
     return product
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=st.lists(st.integers(2, 30), min_size=2, max_size=3),
     kernel=st.lists(st.integers(2, 8), min_size=3, max_size=3),

@@ -44,7 +44,7 @@ def check(x, w, **options) -> None:
     assert abs(result - expected).max() <= 2 * size * scale
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=st.lists(st.integers(1, 40), min_size=1, max_size=3),
     kernel=st.lists(st.integers(1, 9), min_size=3, max_size=3),
@@ -63,7 +63,7 @@ def test_agrees_with_the_definition(shape, kernel, dtypes, mode, boundary, seed)
     check(x, w.astype("int64") if w.dtype.kind in "iu" else w, mode=mode, boundary=boundary)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(60, 200), st.integers(60, 300)),
     kernel=st.tuples(st.integers(1, 12), st.integers(1, 12)),
@@ -118,7 +118,7 @@ def test_long_lines_are_computed_in_blocks(monkeypatch, boundary) -> None:
     single._pictured.cache_clear()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     spatial=st.tuples(st.integers(6, 20), st.integers(6, 40)),
     kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
@@ -192,7 +192,7 @@ def test_sums_stay_in_registers(cpu: str, height: int) -> None:
     assert ("fmla" in text) or ("vfma" in text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     itemsize=st.sampled_from([4, 8]),
     parts=st.sampled_from([1, 2]),

@@ -35,9 +35,7 @@ def layer(outputs: int, dtype: str = "float32"):
 
 
 @pytest.mark.parametrize(("taps", "outputs", "dtype", "stored"), CASES)
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     batch=st.integers(1, 3),
     groups=st.integers(1, 2),

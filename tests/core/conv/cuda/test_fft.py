@@ -30,9 +30,7 @@ LARGE = {"sm_75": 64 << 10, "sm_90": 227 << 10}
 
 
 @pytest.mark.parametrize(("kernel", "tile", "dtype", "stored"), CASES)
-@settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_it_is_the_reference(cupy, kernel, tile, dtype, stored, data) -> None:
     # Several pairs of tiles, and the last of them alone or not.

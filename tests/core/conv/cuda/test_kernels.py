@@ -30,9 +30,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "kernel", "dtype", "stored"), CASES)
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_kernels_are_the_reference(cupy, name, kernel, dtype, stored, data) -> None:
     lengths = [data.draw(st.integers(1, 90)) for _ in kernel]

@@ -94,7 +94,7 @@ def content(sequence: int) -> bytes:
     return f"bundle {sequence}".encode() * 50
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.sampled_from(OPERATIONS), min_size=1, max_size=25),
     st.floats(0, 1),

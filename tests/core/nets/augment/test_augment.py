@@ -48,7 +48,7 @@ def test_the_union_is_of_all_augmentations() -> None:
 
 
 @every_spec
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     images=st.integers(1, 5),
     sides=st.lists(st.integers(1, 6), min_size=2, max_size=3),

@@ -57,7 +57,7 @@ def test_the_samples_are_good(samples: list[bytes]) -> None:
     edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=4),
     end=st.booleans(),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_changed_bytes(
     samples: list[bytes], which: int, edits: list[tuple[float, int]], end: bool
 ) -> None:
@@ -70,13 +70,13 @@ def test_changed_bytes(
 
 
 @given(which=st.integers(0, 8), length=st.floats(0, 1), tail=st.binary(max_size=9))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_cut_files(samples: list[bytes], which: int, length: float, tail: bytes) -> None:
     survives(samples[which][: int(length * len(samples[which]))] + tail)
 
 
 @given(content=st.binary(max_size=200))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_random_bytes(content: bytes) -> None:
     survives(content)
 

@@ -35,7 +35,7 @@ def colour(*size: int) -> np.ndarray:
     kept=st.integers(0, 12),
     method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_written_is_read(
     make: Any,
     seed: int,

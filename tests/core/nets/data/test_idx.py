@@ -23,7 +23,7 @@ Y = np.array([0, 1, 1, 0], np.uint8)
     archived=st.booleans(),
     memory=st.sampled_from([0, 1 << 20]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_is_written_is_read(
     make: Any, data: Any, dtype: str, gzipped: bool, archived: bool, memory: int
 ) -> None:

@@ -26,7 +26,7 @@ def members(make: Any, folder: str = "") -> dict[str, bytes]:
     top=st.sampled_from(["", "drive/"]),
     memory=st.sampled_from([0, 1 << 20]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_numbers_to_learn(
     make: Any, targets: list[tuple[float, int]], order: list[int], top: str, memory: int
 ) -> None:
@@ -45,7 +45,7 @@ NAMES = st.sampled_from(["cat", "dog, big", 'a "fox"', "7"])
 
 
 @given(labels=st.lists(NAMES, min_size=5, max_size=5).filter(lambda names: len(set(names)) > 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_names_of_classes(make: Any, labels: list[str]) -> None:
     rows = [(f"{i}.png", label) for i, label in enumerate(labels)]
     content = make.pack(members(make) | {"index.csv": make.table(["file", "label"], rows)})

@@ -39,7 +39,7 @@ def reference(x: np.ndarray) -> np.ndarray:
 
 
 @given(data=st.data(), compressed=st.booleans(), fortran=st.booleans(), on_disk=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_is_written_is_read(
     make: Any, data: Any, compressed: bool, fortran: bool, on_disk: bool
 ) -> None:
@@ -77,7 +77,7 @@ def test_what_is_written_is_read(
     ),
     dtype=st.sampled_from(["u1", "i1", ">i2", "<u4", "i8"]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_labels(make: Any, labels: list[int], dtype: str) -> None:
     x = np.arange(len(labels) * 4, dtype=np.float32).reshape(-1, 2, 2)
     content = make.npz(x=x, y=np.array(labels, dtype))

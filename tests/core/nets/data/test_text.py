@@ -21,7 +21,7 @@ TEXTS = st.lists(
 
 
 @given(texts=TEXTS, words=st.none() | st.integers(1, 12), most=st.integers(1, 6))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_what_is_written_is_read(make: Any, texts: list[str], words: int | None, most: int) -> None:
     labels = ["good", "bad"] + [random.choice(["good", "bad"]) for _ in texts[2:]]
     content = make.table(["text", "label"], zip(texts, labels, strict=True))
@@ -49,7 +49,7 @@ def test_what_is_written_is_read(make: Any, texts: list[str], words: int | None,
 
 
 @given(texts=TEXTS, seed=st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_vocabulary_does_not_depend_on_the_order(texts: list[str], seed: int) -> None:
     shuffled = random.Random(seed).sample(texts, len(texts))
     known = [

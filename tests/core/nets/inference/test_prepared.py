@@ -148,7 +148,7 @@ def _transposed(draw: st.DrawFn, channels: int, spatial: list[int]) -> dict[str,
     }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(network=chains(), dtype=st.sampled_from(DTYPES), seed=st.integers(0, 99))
 def test_a_chain_is_computed_as_by_its_layers(network, dtype, seed) -> None:
     assert_same(network, dtype, seed)
@@ -190,7 +190,7 @@ def graphs(draw: st.DrawFn) -> Network:
     return net(shape, layers)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(network=graphs(), data=st.data(), seed=st.integers(0, 99))
 def test_branches_are_computed_as_by_the_layers(network, data, seed) -> None:
     assert_same(network, seed=seed)

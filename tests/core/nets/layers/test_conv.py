@@ -40,7 +40,7 @@ an_axis = st.tuples(
 ).filter(lambda a: a[0] + 2 * a[3] > a[4] * (a[1] - 1))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     axes=st.lists(an_axis, min_size=1, max_size=3),
     groups=st.integers(1, 2),

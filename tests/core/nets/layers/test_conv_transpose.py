@@ -42,7 +42,7 @@ an_axis = st.tuples(
 ).filter(lambda a: a[5] < a[2] and (a[0] - 1) * a[2] + a[4] * (a[1] - 1) + a[5] >= 2 * a[3])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     axes=st.lists(an_axis, min_size=1, max_size=3),
     groups=st.integers(1, 2),

@@ -56,7 +56,7 @@ def test_a_description_survives_json(example) -> None:
 
 
 @every_example
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(images=st.integers(1, 5), seed=st.integers(0, 1000), training=st.booleans())
 def test_gradients_are_those_of_the_outputs(
     make_case, check_gradients, example, images, seed, training

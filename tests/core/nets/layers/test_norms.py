@@ -18,7 +18,7 @@ def learned(random: np.random.Generator, shape: tuple[int, ...]) -> dict[str, np
     return {"weight": random.uniform(0.5, 2, shape), "bias": random.standard_normal(shape)}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shape=SHAPES, images=st.integers(2, 5), seed=st.integers(0, 1000))
 def test_batch_norm_learns_from_the_batch_and_remembers_it(shape, images, seed) -> None:
     random = np.random.default_rng(seed)
@@ -76,7 +76,7 @@ def test_batch_norm_is_the_same_in_blocks(shape) -> None:
 
 
 @pytest.mark.parametrize("generated", [True, False])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     shape=SHAPES,
     images=st.lists(st.integers(1, 20), min_size=1, max_size=4).filter(lambda n: sum(n) > 1),
@@ -118,7 +118,7 @@ def test_batch_norm_of_one_number_per_channel_is_refused() -> None:
         batch_norm.forward(spec, [np.ones((3, 1))], weights, Context(training=True, state=state))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(shape=SHAPES, images=st.integers(1, 4), seed=st.integers(0, 1000))
 def test_layer_norm_is_per_image(shape, images, seed) -> None:
     random = np.random.default_rng(seed)

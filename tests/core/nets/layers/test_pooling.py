@@ -55,7 +55,7 @@ def generated_kernels(switch):
 
 
 @pytest.mark.parametrize("switch", ["on", "off"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     axes=some_axes,
     padded=st.booleans(),
@@ -120,7 +120,7 @@ def test_generated_kernels_are_used_where_there_are_some(monkeypatch) -> None:
     assert calls == ["largest", "to_largest"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(axes=some_axes, include=st.booleans(), seed=st.integers(0, 1000))
 def test_average_pool_is_the_mean_of_each_window(
     make_case, check_gradients, axes, include, seed

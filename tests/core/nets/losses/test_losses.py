@@ -65,7 +65,7 @@ def test_an_unknown_loss_is_refused_with_the_names_of_all() -> None:
 
 
 @every_regression
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(shape=SHAPES, images=st.integers(1, 4), seed=st.integers(0, 1000))
 def test_losses_of_numbers_are_those_of_the_formulas(spec, shape, images, seed) -> None:
     random = np.random.default_rng(seed)
@@ -84,7 +84,7 @@ def test_losses_of_numbers_are_those_of_the_formulas(spec, shape, images, seed) 
 
 
 @pytest.mark.parametrize("spec", CROSS_ENTROPIES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     classes=st.integers(1, 5),
     places=st.lists(st.integers(1, 3), max_size=2).map(tuple),

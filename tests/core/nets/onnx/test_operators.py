@@ -17,7 +17,7 @@ def normal(shape: Any, seed: int = 0, dtype: str = "float32") -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     op=st.sampled_from(["Relu", "LeakyRelu", "Elu", "Gelu", "Tanh", "Sigmoid"]),
     alpha=st.floats(0.01, 2),
@@ -41,7 +41,7 @@ def test_activations_far_out(model: Any, agree: Any) -> None:
         agree(model([helper.make_node(op, ["x"], ["y"])], {"x": x}), {"x": x})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.lists(SIZES, min_size=1, max_size=4),
     place=st.integers(-4, 3),
@@ -54,7 +54,7 @@ def test_softmax(model: Any, agree: Any, shape: list[int], place: int, opset: in
     agree(model([node], {"x": x}, opset=opset), {"x": x})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sizes=st.tuples(SIZES, SIZES, SIZES),
     turned=st.tuples(st.booleans(), st.booleans()),
@@ -91,7 +91,7 @@ def test_matmul(model: Any, agree: Any, a: Any, b: Any) -> None:
     agree(model([node], {"x": x}, {"b": normal(b, 1)}), {"x": x})
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     spatial=st.lists(SIZES, max_size=3),
     epsilon=st.floats(1e-6, 0.1),
@@ -107,7 +107,7 @@ def test_batch_normalization(
     agree(model([node], {"x": x}, constants, opset=opset), {"x": x})
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     shape=st.lists(SIZES, min_size=1, max_size=3),
     mode=st.sampled_from(["constant", "reflect", "edge", "wrap"]),
@@ -135,7 +135,7 @@ def test_pad_of_some_axes(model: Any, agree: Any) -> None:
     agree(model([node], {"x": x}, constants), {"x": x})
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(shape=st.lists(SIZES, min_size=1, max_size=4), data=st.data())
 def test_flatten_concat_and_add(model: Any, agree: Any, shape: list[int], data: Any) -> None:
     place = data.draw(st.integers(-len(shape), len(shape) - 1))

@@ -32,7 +32,7 @@ def test_what_is_no_onnx_file_is_refused(model: Model) -> None:
             load(data)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_damaged_files_give_errors_of_ours(model: Model, data: Any) -> None:
     nodes = [node("Conv", "x w", "v", pads=[1, 1]), node("MaxPool", "v", "y", kernel_shape=[2])]

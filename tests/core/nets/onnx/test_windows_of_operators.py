@@ -50,7 +50,7 @@ def normal(shape: Any, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(window=windows(), groups=st.integers(1, 2), bias=st.booleans(), batch=st.integers(1, 3))
 def test_conv(model: Any, agree: Any, window: Any, groups: int, bias: bool, batch: int) -> None:
     channels, outputs = 2 * groups, 3 * groups
@@ -61,7 +61,7 @@ def test_conv(model: Any, agree: Any, window: Any, groups: int, bias: bool, batc
     agree(model([node], {"x": x}, constants), {"x": x})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     window=windows(),
     groups=st.integers(1, 2),
@@ -94,7 +94,7 @@ def test_conv_transpose(
     agree(model([node], {"x": x}, constants), {"x": x})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(window=windows(pool=True), up=st.integers(0, 1))
 def test_max_pool(model: Any, agree: Any, window: Any, up: int) -> None:
     x = normal((2, 3, *window["spatial"]), 0)
@@ -102,7 +102,7 @@ def test_max_pool(model: Any, agree: Any, window: Any, up: int) -> None:
     agree(model([node], {"x": x}), {"x": x})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(window=windows(pool=True), up=st.integers(0, 1), include=st.integers(0, 1))
 def test_average_pool(model: Any, agree: Any, window: Any, up: int, include: int) -> None:
     x = normal((2, 3, *window["spatial"]), 0)

@@ -122,7 +122,7 @@ def test_architectures(architecture: Any, runtime: Any) -> None:
     check(model, runtime, images(model, 2))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     channels=st.integers(1, 4),
     side=st.integers(5, 12),

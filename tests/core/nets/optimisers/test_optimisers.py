@@ -81,7 +81,7 @@ def test_the_union_is_of_all_optimisers() -> None:
 
 
 @every_spec
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(steps=st.integers(1, 6), seed=st.integers(0, 1000))
 def test_steps_are_the_published_ones(spec, steps, seed) -> None:
     spec, random = parsed(spec), np.random.default_rng(seed)

@@ -144,7 +144,7 @@ def without_dropout(network: Network) -> Network:
     return net(list(network.input_shape), layers)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     network=nets().map(without_dropout),
     vectors=st.integers(1, 4),
@@ -161,7 +161,7 @@ def test_a_step_is_that_of_the_layers(network, vectors, dtype, seed) -> None:
         assert_same(one, expected, 1e-10 if dtype == "float64" else 2e-3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(network=nets(), vectors=st.integers(1, 3), seed=st.integers(0, 99))
 def test_gradients_are_those_of_finite_differences(network, vectors, seed) -> None:
     weights, x, y = batch(network, vectors * lanes("float64"), "float64", seed)

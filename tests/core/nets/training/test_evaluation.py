@@ -21,7 +21,7 @@ MakeNet = Callable[[int], Network]
 CROSS_ENTROPY = CrossEntropySpec(loss="cross_entropy")
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     images=st.integers(1, 60),
     classes=st.integers(2, 5),

@@ -20,7 +20,7 @@ MakeNet = Callable[..., Network]
 RELU = {"layer": "relu"}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     images=st.integers(2, 2500),
     channels=st.integers(1, 3),

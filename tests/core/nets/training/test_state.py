@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("state")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     weights=arrays,
     optimiser=arrays,
@@ -92,7 +92,7 @@ def test_a_checkpoint_of_another_net_is_refused(
         restore(tmp_path / "checkpoint", State(other, {}), {})
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_part_of_a_checkpoint_is_refused(folder: Path, share: float) -> None:
     path = folder / "whole"

@@ -85,7 +85,7 @@ def test_it_learns_numbers(sums: MakeData, dense: MakeNet) -> None:
     assert trained.evaluation.loss < 0.01
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     pieces=st.lists(st.integers(0, 12), min_size=1, max_size=6),
     seed=st.integers(0, 5),
