@@ -101,7 +101,7 @@ test-compose: .venv/dev.stamp ## the service in containers: upgrade, kills, rest
 	@CONVQ_TEST_COMPOSE=1 $(BIN)/python -m pytest -v tests/compose
 
 LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
-IN_IMAGE := --extra edge --extra nonuniform --extra onnx --extra otel
+IN_IMAGE := --extra edge --extra nonuniform --extra onnx --extra otel --extra zarr
 lock: ## pin what the images hold to today's versions; needs uv
 	@$(LOCK) pyproject.toml $(IN_IMAGE) -o deploy/docker/requirements.txt
 	@$(LOCK) pyproject.toml $(IN_IMAGE) --extra gpu-cuda12 deploy/docker/gpu.in -o deploy/docker/requirements-gpu.txt

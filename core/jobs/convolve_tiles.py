@@ -16,12 +16,13 @@ from functools import partial
 from itertools import islice
 from math import prod
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import ConvqError, InvalidInput
+from core.errors import ConvqError, InvalidInput, Unavailable
 from core.jobs.inputs import describe, digests, names, renamed
 from core.jobs.run import Run, Waiting
 from core.jobs.subjects import Subject, document
@@ -258,26 +259,36 @@ class Sheet:
 
     def result(self, grid: Grid) -> Any:
         """Return the array that is made: a `core.tiles.arrays.Result`."""
-        from core.tiles.arrays import Result
-
         inner = tuple(
             c if t % c == 0 else t for c, t in zip(self.found.header.chunks, grid.tile, strict=True)
         )
         ones = (1,) * len(self.lead)
         header = Header(self.lead + grid.out, str(self.dtype), ones + inner)
-        return Result(header, self.lead + grid.tile)
+        return _arrays().Result(header, self.lead + grid.tile)
+
+
+def _arrays() -> ModuleType:
+    try:
+        from core.tiles import arrays
+    except ModuleNotFoundError as error:
+        if error.name != "zarr":
+            raise
+        raise Unavailable(
+            "chunked arrays need the package zarr",
+            field="inputs",
+            accepted="arrays in one piece; or pip install 'convq[zarr]' where the workers are",
+        ) from None
+    return arrays
 
 
 def _compute(sheet: Sheet, run: Run) -> None:
     """Compute the tile of the Spec."""
-    from core.tiles.arrays import reader
-
     spec = sheet.spec
     assert spec.tile_shape is not None
     grid = sheet.grid(tuple(spec.tile_shape))
     place = _place(spec, grid)
     with run.stage("load"):
-        read = reader(
+        read = _arrays().reader(
             sheet.found.files, lambda digest: run.artifacts.fetch_part(digest, run.scratch)
         )
         part = sheet.part(read, grid, place)

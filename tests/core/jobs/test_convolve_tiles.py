@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +276,19 @@ def test_a_tile_that_fails_is_computed_again_alone(service: Service) -> None:
     again = {child.id: child.attempt for child in service.children(job)}
     assert {job_id for job_id in again if again[job_id] > first[job_id]} == broken
     assert service.result(job).shape == x.shape
+
+
+def test_a_worker_without_zarr_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = service.upload(values((20, 20), "float32"), (10, 10))
+    job = service.submit(digest, kernel={"preset": "box"}, tile_shape=[10, 10], method="direct")
+    monkeypatch.delattr("core.tiles.arrays")
+    monkeypatch.delitem(sys.modules, "core.tiles.arrays")
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    service.work()
+    assert service.jobs.get(job.id).state == "failed"
+    errors = [child.error for child in service.children(job)]
+    assert len(errors) == 4
+    assert all(error and "convq[zarr]" in error["accepted"] for error in errors)
 
 
 def test_a_parent_that_dies_keeps_its_tiles(service: Service) -> None:
