@@ -64,7 +64,7 @@ def test_unknown_parameters(
 
 def test_the_known_ones_are_named(http: httpx.Client) -> None:
     accepted = http.get("/v1/jobs?stat=queued").json()["accepted"]
-    assert accepted == ["state", "kind", "label", "limit", "cursor"]
+    assert accepted == ["state", "kind", "label", "limit", "cursor", "tenant"]
 
 
 def test_nothing_is_done_before_the_refusal(
