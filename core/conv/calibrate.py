@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,8 +29,8 @@ KERNELS = (3, 5, 7, 9, 11, 15, 21, 31, 45, 63)
 _LARGER, _TAPS = 8, 31
 # For each constant, and each time of the table.
 _SECONDS = 0.1
-# Seconds beyond every constant, so that it alone decides a predicted time.
-_LARGE_CONSTANT = 1e-4
+# Seconds between which every constant is looked for.
+_LEAST, _MOST = 1e-18, 1e-2
 # A candidate that is predicted to take longer than this many times the best is not timed.
 _HOPELESS = 50
 
@@ -209,18 +210,19 @@ def _solve(
     like: Array,
     check: Check,
 ) -> float:
-    # A predicted time is linear in each constant that is large enough to matter: two predictions
-    # give the line, one run a point.
+    # It takes a while to import, and is needed here only.
+    from scipy.optimize import brentq
+
     def predicted(value: float) -> float:
         return cost(form, _with(device, constant, dtype, value), None).seconds
 
-    at = _LARGE_CONSTANT
-    slope = (predicted(2 * at) - predicted(at)) / at
-    fixed = predicted(at) - slope * at
     operands = _operands(form, like)
     seconds = _best(lambda: run(form, *operands), like, check)
     # What else is predicted may be too much; at least a fifth of the time is this constant's.
-    return max(seconds - fixed, seconds / 5) / slope
+    seconds = max(seconds, predicted(0.0) + seconds / 5)
+    # The best tile depends on the constant, so a predicted time is no line, but it only grows.
+    power = brentq(lambda p: predicted(math.exp(p)) - seconds, math.log(_LEAST), math.log(_MOST))
+    return math.exp(power)
 
 
 def _tiles_cost(how: overlap_save.Tiling) -> CostOf:

@@ -1,14 +1,22 @@
 """Calibration: constants solved from runs, the table and its picture."""
 
+import importlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.conv import plan
+from core.conv.algorithms.direct import ALGORITHM as DIRECT
+from core.conv.algorithms.fft_tiled import ALGORITHM as FFT_TILED
+from core.conv.blocks import never
 from core.conv.calibrate import Calibration, Row, calibrate
 from core.conv.device import cpu
 from core.errors import Cancelled
+
+# `core.conv.calibrate` is the function.
+calibration = importlib.import_module("core.conv.calibrate")
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +76,24 @@ def test_a_check_stops_it() -> None:
 
     with pytest.raises(Cancelled):
         calibrate(kernels=(3,), shape=(32, 32), save=False, check=check)
+
+
+@pytest.mark.parametrize("factor", [0.7, 1, 4])
+def test_the_constants_are_those_that_predict_the_measured_times(
+    monkeypatch: pytest.MonkeyPatch, factor: float
+) -> None:
+    """The best tile depends on the constant that is looked for: it was a third of what it is."""
+    device, form = cpu(), calibration._form((1024, 1024), (33, 33), "float32")
+    for constant, algorithm in (("direct", DIRECT), ("fft_tile", FFT_TILED)):
+        true = factor * getattr(device, constant)["float32"]
+        seconds = algorithm.cost(
+            form, calibration._with(device, constant, "float32", true), None
+        ).seconds
+        monkeypatch.setattr(calibration, "_best", lambda *_, seconds=seconds: seconds)
+        found = calibration._solve(
+            algorithm.cost, None, form, device, constant, "float32", np.empty(0), never
+        )
+        assert found == pytest.approx(true, rel=1e-6)
 
 
 def test_predictions_are_of_the_right_order(measured: Calibration) -> None:
