@@ -242,10 +242,12 @@ def _allowed(request: Request) -> set[str]:
     }
 
 
-async def _on_redis_away(request: Request, _: Exception) -> Response:
-    return await _on_convq_error(
-        request, Unavailable("Redis does not answer; the request may succeed in a moment")
-    )
+async def _on_redis_away(request: Request, error: Exception) -> Response:
+    if isinstance(error, OutOfMemoryError):
+        why = "Redis has no memory left; the request may succeed once jobs have been deleted"
+    else:
+        why = "Redis does not answer; the request may succeed in a moment"
+    return await _on_convq_error(request, Unavailable(why))
 
 
 async def _on_os_error(request: Request, error: Exception) -> Response:

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from core.errors import StorageFull, StoreAway
 
 T = TypeVar("T")
 
-REDIS_AWAY = (RedisConnectionError, RedisTimeoutError)
+# One that is full takes no writes until jobs are deleted.
+REDIS_AWAY = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError)
 
 # Finished work waits this long for a Redis or a store that is away, or for room on the disk.
 PATIENCE_SECONDS = 600.0

@@ -176,3 +176,18 @@ def test_an_object_store_that_is_away(
         assert response.json()["code"] == "unavailable"
         assert "artifact store" in response.json()["detail"]
     assert away.get("/healthz").status_code == 200
+
+
+def test_a_redis_that_is_full_is_read_and_takes_nothing(
+    http: httpx.Client, own_redis: RedisServer, job: dict[str, Any], npy: Callable[[Any], bytes]
+) -> None:
+    content = npy(np.ones((3, 3)))
+    with redis.Redis.from_url(own_redis.url) as client:
+        client.config_set("maxmemory", 1)
+        refused = http.post("/v1/artifacts", content=content)
+        assert refused.status_code == 503, refused.text
+        assert "Retry-After" in refused.headers
+        assert "no memory left" in refused.json()["detail"]
+        assert http.get(job["links"]["self"]).json()["state"] == "queued"
+        client.config_set("maxmemory", 0)
+    assert http.post("/v1/artifacts", content=content).status_code == 201

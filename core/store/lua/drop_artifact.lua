@@ -12,6 +12,8 @@ if marked == '1' or (record[1] and tonumber(record[1]) > 0) then
   redis.call('ZADD', index, now_ms(), digest)
   return false
 end
+-- A Redis that is full lets a script go on that has begun with what takes no memory.
+redis.call('ZREM', index, digest)
 count_bytes(digest, ':all', -1)
 for _, field in ipairs(redis.call('HKEYS', artifact_key(digest))) do
   local tenant = string.match(field, '^tenant:(.*)$')
@@ -23,7 +25,6 @@ for _, part in ipairs(redis.call('SMEMBERS', parts)) do
 end
 redis.call('DEL', parts)
 redis.call('SREM', P .. ':bound', digest)
-redis.call('ZREM', index, digest)
 redis.call('HDEL', P .. ':damaged', digest)
 redis.call('DEL', artifact_key(digest))
 return unname_file(record[2]) or ''

@@ -1,0 +1,92 @@
+"""A Redis that has reached its `maxmemory`: nothing is half done, and deleting makes room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+import redis
+from redis.exceptions import OutOfMemoryError
+
+from core.settings import Settings
+from core.store.artifacts import ArtifactStore
+from core.store.garbage import Garbage
+from core.store.jobs import End, JobStore, Progress
+from workers.patience import persist
+
+Full = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def full(client: redis.Redis) -> Full:
+    @contextmanager
+    def reached() -> Iterator[None]:
+        client.config_set("maxmemory", 1)
+        try:
+            yield
+        finally:
+            client.config_set("maxmemory", 0)
+
+    return reached
+
+
+def running(jobs: JobStore) -> tuple[str, int]:
+    job, _ = jobs.submit(kind="convolve", spec="{}")
+    (claimed,) = jobs.claim(worker="w", pid=1, lease=60)
+    return job.id, claimed.attempt
+
+
+def snapshot(raw: redis.Redis) -> dict[bytes | str, bytes | None]:
+    return {key: raw.dump(key) for key in raw.keys("*")}
+
+
+@pytest.fixture
+def raw(settings: Settings) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(settings.redis_url) as found:
+        yield found
+
+
+def test_what_is_refused_has_changed_nothing(jobs: JobStore, raw: redis.Redis, full: Full) -> None:
+    job, attempt = running(jobs)
+    end = End(job, attempt, "succeeded", progress=Progress(), timings={})
+    before = snapshot(raw)
+    with full():
+        with pytest.raises(OutOfMemoryError):
+            jobs.submit(kind="convolve", spec="{}")
+        with pytest.raises(OutOfMemoryError):
+            jobs.finish_many([end])
+    assert snapshot(raw) == before
+
+
+def test_finished_work_waits_for_room(jobs: JobStore, raw: redis.Redis, full: Full) -> None:
+    job, attempt = running(jobs)
+    end = End(job, attempt, "succeeded", progress=Progress(), timings={})
+    tries = 0
+
+    def commit() -> list[bool]:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            raw.config_set("maxmemory", 0)
+        return jobs.finish_many([end]).done
+
+    with full():
+        assert persist(commit) == [True]
+    assert tries == 2
+    assert jobs.get(job).state == "succeeded"
+
+
+def test_deleting_makes_room(
+    jobs: JobStore, artifacts: ArtifactStore, garbage: Garbage, full: Full
+) -> None:
+    made = artifacts.put(b"result", "text/plain")
+    job, attempt = running(jobs)
+    jobs.finish(
+        job, attempt, "succeeded", progress=Progress(), timings={}, artifacts=(made.digest,)
+    )
+    with full():
+        jobs.delete(job)
+        garbage.sweep(0)
+    assert jobs.counts()["succeeded"] == 0
+    assert artifacts.find([made.digest]) == {}
