@@ -18,6 +18,9 @@ Shape: TypeAlias = Literal["ideal", "butterworth", "gaussian"]
 BANDS: tuple[Band, ...] = ("low-pass", "high-pass", "band-pass", "band-stop", "notch")
 SHAPES: tuple[Shape, ...] = ("ideal", "butterworth", "gaussian")
 
+# A wave at the cutoff is within it, however its frequency was rounded; in cycles per sample.
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -128,7 +131,7 @@ def _low(radius: NDArray[Any], wanted: Filter, cutoff: float) -> NDArray[Any]:
     through: NDArray[Any]
     match wanted.shape:
         case "ideal":
-            through = (radius <= cutoff).astype(float)
+            through = (radius <= cutoff + _ROUNDING).astype(float)
         case "butterworth":
             # The power of a large ratio is infinite, and its inverse 0, as it should be.
             with np.errstate(over="ignore"):

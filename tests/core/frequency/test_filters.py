@@ -45,7 +45,7 @@ def filters(draw: Any, ndim: int) -> Filter:
 def gain(wanted: Filter, radius: float, cutoff: float) -> float:
     """Return what a low-pass lets through, by the formulas of the textbooks."""
     if wanted.shape == "ideal":
-        return float(radius <= cutoff)
+        return float(radius <= cutoff + 1e-12)
     if wanted.shape == "gaussian":
         return float(np.exp(-(radius**2) / (2 * cutoff**2)))
     return float(1 / (1 + (radius / cutoff) ** (2 * wanted.order)))
@@ -70,6 +70,16 @@ def response(wanted: Filter, f: np.ndarray, mirrored: bool) -> float:
             away = (f - place + 0.5) % 1 - 0.5
             through *= 1 - gain(wanted, float(np.linalg.norm(away)), wanted.cutoff)
     return through
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("cutoff", [0.1, 0.2, 0.3, 0.4])
+def test_a_wave_at_the_cutoff_goes_through(boundary: Any, cutoff: float) -> None:
+    for length in (5, 10, 20, 30, 50):
+        frequencies = grid((length,), boundary)
+        (through,) = np.nonzero(np.isclose(abs(frequencies[0]), cutoff))
+        wanted = Filter("low-pass", "ideal", cutoff)
+        assert (transfer(wanted, frequencies, boundary)[through] == 1).all()
 
 
 @settings(max_examples=60)
