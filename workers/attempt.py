@@ -36,9 +36,7 @@ class Ending:
 
 def spec_of(job: Job, artifacts: ArtifactStore) -> Spec:
     """Return what the job is to do."""
-    if documents.is_artifact(job.spec):
-        return _parsed(job.kind, artifacts.read(job.spec).decode())
-    return _parsed(job.kind, job.spec)
+    return _parsed(job.kind, documents.read_text(artifacts, job.spec))
 
 
 # Asked twice of each job that runs together with others.

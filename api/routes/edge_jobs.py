@@ -151,7 +151,8 @@ def finish_edge_job(
         ended = committed(
             job.id, end.attempt, run, "succeeded" if error is None else "failed", error
         )
-        if not services.jobs.finish(**vars(ended)):
+        (done,), _ = services.jobs.finish_many([ended])
+        if not done:
             raise _lost(end.attempt)
     return wire.Ended(state=ended.state)
 

@@ -124,7 +124,7 @@ class Run:
         Seconds that finished work waits for room where the disk is full, before it fails, and for
         a store that does not answer, before it is given back.
     together : Together, optional
-        Moves inputs and results of several jobs at once; results are then stored by its `commit`.
+        Moves inputs and results of several jobs at once; results are then stored by its `place`.
     """
 
     def __init__(
@@ -160,6 +160,7 @@ class Run:
         self._continue_at = math.inf
         self._patience = patience
         self._together = together
+        self._last: Artifact | None = None
         self._common: dict[Hashable, Any] = {} if together is None else together.common
         self._reports: list[Report] = []
         self._names: set[str] = set()
@@ -281,7 +282,7 @@ class Run:
 
     def is_chunked(self, digest: str) -> bool:
         """Tell whether an input is a chunked array; none is where jobs run together."""
-        return self._together is None and self.artifacts.get(digest).media_type == ZARR
+        return self._together is None and self._record(digest).media_type == ZARR
 
     def fetch(self, digest: str) -> Path:
         """Return a local file with the verified bytes of an input."""
@@ -333,12 +334,7 @@ class Run:
             with path.open("rb") as written:
                 shutil.copyfileobj(written, file)
 
-        self.check()
-        if self._together is not None:
-            artifact = self._together.store(write_file, media_type, shape, dtype)
-        else:
-            artifact = self._store(write, media_type, shape, dtype)
-        return self._delivered(name, artifact, source)
+        return self._deliver(name, source, write, write_file, (media_type, shape, dtype))
 
     def deliver_file(
         self,
@@ -359,12 +355,7 @@ class Run:
             with path.open("wb") as file:
                 write(file)
 
-        self.check()
-        if self._together is not None:
-            artifact = self._together.store(write, media_type, shape, dtype)
-        else:
-            artifact = self._store(write_path, media_type, shape, dtype)
-        return self._delivered(name, artifact, source)
+        return self._deliver(name, source, write_path, write, (media_type, shape, dtype))
 
     def wait_for_store(self) -> None:
         """Return once the store of the artifacts answers, or patience is at its end.
@@ -389,10 +380,27 @@ class Run:
         self.failures.append({"input": source, "name": name} | error.to_dict())
 
     def _record(self, digest: str) -> Artifact:
-        source = self.artifacts if self._together is None else self._together
-        return source.get(digest)
+        if self._together is not None:
+            return self._together.get(digest)
+        # Who has asked what an input is reads it next.
+        record = self._last
+        if record is None or record.digest != digest:
+            self._last = record = self.artifacts.get(digest)
+        return record
 
-    def _delivered(self, name: str, artifact: Artifact, source: str | None) -> Artifact:
+    def _deliver(
+        self,
+        name: str,
+        source: str | None,
+        write_path: Callable[[Path], None],
+        write_file: Callable[[BinaryIO], None],
+        about: tuple[str, tuple[int, ...] | None, str | None],
+    ) -> Artifact:
+        self.check()
+        if self._together is not None:
+            artifact = self._together.store(write_file, *about)
+        else:
+            artifact = self._store(write_path, *about)
         entry = {"name": unique(name, self._names)} | artifact.to_dict() | {"input": source}
         self.results.append(entry)
         return artifact

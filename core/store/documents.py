@@ -33,7 +33,12 @@ def keep(artifacts: ArtifactStore, text: str) -> str:
 
 def read(artifacts: ArtifactStore, text: str) -> Any:
     """Return the document that `write` returned ``text`` for."""
-    return json.loads(artifacts.read(text) if is_artifact(text) else text)
+    return json.loads(read_text(artifacts, text))
+
+
+def read_text(artifacts: ArtifactStore, text: str) -> str:
+    """Return the JSON that `keep` returned ``text`` for."""
+    return artifacts.read(text).decode() if is_artifact(text) else text
 
 
 def is_artifact(text: str) -> bool:

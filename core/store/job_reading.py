@@ -55,18 +55,8 @@ class JobReader(RedisStore):
             raise unknown(job_id)
         return from_record(record)
 
-    def begun(self, job_id: str, name: str) -> Job | None:
-        """Return the job that ``job_id`` has begun under a name, if it has."""
-        child = self._redis.hget(self._key(job_id, "children"), name)
-        if child is None:
-            return None
-        try:
-            return self.get(str(child))
-        except NotFound:
-            return None
-
     def begun_many(self, job_id: str, names: Sequence[str]) -> dict[str, Job]:
-        """Return those jobs that ``job_id`` has begun under some names, in two round trips."""
+        """Return the jobs that ``job_id`` has begun under some names, in two round trips."""
         children = self._redis.hmget(self._key(job_id, "children"), list(names))
         begun = {name: child for name, child in zip(names, children, strict=True) if child}
         pipeline = self._redis.pipeline(transaction=False)
