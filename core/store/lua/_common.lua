@@ -54,6 +54,13 @@ local function grant(tenant, digest, now)
   return not held
 end
 
+-- Returns what a function returns, or what went wrong as text, and whether it went well.
+local function tried(act, argument)
+  local went_well, outcome = pcall(act, argument)
+  if not went_well and type(outcome) == 'table' then outcome = outcome.err end
+  return outcome, went_well
+end
+
 local function is_paused() return redis.call('EXISTS', P .. ':paused') == 1 end
 
 local function emit(id, event, data)

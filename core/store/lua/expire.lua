@@ -17,9 +17,7 @@ end
 
 local moved = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. ':leases', '-inf', now, 'LIMIT', 0, limit)) do
-  local went_well, outcome = pcall(take, id)
-  if not went_well and type(outcome) == 'table' then outcome = outcome.err end
   table.insert(moved, id)
-  table.insert(moved, outcome)
+  table.insert(moved, (tried(take, id)))
 end
 return moved

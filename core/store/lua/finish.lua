@@ -41,13 +41,10 @@ for pack in pairs(packs) do
 end
 local answer = { unnamed }
 for i = first_end, #ARGV do
-  local went_well, outcome = pcall(finish, cjson.decode(ARGV[i]))
-  if not went_well then
-    if type(outcome) == 'table' then outcome = outcome.err end
-    -- A Redis that is full has refused the first write: nothing has been changed, and there may be
-    -- room later.
-    if string.find(outcome, '^OOM ') then return redis.error_reply(outcome) end
-  end
+  local outcome, went_well = tried(finish, cjson.decode(ARGV[i]))
+  -- A Redis that is full has refused the first write: nothing has been changed, and there may be
+  -- room later.
+  if not went_well and string.find(outcome, '^OOM ') then return redis.error_reply(outcome) end
   table.insert(answer, outcome)
 end
 return answer
