@@ -9,7 +9,6 @@ its sort. Writes bench/results/hosts.{json,md}.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -24,7 +23,7 @@ import convq
 from bench.chaos.cable import Cable
 from bench.chaos.load import Load, digests
 from bench.chaos.proxy import Proxy
-from bench.measure import machine
+from bench.measure import machine, publish
 from bench.s3 import S3Server
 from convq.stack import LocalStack
 from convq.stack.process import Process, stop
@@ -98,8 +97,7 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="convq-hosts-") as folder:
         report = run(Path(folder), asked.jobs)
-    asked.out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
-    asked.out.with_suffix(".md").write_text(markdown(report))
+    publish(report, markdown(report), asked.out)
     print(markdown(report))
     return 0 if all(row["wrong"] == 0 for row in report["rounds"]) else 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -65,6 +66,12 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in packages},
     }
+
+
+def publish(report: dict[str, Any], text: str, out: Path) -> None:
+    """Write a report as JSON, and what it says as Markdown, to ``out`` with these suffixes."""
+    out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
+    out.with_suffix(".md").write_text(text)
 
 
 def _git(*arguments: str) -> str:

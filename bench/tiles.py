@@ -8,7 +8,6 @@ scale. Writes bench/results/tiles.{json,md}.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -21,7 +20,7 @@ import zarr
 
 import convq
 from bench.hosts import Far
-from bench.measure import machine
+from bench.measure import machine, publish
 from bench.s3 import S3Server
 from convq.stack import LocalStack
 from core.conv.blocks import cores
@@ -41,8 +40,7 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="convq-tiles-") as folder:
         report = run(Path(folder), asked.side)
-    asked.out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
-    asked.out.with_suffix(".md").write_text(markdown(report))
+    publish(report, markdown(report), asked.out)
     print(markdown(report))
     return 0
 

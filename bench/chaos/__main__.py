@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
 
 from bench.chaos.report import broken, markdown
 from bench.chaos.run import run
-from bench.measure import machine
+from bench.measure import machine, publish
 
 # By default a training goes on for an hour before it makes room for others.
 _SETTINGS = {"continue_after": 2}
@@ -41,8 +40,7 @@ def main() -> int:
         )
     report["machine"] = machine()
     report["note"] = asked.note
-    asked.out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
-    asked.out.with_suffix(".md").write_text(markdown(report))
+    publish(report, markdown(report), asked.out)
     print(markdown(report))
     for fault in (found := broken(report)):
         print("BROKEN:", fault)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ import numpy as np
 
 import convq
 from bench.chaos.arena import usage
-from bench.measure import machine
+from bench.measure import machine, publish
 from convq.stack import LocalStack
 
 _PARTS = 20
@@ -29,8 +28,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("bench/results/soak"))
     asked = parser.parse_args()
     report = {"machine": machine(), "samples": samples(asked.jobs)}
-    asked.out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
-    asked.out.with_suffix(".md").write_text(markdown(report))
+    publish(report, markdown(report), asked.out)
     print(markdown(report))
     return int(bool(grown(report["samples"])))
 

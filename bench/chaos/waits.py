@@ -7,7 +7,6 @@ A stack with default settings and one worker, on which nothing else runs. Writes
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -26,7 +25,7 @@ import convq
 from bench.chaos.arena import wait_until
 from bench.chaos.load import data_set
 from bench.chaos.verdict import spread
-from bench.measure import machine
+from bench.measure import machine, publish
 from convq.client.models import Job
 from convq.stack import LocalStack
 from core.settings import Settings
@@ -304,8 +303,7 @@ def main() -> int:
                 print(row, flush=True)
                 rows.append(row)
     report = {"machine": machine(), "waits": rows}
-    asked.out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
-    asked.out.with_suffix(".md").write_text(markdown(report))
+    publish(report, markdown(report), asked.out)
     missed = [row["what"] for row in rows if row["goal"] is not None and row["max"] > row["goal"]]
     for what in missed:
         print("MISSED:", what)

@@ -13,7 +13,7 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 import convq
-from bench.measure import machine
+from bench.measure import machine, publish
 from bench.page.records import fill
 from bench.page.times import measured
 from convq.stack import LocalStack
@@ -35,8 +35,7 @@ def main() -> int:
         data = asked.data or Path(temporary)
         found = {str(number): times(number, data / str(number)) for number in sorted(asked.jobs)}
     report = {"machine": machine(), "times": found}
-    asked.out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
-    asked.out.with_suffix(".md").write_text(markdown(report))
+    publish(report, markdown(report), asked.out)
     sys.stdout.write(markdown(report))
     return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import numpy as np
 from playwright.sync_api import CDPSession, sync_playwright
 
 import convq
-from bench.measure import machine
+from bench.measure import machine, publish
 from convq.stack import LocalStack
 
 _CHROMIUM = "/usr/bin/chromium"
@@ -56,8 +55,7 @@ def main() -> int:
     asked = parser.parse_args()
     samples = list(watched(asked.minutes, asked.times))
     report = {"machine": machine(), "times": asked.times, "samples": samples}
-    asked.out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
-    asked.out.with_suffix(".md").write_text(markdown(report))
+    publish(report, markdown(report), asked.out)
     sys.stdout.write(markdown(report))
     return int(has_grown(samples))
 
