@@ -17,8 +17,8 @@ from zarr.storage import MemoryStore
 
 from core.conv.boundary import BOUNDARIES
 from core.conv.device import cpu
-from core.errors import ConvqError, InvalidInput, TooLarge
-from core.jobs import convolve_tiles, kernels, submission
+from core.errors import InvalidInput, TooLarge
+from core.jobs import convolve_tiles, kernels
 from core.jobs.convolve import KIND, ConvolveSpec, _making
 from core.jobs.convolve_tiles import Sheet
 from core.jobs.kind import Planning
@@ -34,18 +34,11 @@ from core.tiles.arrays import reader
 from core.tiles.grid import Grid
 from core.tiles.header import Header, read_header
 from core.tiles.listed import Listed
-from workers.runner import Runner
+from tests.core.jobs.service import Service
 
 
-class Service:
-    """Stores arrays, submits jobs, and works off the queue with two workers in turn."""
-
-    def __init__(self, options: Settings, jobs: JobStore, artifacts: ArtifactStore) -> None:
-        self.jobs = jobs
-        self.artifacts = artifacts
-        self.runners = [
-            Runner(options, worker=name, pid=1, send=lambda: None) for name in ("w1", "w2")
-        ]
+class Arrays(Service):
+    """Stores chunked arrays, and convolves them."""
 
     def upload(self, x: Any, chunks: tuple[int, ...], **options: Any) -> str:
         stored: dict[str, Any] = {}
@@ -70,30 +63,11 @@ class Service:
         inputs = {digest: self.artifacts.get(digest)}
         return KIND.plan(spec, Planning(self.artifacts, inputs, cpu(), memory_cap))
 
-    def submit(self, digest: str, **fields: Any) -> Job:
-        spec = self.spec(digest, **fields)
-        planned = submission.Planner(self.artifacts, cpu(), 1 << 32).plan(spec)
-        new = submission.new_job(spec, planned, artifacts=self.artifacts)
-        (answer,), _ = self.jobs.submit_many([new])
-        assert not isinstance(answer, ConvqError)
-        return answer[0]
-
-    def step(self) -> bool:
-        self.runners.append(runner := self.runners.pop(0))
-        return runner.step()
-
-    def work(self) -> None:
-        while self.step():
-            pass
-
-    def children(self, job: Job) -> list[Job]:
-        return [found for found in self.jobs.page(limit=100).jobs if found.parent == job.id]
+    def convolve(self, digest: str, **fields: Any) -> Job:
+        return self.submit(self.spec(digest, **fields))
 
     def result(self, job: Job) -> Any:
-        done = self.jobs.get(job.id)
-        assert (done.state, done.error) == ("succeeded", None)
-        assert done.results is not None
-        (entry,) = documents.read(self.artifacts, done.results)["results"]
+        (entry,) = self.results(job)
         files = listing.parse(self.artifacts.read(entry["digest"]))
         stored = {
             path: default_buffer_prototype().buffer.from_bytes(self.artifacts.read(digest))
@@ -105,8 +79,8 @@ class Service:
 
 
 @pytest.fixture
-def service(settings: Settings, jobs: JobStore, artifacts: ArtifactStore) -> Service:
-    return Service(settings, jobs, artifacts)
+def service(settings: Settings, jobs: JobStore, artifacts: ArtifactStore) -> Arrays:
+    return Arrays(settings, jobs, artifacts)
 
 
 def whole(x: Any, spec: ConvolveSpec, run: Run) -> Any:
@@ -200,11 +174,11 @@ def test_fast_algorithms_do_not_care_where_a_tile_begins(
 
 @pytest.mark.parametrize("method", ["direct", "separable", "fft-tiled"])
 def test_every_tile_has_the_algorithm_of_the_whole(
-    service: Service, alone: Run, method: str
+    service: Arrays, alone: Run, method: str
 ) -> None:
     x = values((90, 70), "float32")
     fields = {"kernel": {"preset": "gaussian", "sigma": 2}, "method": method}
-    job = service.submit(service.upload(x, (32, 32)), **fields, tile_shape=[32, 64])
+    job = service.convolve(service.upload(x, (32, 32)), **fields, tile_shape=[32, 64])
     service.work()
     y = service.result(job)
     expected = whole(x, service.spec(DIGEST, **fields), alone)
@@ -218,9 +192,9 @@ def test_every_tile_has_the_algorithm_of_the_whole(
         assert group["chosen"] == method
 
 
-def test_progress_is_by_tile_and_what_a_tile_inherits(service: Service) -> None:
+def test_progress_is_by_tile_and_what_a_tile_inherits(service: Arrays) -> None:
     digest = service.upload(values((40, 30), "float32"), (16, 16))
-    job = service.submit(
+    job = service.convolve(
         digest, kernel={"preset": "box"}, tile_shape=[16, 16], priority="batch", label="mine"
     )
     service.step()
@@ -238,9 +212,9 @@ def test_progress_is_by_tile_and_what_a_tile_inherits(service: Service) -> None:
     assert {child.worker for child in service.children(job)} == {"w1", "w2"}
 
 
-def test_a_cancel_stops_all_tiles(service: Service) -> None:
+def test_a_cancel_stops_all_tiles(service: Arrays) -> None:
     digest = service.upload(values((40, 30), "float32"), (16, 16))
-    job = service.submit(digest, kernel={"preset": "box"}, tile_shape=[16, 16])
+    job = service.convolve(digest, kernel={"preset": "box"}, tile_shape=[16, 16])
     service.step()
     service.step()
     service.jobs.cancel(job.id)
@@ -250,10 +224,10 @@ def test_a_cancel_stops_all_tiles(service: Service) -> None:
     assert not service.step()
 
 
-def test_a_tile_that_fails_is_computed_again_alone(service: Service) -> None:
+def test_a_tile_that_fails_is_computed_again_alone(service: Arrays) -> None:
     x = values((40, 30), "float32")
     digest = service.upload(x, (16, 16))
-    job = service.submit(digest, kernel={"preset": "box"}, tile_shape=[16, 16], method="direct")
+    job = service.convolve(digest, kernel={"preset": "box"}, tile_shape=[16, 16], method="direct")
     files = listing.parse(service.artifacts.read(digest))
     chunk = service.artifacts.get(files["c/2/1"])
     root = service.artifacts.files.root
@@ -278,9 +252,9 @@ def test_a_tile_that_fails_is_computed_again_alone(service: Service) -> None:
     assert service.result(job).shape == x.shape
 
 
-def test_a_worker_without_zarr_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_without_zarr_says_so(service: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = service.upload(values((20, 20), "float32"), (10, 10))
-    job = service.submit(digest, kernel={"preset": "box"}, tile_shape=[10, 10], method="direct")
+    job = service.convolve(digest, kernel={"preset": "box"}, tile_shape=[10, 10], method="direct")
     monkeypatch.delattr("core.tiles.arrays")
     monkeypatch.delitem(sys.modules, "core.tiles.arrays")
     monkeypatch.setitem(sys.modules, "zarr", None)
@@ -291,9 +265,9 @@ def test_a_worker_without_zarr_says_so(service: Service, monkeypatch: pytest.Mon
     assert all(error and "convq[zarr]" in error["accepted"] for error in errors)
 
 
-def test_a_parent_that_dies_keeps_its_tiles(service: Service) -> None:
+def test_a_parent_that_dies_keeps_its_tiles(service: Arrays) -> None:
     digest = service.upload(values((40, 30), "float32"), (16, 16))
-    job = service.submit(digest, kernel={"preset": "box"})
+    job = service.convolve(digest, kernel={"preset": "box"})
     service.step()
     names = {child.id for child in service.children(job)}
     # As after a crash at the end: the second attempt, on a service with more workers.
@@ -304,7 +278,7 @@ def test_a_parent_that_dies_keeps_its_tiles(service: Service) -> None:
     service.result(job)
 
 
-def test_tiles_are_chosen_by_predicted_time(service: Service) -> None:
+def test_tiles_are_chosen_by_predicted_time(service: Arrays) -> None:
     digest = service.upload(np.zeros((600, 500), "float32"), (64, 64))
     group = service.plan(digest, kernel={"preset": "box"})["groups"][0]
     assert group["tiles"]["count"] == 1  # for one worker, overhead is all that counts
@@ -327,7 +301,7 @@ REFUSED: list[Any] = [
 
 @pytest.mark.parametrize(("fields", "field"), REFUSED)
 def test_what_makes_no_sense_is_refused(
-    service: Service, fields: dict[str, Any], field: str
+    service: Arrays, fields: dict[str, Any], field: str
 ) -> None:
     digest = service.upload(np.zeros((150, 150), "float32"), (64, 64))
     with pytest.raises(InvalidInput) as caught:
@@ -335,7 +309,7 @@ def test_what_makes_no_sense_is_refused(
     assert caught.value.field == field
 
 
-def test_it_is_a_job_by_itself(service: Service) -> None:
+def test_it_is_a_job_by_itself(service: Arrays) -> None:
     digests = [service.upload(np.zeros((9, n), "float32"), (4, 4)) for n in (9, 8)]
     spec = service.spec(digests[0], kernel={"preset": "box"})
     spec = spec.model_copy(update={"inputs": digests})
@@ -364,9 +338,9 @@ def test_no_size_is_predicted_to_be_done_sooner(
     assert chosen.seconds == min(cost.price(one, (4, 4), work, workers).seconds for one in able)
 
 
-def test_the_metadata_of_a_result_is_that_of_a_zarr_array(service: Service) -> None:
+def test_the_metadata_of_a_result_is_that_of_a_zarr_array(service: Arrays) -> None:
     digest = service.upload(values((40, 30), "float32"), (16, 16))
-    job = service.submit(digest, kernel={"preset": "box"}, tile_shape=[32, 16])
+    job = service.convolve(digest, kernel={"preset": "box"}, tile_shape=[32, 16])
     service.work()
     done = service.jobs.get(job.id)
     assert done.results is not None
@@ -376,7 +350,7 @@ def test_the_metadata_of_a_result_is_that_of_a_zarr_array(service: Service) -> N
     assert (header.shape, header.chunks) == ((40, 30), (16, 16))
     assert json.loads(service.artifacts.read(files["zarr.json"]))["zarr_format"] == 3
     # It is an input like any other.
-    again = service.submit(entry["digest"], kernel={"preset": "box"}, tile_shape=[16, 16])
+    again = service.convolve(entry["digest"], kernel={"preset": "box"}, tile_shape=[16, 16])
     service.work()
     assert service.result(again).shape == (40, 30)
     assert reader(files, lambda d: service.artifacts.fetch(d, Path()))(

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from core.conv.device import cpu
-from core.errors import ConvqError, InvalidInput
-from core.jobs import submission, sweep
+from core.errors import InvalidInput
+from core.jobs import sweep
 from core.jobs.kind import Planning
 from core.jobs.sweep import SweepSpec
 from core.media import EXTENSIONS
@@ -20,55 +20,25 @@ from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
 from core.store.jobs import Job, JobStore
-from workers.runner import Runner
+from tests.core.jobs.service import Service
 
 RATES = [0.0001, 0.001, 0.01, 0.03]
 
 
-class Service:
-    """Submits sweeps and works off the queue, with two workers in turn."""
+class Sweeps(Service):
+    """What sweeps make."""
 
-    def __init__(self, settings: Settings, jobs: JobStore, artifacts: ArtifactStore) -> None:
-        self.jobs = jobs
-        self.artifacts = artifacts
-        self.runners = [
-            Runner(settings, worker=name, pid=1, send=lambda: None) for name in ("w1", "w2")
-        ]
-
-    def submit(self, spec: SweepSpec) -> Job:
-        planned = submission.Planner(self.artifacts, cpu(), 1 << 32).plan(spec)
-        new = submission.new_job(spec, planned, artifacts=self.artifacts)
-        (answer,), _ = self.jobs.submit_many([new])
-        assert not isinstance(answer, ConvqError)
-        return answer[0]
-
-    def step(self) -> bool:
-        """Let a worker take the best job."""
-        self.runners.append(runner := self.runners.pop(0))
-        return runner.step()
-
-    def work(self) -> None:
-        while self.step():
-            pass
-
-    def results(self, job: Job) -> dict[str, bytes]:
-        done = self.jobs.get(job.id)
-        assert (done.state, done.error) == ("succeeded", None)
-        assert done.results is not None
-        entries = documents.read(self.artifacts, done.results)["results"]
-        return {entry["name"]: self.artifacts.read(entry["digest"]) for entry in entries}
+    def files(self, job: Job) -> dict[str, bytes]:
+        return {entry["name"]: self.artifacts.read(entry["digest"]) for entry in self.results(job)}
 
     def table(self, job: Job) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = json.loads(self.results(job)["sweep.json"])["candidates"]
+        rows: list[dict[str, Any]] = json.loads(self.files(job)["sweep.json"])["candidates"]
         return rows
-
-    def children(self, job: Job) -> list[Job]:
-        return [found for found in self.jobs.page(limit=100).jobs if found.parent == job.id]
 
 
 @pytest.fixture
-def service(settings: Settings, jobs: JobStore, artifacts: ArtifactStore) -> Service:
-    return Service(settings, jobs, artifacts)
+def service(settings: Settings, jobs: JobStore, artifacts: ArtifactStore) -> Sweeps:
+    return Sweeps(settings, jobs, artifacts)
 
 
 def spec_of(trainings: Any, options: dict[str, Any] | None = None, **fields: Any) -> SweepSpec:
@@ -83,7 +53,7 @@ def spec_of(trainings: Any, options: dict[str, Any] | None = None, **fields: Any
     return SweepSpec.model_validate(document | fields)
 
 
-def test_every_candidate_is_a_job_and_they_are_compared(service: Service, trainings: Any) -> None:
+def test_every_candidate_is_a_job_and_they_are_compared(service: Sweeps, trainings: Any) -> None:
     job = service.submit(spec_of(trainings))
     service.step()
     assert service.jobs.get(job.id).state == "waiting"
@@ -102,11 +72,11 @@ def test_every_candidate_is_a_job_and_they_are_compared(service: Service, traini
 
 
 def test_the_table_is_also_csv_and_the_best_model_is_a_result(
-    service: Service, trainings: Any
+    service: Sweeps, trainings: Any
 ) -> None:
     job = service.submit(spec_of(trainings))
     service.work()
-    results = service.results(job)
+    results = service.files(job)
     rows = service.table(job)
     lines = list(csv.DictReader(io.StringIO(results["sweep.csv"].decode())))
     assert [float(line["validation_loss"]) for line in lines] == [
@@ -116,10 +86,10 @@ def test_the_table_is_also_csv_and_the_best_model_is_a_result(
         str(row["values"]["options.schedule.rate"]) for row in rows
     ]
     winner = service.jobs.get(rows[0]["jobs"][-1])
-    assert results["model.safetensors"] == service.results(winner)["model.safetensors"]
+    assert results["model.safetensors"] == service.files(winner)["model.safetensors"]
 
 
-def test_halving_trains_the_worst_no_further(service: Service, trainings: Any) -> None:
+def test_halving_trains_the_worst_no_further(service: Sweeps, trainings: Any) -> None:
     halving = {"first": 1, "factor": 2}
     job = service.submit(spec_of(trainings, halving=halving))
     service.work()
@@ -135,7 +105,7 @@ def test_halving_trains_the_worst_no_further(service: Service, trainings: Any) -
     assert same["validation_loss"] == rows[0]["validation_loss"]
 
 
-def test_a_sweep_that_dies_halfway_begins_nothing_twice(service: Service, trainings: Any) -> None:
+def test_a_sweep_that_dies_halfway_begins_nothing_twice(service: Sweeps, trainings: Any) -> None:
     job = service.submit(spec_of(trainings))
     begin, begun = service.jobs.submit_many, []
 
@@ -160,7 +130,7 @@ def test_a_sweep_that_dies_halfway_begins_nothing_twice(service: Service, traini
     assert len(service.table(job)) == 4
 
 
-def test_candidates_that_fail_are_last_and_say_why(service: Service, trainings: Any) -> None:
+def test_candidates_that_fail_are_last_and_say_why(service: Sweeps, trainings: Any) -> None:
     vary = {"options.schedule": [
         {"schedule": "constant", "rate": 100.0}, {"schedule": "constant", "rate": 0.001},
     ]}  # fmt: skip
@@ -173,7 +143,7 @@ def test_candidates_that_fail_are_last_and_say_why(service: Service, trainings: 
 
 
 def test_a_sweep_none_of_whose_candidates_works_fails_with_the_reason(
-    service: Service, trainings: Any
+    service: Sweeps, trainings: Any
 ) -> None:
     vary = {"options.schedule": [{"schedule": "constant", "rate": 100.0}]}
     sgd = {"optimiser": {"optimiser": "sgd", "momentum": 0.99}, "epochs": 20}
@@ -187,7 +157,7 @@ def test_a_sweep_none_of_whose_candidates_works_fails_with_the_reason(
 
 
 def test_cancelling_a_sweep_cancels_its_candidates_and_a_retry_tries_them_again(
-    service: Service, trainings: Any
+    service: Sweeps, trainings: Any
 ) -> None:
     job = service.submit(spec_of(trainings))
     service.step()
@@ -215,7 +185,7 @@ def test_cancelling_a_sweep_cancels_its_candidates_and_a_retry_tries_them_again(
     ],
 )
 def test_a_sweep_that_cannot_work_is_refused_before_it_is_queued(
-    service: Service,
+    service: Sweeps,
     trainings: Any,
     options: dict[str, Any],
     fields: dict[str, Any],
@@ -242,7 +212,7 @@ def test_a_plan_counts_candidates_and_rungs(trainings: Any) -> None:
 
 
 def test_results_are_of_media_types_that_the_service_can_name(
-    service: Service, trainings: Any
+    service: Sweeps, trainings: Any
 ) -> None:
     job = service.submit(spec_of(trainings))
     service.work()
