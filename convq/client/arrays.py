@@ -12,8 +12,7 @@ from convq.client.flow import Flow, OnSent
 from convq.client.models import Artifact
 from core.errors import InvalidInput
 from core.tiles import listing
-
-_METADATA = ("zarr.json", ".zarray")
+from core.tiles.listing import METADATA, METADATA_2
 
 Store = Callable[[Any, OnSent | None], Flow[Artifact]]
 
@@ -28,7 +27,7 @@ def is_array(value: object) -> TypeGuard[str | PathLike[str]]:
     """
     if not isinstance(value, str | PathLike):
         return False
-    return any((Path(value) / name).is_file() for name in _METADATA)
+    return any((Path(value) / name).is_file() for name in (METADATA, METADATA_2))
 
 
 def files_of(folder: Path) -> dict[str, Path]:

@@ -31,8 +31,9 @@ from core.store import documents
 from core.store.states import TERMINAL
 from core.tiles import cost, listing
 from core.tiles.grid import Grid, Shape
-from core.tiles.header import METADATA, Header
+from core.tiles.header import Header
 from core.tiles.listed import Listed, listed
+from core.tiles.listing import METADATA
 from core.tiles.reading import Read, read_extended
 
 if TYPE_CHECKING:

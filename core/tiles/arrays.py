@@ -24,7 +24,8 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import MemoryStore
 
 from core.errors import ConvqError, UnsupportedMedia
-from core.tiles.header import METADATA, Header
+from core.tiles.header import Header
+from core.tiles.listing import METADATA
 from core.tiles.reading import Read
 
 

@@ -12,11 +12,8 @@ import numpy as np
 from core import strict_json
 from core.errors import ConvqError, InvalidInput, UnsupportedMedia
 from core.media.npy import ACCEPTED_DTYPES
+from core.tiles.listing import METADATA, METADATA_2
 
-METADATA: Final = "zarr.json"
-"""The file of the metadata of an array of Zarr version 3."""
-
-_METADATA_2: Final = ".zarray"
 _MOST_AXES: Final = 32
 MAX_CHUNK: Final = 256 << 20
 """Bytes of a chunk, which is held in memory as a whole."""
@@ -57,13 +54,13 @@ def read_header(files: Mapping[str, str], read: Callable[[str], bytes]) -> Heade
     ----------
     Zarr core specification, version 3 (2023), and storage specification, version 2.
     """
-    path = METADATA if METADATA in files else _METADATA_2
+    path = METADATA if METADATA in files else METADATA_2
     if path not in files:
         raise UnsupportedMedia(
             "the files hold no Zarr array",
             field="files",
             given=sorted(files)[:5],
-            accepted=f"{METADATA} (version 3) or {_METADATA_2} (version 2) at the top",
+            accepted=f"{METADATA} (version 3) or {METADATA_2} (version 2) at the top",
         )
     try:
         document = strict_json.parse(read(files[path]))
@@ -93,7 +90,7 @@ def _header_3(document: Any) -> Header:
 
 def _header_2(document: Any) -> Header:
     if document["zarr_format"] != 2:
-        raise _refused(_METADATA_2, document["zarr_format"], 2)
+        raise _refused(METADATA_2, document["zarr_format"], 2)
     compressor = document["compressor"]
     if compressor is not None and compressor["id"] not in _COMPRESSORS_2:
         raise _refused("compressor", compressor["id"], [None, *_COMPRESSORS_2])

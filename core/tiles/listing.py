@@ -19,6 +19,12 @@ MAX_FILES: Final = 100_000
 MAX_BYTES: Final = 32 << 20
 """Bytes of a listing."""
 
+METADATA: Final = "zarr.json"
+"""The file of the metadata of an array of Zarr version 3."""
+
+METADATA_2: Final = ".zarray"
+"""That of an array of version 2."""
+
 _VERSION: Final = 1
 _LONGEST_PATH: Final = 200
 _PATH: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")

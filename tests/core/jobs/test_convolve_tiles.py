@@ -342,9 +342,7 @@ def test_the_metadata_of_a_result_is_that_of_a_zarr_array(service: Arrays) -> No
     digest = service.upload(values((40, 30), "float32"), (16, 16))
     job = service.convolve(digest, kernel={"preset": "box"}, tile_shape=[32, 16])
     service.work()
-    done = service.jobs.get(job.id)
-    assert done.results is not None
-    (entry,) = documents.read(service.artifacts, done.results)["results"]
+    (entry,) = service.results(job)
     files = listing.parse(service.artifacts.read(entry["digest"]))
     header = read_header(files, service.artifacts.read)
     assert (header.shape, header.chunks) == ((40, 30), (16, 16))

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from core.errors import UnsupportedMedia
 from core.tiles.arrays import Result, reader
-from core.tiles.header import METADATA, Header, read_header
+from core.tiles.header import Header, read_header
+from core.tiles.listing import METADATA
 
 SORTS: dict[str, dict[str, Any]] = {
     "plain": {"compressors": None},
