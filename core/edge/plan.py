@@ -73,6 +73,7 @@ def _document(step: Step, places: dict[int, int]) -> dict[str, Any]:
     found: dict[str, Any] = {"op": step.op, "layer": step.layer} | step.fields
     regions = [region.document(places[id(region.buffer)]) for region in step.reads]
     found["y"] = step.writes.document(places[id(step.writes.buffer)])
+    found["framed"] = step.writes.is_framed
     if step.op == "add":
         found["xs"] = regions
     elif regions:

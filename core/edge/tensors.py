@@ -76,6 +76,11 @@ class Region:
     first: Sides = (0, 0, 0)
     step: tuple[int, int] = (1, 1)
 
+    @property
+    def is_framed(self) -> bool:
+        """Whether something of the same buffer lies around it, which others read."""
+        return any(self.buffer.border) or self.shape != self.buffer.shape
+
     def document(self, place: int) -> dict[str, Any]:
         """Return where it lies in the arena, if its buffer begins at ``place``."""
         buffer, (channel, row, column) = self.buffer, self.first

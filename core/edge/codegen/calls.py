@@ -54,7 +54,7 @@ class Board(NamedTuple):
 
 def call(step: Document, board: Board) -> Call | None:
     """Return the call that computes a step, or None where there is no kernel for it."""
-    if step["op"] in _EXACT or not _spills(step["y"], board.lanes):
+    if step["op"] in _EXACT or not _spills(step, board.lanes):
         return _CALLS[step["op"]](step, board) if step["op"] in _CALLS else None
     return None
 
@@ -69,10 +69,9 @@ def widths(steps: Sequence[Document], target: Target) -> dict[int, int]:
     }
 
 
-def _spills(y: Document, lanes: int) -> bool:
-    """Return whether whole vectors would be written into a border."""
-    has_border = bool(y["row"] != y["shape"][2] * y["pixel"])
-    return has_border and bool(y["pixel"] % lanes)
+def _spills(step: Document, lanes: int) -> bool:
+    """Return whether whole vectors would be written into what lies around the outputs."""
+    return bool(step["framed"] and step["y"]["pixel"] % lanes)
 
 
 def _input(step: Document, board: Board) -> Call:

@@ -165,6 +165,15 @@ def test_depthwise_convolutions(
         _agrees(model, board, True)
 
 
+@pytest.mark.parametrize("padding", [[1, 0], [0, 1], [2, 1]])
+def test_whole_vectors_stay_out_of_the_border(
+    padding: list[int], here: Profile, make_model: Callable[..., Model]
+) -> None:
+    conv = {"layer": "conv", "filters": 1, "kernel": 1, "padding": padding, "bias": False}
+    model = make_model({"input": [2, 8, 1], "layers": [{"layer": "relu"}, conv]})
+    _agrees(model, here, True)
+
+
 @pytest.mark.parametrize("machine_code", [False, True])
 def test_a_prediction_allocates_nothing(
     machine_code: bool, here: Profile, small_bundle: Callable[..., Path]
