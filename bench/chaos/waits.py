@@ -129,6 +129,11 @@ def cancels(bench: Bench) -> Iterator[Wait]:
         1.0,
         [bench.stopped(bench.convolution()) for _ in range(_TIMES)],
     )
+    yield from _trainings(bench, "")
+    yield Wait("cancel that the process does not answer", None, [_deaf(bench) for _ in range(_FEW)])
+
+
+def _trainings(bench: Bench, how: str) -> Iterator[Wait]:
     steps: list[float] = []
     seconds: list[float] = []
     for _ in range(_FEW):
@@ -136,9 +141,8 @@ def cancels(bench: Bench) -> Iterator[Wait]:
         metrics = bench.client.job(job.id).metrics or {}
         steps.append(_BATCH / metrics["images_per_second"])
         seconds.append(bench.stopped(job))
-    yield Wait("one batch of the training below", None, steps)
-    yield Wait("cancel of a running training", _NOTICE + max(steps), seconds)
-    yield Wait("cancel that the process does not answer", None, [_deaf(bench) for _ in range(_FEW)])
+    yield Wait(f"one batch of the training below{how}", None, steps)
+    yield Wait(f"cancel of a running training{how}", _NOTICE + max(steps), seconds)
 
 
 def loaded(bench: Bench) -> Iterator[Wait]:
@@ -159,11 +163,12 @@ def loaded(bench: Bench) -> Iterator[Wait]:
             1.0,
             [bench.stopped(bench.convolution()) for _ in range(_TIMES)],
         )
+        yield from _trainings(bench, ", under load")
     finally:
         stop.set()
         for thread in threads:
             thread.join()
-    wait_until(lambda: bench.jobs.counts()["queued"] == 0, 60)
+    assert wait_until(lambda: bench.jobs.counts()["queued"] == 0, 120)
 
 
 def _post(bench: Bench, stop: threading.Event) -> None:
