@@ -188,6 +188,36 @@ def test_a_restart_of_redis_loses_nothing(service: Service) -> None:
         check(client, jobs)
 
 
+def test_a_full_redis_takes_nothing_and_loses_nothing(service: Service) -> None:
+    service.settings = {"CONVQ_REDIS_MEMORY": "160m"}
+    service.up()
+    (redis,) = service.containers("redis")
+
+    def told(*command: str) -> str:
+        return docker("exec", redis, "redis-cli", "--no-auth-warning", *command).splitlines()[-1]
+
+    limit = inspected(redis)["HostConfig"]["Memory"]
+    assert limit == 160 << 20
+    assert int(told("config", "get", "maxmemory")) == limit // 4 * 3
+    with service.client() as client:
+        jobs = slow_jobs(client, 1)
+        wait_until(lambda: client.job(jobs[0][0].id).state == "running", "a job runs")
+        told("setrange", "ballast", str(limit // 4 * 3), "x")
+        with convq.Client(service.url, api_key=service.key, timeout=3) as hasty:
+            with pytest.raises(ConvqError, match="Redis has no memory left"):
+                hasty.submit(inputs=[np.ones((4, 4))], kernel="sobel-x")
+            # What is there can be read.
+            hasty.job(jobs[0][0].id)
+        assert not inspected(redis)["State"]["OOMKilled"]
+        assert inspected(redis)["RestartCount"] == 0
+        # As docs/operations.md says: give it more.
+        service.settings = {}
+        service.up()
+        check(client, jobs + some_jobs(client, 1))
+    (redis,) = service.containers("redis")
+    told("del", "ballast")
+
+
 def test_results_and_keys_are_there_after_down_and_up(service: Service) -> None:
     with service.client() as client:
         jobs = some_jobs(client, 2)
