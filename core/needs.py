@@ -1,11 +1,17 @@
-"""How much memory a job needs of the worker that runs it, and a worker offers: in classes.
+"""What a job needs of the worker that runs it, and a worker offers: memory, and a kind of device.
 
-Each class is a ninth more than the one before, so that a queue is enough for all jobs of one.
+Memory is counted in classes. Each is a ninth more than the one before, so that a queue is enough
+for all jobs of one.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from typing import Literal, NamedTuple, TypeAlias, cast
+
+On: TypeAlias = Literal["auto", "cpu", "gpu"]
+"""Which kind of device a job runs on; auto leaves it to whoever has time first."""
 
 ANY = 0
 """The class of jobs that every worker has the memory for."""
@@ -47,3 +53,62 @@ def offered(size: int) -> int:
     """
     class_ = max(ANY, math.ceil(_PER_OCTAVE * math.log2(max(size, 1) / _LEAST)))
     return class_ if class_ == ANY or most(class_) <= size else class_ - 1
+
+
+def token(class_: int, on: On = "auto") -> str | None:
+    """Return what stands in a job's record for its needs; None where any worker will do.
+
+    Examples
+    --------
+    >>> token(29), token(ANY, "gpu"), token(ANY)
+    ('29', 'gpu0', None)
+    """
+    if class_ == ANY and on == "auto":
+        return None
+    return f"{'' if on == 'auto' else on}{class_}"
+
+
+def device_in(token: str | None) -> On:
+    """Return the kind of device in what `token` made.
+
+    Examples
+    --------
+    >>> device_in("gpu0"), device_in("29"), device_in(None)
+    ('gpu', 'auto', 'auto')
+    """
+    return cast(On, re.sub(r"\d", "", token or "") or "auto")
+
+
+_NONE = -1
+
+
+class Offers(NamedTuple):
+    """The largest classes of jobs that a worker runs, by the kind of device that they ask for."""
+
+    auto: int
+    cpu: int
+    gpu: int
+
+
+def offers(memory: int, gpu_memory: int | None = None) -> Offers:
+    """Return what a worker offers.
+
+    Parameters
+    ----------
+    memory : int
+        Bytes that it has.
+    gpu_memory : int, optional
+        Bytes that its GPU has; without it the worker computes on the processor. What a job takes on
+        the GPU it may also take on its way there, so the smaller of the two counts.
+
+    Examples
+    --------
+    >>> offers(3 << 30)
+    Offers(auto=28, cpu=28, gpu=-1)
+    >>> offers(3 << 30, 1 << 30)
+    Offers(auto=28, cpu=-1, gpu=16)
+    """
+    class_ = offered(memory)
+    if gpu_memory is None:
+        return Offers(class_, class_, _NONE)
+    return Offers(class_, _NONE, min(class_, offered(gpu_memory)))

@@ -5,12 +5,19 @@ A message holds nothing: it wakes a worker up, which takes the best job that the
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal, TypeAlias
 
 from core.settings import Settings
 
 TASK = "convq.run_job"
 QUEUE = "convq"
+
+Kind: TypeAlias = Literal["cpu", "gpu"]
+"""Of the device that a worker computes on."""
+
+# Of messages for jobs that only workers on one kind of device may run.
+BOUND: dict[Kind, str] = {"cpu": "convq.cpu", "gpu": "convq.gpu"}
 
 # Much longer than any message should stay unacknowledged: what may take long goes back to the
 # queue before (CONVQ_CONTINUE_AFTER). A redelivery would be harmless anyway, since the second claim
@@ -53,20 +60,20 @@ def celery_config(settings: Settings) -> dict[str, Any]:
     }
 
 
-def depth(client: Any, settings: Settings) -> int:
-    """Return the number of messages that wait in the broker."""
-    return int(client.llen(messages_key(settings.redis_prefix)))
+def depth(client: Any, settings: Settings, names: Iterable[str] = (QUEUE, *BOUND.values())) -> int:
+    """Return the number of messages that wait in the broker, in the queues of these names."""
+    return sum(client.llen(messages_key(settings.redis_prefix, name)) for name in names)
 
 
-def messages_key(prefix: str) -> str:
-    """Return the key of the broker's list of messages, given the first part of every key.
+def messages_key(prefix: str, name: str = QUEUE) -> str:
+    """Return the key of the broker's list of a queue's messages, given the first part of every key.
 
     Examples
     --------
-    >>> messages_key("convq")
-    'convq:celery:convq'
+    >>> messages_key("convq"), messages_key("convq", BOUND["gpu"])
+    ('convq:celery:convq', 'convq:celery:convq.gpu')
     """
-    return f"{_key_prefix(prefix)}{QUEUE}"
+    return f"{_key_prefix(prefix)}{name}"
 
 
 def _broker_url(settings: Settings) -> str:

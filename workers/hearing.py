@@ -65,7 +65,9 @@ class Hearing:
     def _is_deaf(self) -> bool:
         # While it connects it has no connection; a message that it holds may wait for its process.
         idle = self._consumer.connection is not None and not len(state.reserved_requests)
-        return idle and self._steering.flows and queue.depth(self._redis, self._settings) > 0
+        if not idle or not self._steering.flows:
+            return False
+        return queue.depth(self._redis, self._settings, self._steering.queues) > 0
 
 
 def _lose_connection() -> None:

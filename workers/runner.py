@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from core import logs
+from core import logs, needs
 from core.conv.device import cpu
 from core.errors import LeaseLost, StorageFull, StoreAway
 from core.jobs.run import Run
@@ -100,7 +100,7 @@ class Runner:
         self._workers = WorkerStore(client, settings)
         self._measured: Counter[str] = Counter()
         self._device = cpu()
-        self._memory = memory.available()
+        self._offers = needs.offers(memory.available())
         self._pool = ThreadPoolExecutor(_SYNCS, thread_name_prefix="convq-sync")
         # Committing is waiting, for the disk and for Redis: other jobs are computed meanwhile.
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="convq-commit")
@@ -142,7 +142,7 @@ class Runner:
             token=new_id(),
             patience=self._settings.patience,
             most=self._settings.together,
-            memory=self._memory,
+            offers=self._offers,
         )
         claimed = persist(claim)
         if len(claimed) > 1:

@@ -36,6 +36,8 @@ class Steering:
     ----------
     flows : bool
         Whether messages are taken.
+    queues : list of str
+        Celery's queues that they are taken from.
     """
 
     def __init__(self, client: redis.Redis, settings: Settings, worker: str, consumer: Any) -> None:
@@ -43,7 +45,7 @@ class Steering:
         self._workers = WorkerStore(client, settings)
         self._worker = worker
         self._consumer = consumer
-        self._queues = list(consumer.app.amqp.queues.consume_from)
+        self.queues = list(consumer.app.amqp.queues.consume_from)
         self.flows = True
 
     def steer(self) -> None:
@@ -52,7 +54,7 @@ class Steering:
         if wanted == self.flows:
             return
         act = self._consumer.add_task_queue if wanted else self._consumer.cancel_task_queue
-        for queue in self._queues:
+        for queue in self.queues:
             # Celery's loop runs in another thread.
             self._consumer.call_soon(act, queue)
         self.flows = wanted

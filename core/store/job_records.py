@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from core import trace
 from core.errors import ConvqError
-from core.needs import ANY
+from core.needs import ANY, On, device_in
 from core.store.states import Priority, State
 from core.store.tenants import DEFAULT
 
@@ -69,6 +69,8 @@ class Job:
         Id of the span that submitted it, where spans are on (see `core.spans`).
     group : str or None
         The boxes that it is for; None is for workers.
+    device : {"auto", "cpu", "gpu"}
+        What it must run on.
     """
 
     id: str
@@ -99,6 +101,7 @@ class Job:
     checkpointed: float | None
     span: str | None = None
     group: str | None = None
+    device: On = "auto"
 
 
 class Event(NamedTuple):
@@ -169,6 +172,8 @@ class NewJob:
         Who runs it in place of workers.
     needs : int
         Memory that it needs of a worker, a class of `core.needs`.
+    device : {"auto", "cpu", "gpu"}
+        What it must run on.
     """
 
     kind: str
@@ -186,6 +191,7 @@ class NewJob:
     alike: str | None = None
     boxes: Boxes | None = None
     needs: int = ANY
+    device: On = "auto"
 
 
 @dataclass(frozen=True)
@@ -298,6 +304,7 @@ def from_record(record: dict[str, str]) -> Job:
         checkpointed=seconds("checkpointed"),
         span=record.get("span"),
         group=record.get("group"),
+        device=device_in(record.get("needs")),
     )
 
 

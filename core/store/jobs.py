@@ -24,9 +24,8 @@ from typing import Any, Literal
 
 import redis
 
-from core import queue
+from core import needs, queue
 from core.errors import Conflict, ConvqError, InvalidInput, LeaseLost, NotFound, QueueFull
-from core.needs import ANY, offered
 from core.store.connection import server_ms
 from core.store.ids import new_id
 from core.store.job_reading import JobReader, unknown
@@ -70,6 +69,8 @@ __all__ = [
 _IDEMPOTENCY_MS = 24 * 3600 * 1000
 # Jobs that one script records: a few milliseconds, in which Redis serves nobody else.
 _AT_ONCE = 100
+# What stands for the offers of a worker that takes every job.
+_ANYTHING = ("", "", "")
 # A queue that is full is still full in a moment, but perhaps not after this.
 _FULL_SECONDS = 5.0
 
@@ -174,7 +175,7 @@ class JobStore(JobReader):
             "alike": new.alike,
             "group": new.boxes.group if new.boxes else None,
             "model": new.boxes.model if new.boxes else None,
-            "needs": str(new.needs) if new.needs != ANY else None,
+            "needs": needs.token(new.needs, new.device),
             "trace": new.trace,
             "span": new.span,
             "progress": json.dumps({"total": new.total}),
@@ -231,7 +232,7 @@ class JobStore(JobReader):
         patience: float = math.inf,
         most: int = 1,
         boxes: Boxes | None = None,
-        memory: int | None = None,
+        offers: needs.Offers | None = None,
     ) -> list[Job]:
         """Claim the best queued job, and others that can be run together with it.
 
@@ -253,8 +254,8 @@ class JobStore(JobReader):
             How many jobs to claim together.
         boxes : Boxes, optional
             Which boxes of this tenant the worker is one of; it gets no jobs but theirs.
-        memory : int, optional
-            Bytes that the worker has for a job; it gets none that needs more.
+        offers : core.needs.Offers, optional
+            What the worker has for a job; it gets none that needs more.
 
         Returns
         -------
@@ -265,7 +266,7 @@ class JobStore(JobReader):
         records = self._scripts.run(
             "claim",
             *(worker, pid, host, _ms(lease), token or new_id(), bound, most),
-            "" if memory is None else offered(memory),
+            *(offers or _ANYTHING),
             *(() if boxes is None else (self._tenant or DEFAULT, *boxes)),
         )
         return [from_record(dict(zip(flat[::2], flat[1::2], strict=True))) for flat in records]
@@ -404,8 +405,24 @@ class JobStore(JobReader):
         return dict(zip(moved[::2], moved[1::2], strict=True))
 
     def missing_messages(self, age: float) -> int:
-        """Return how many wake-ups jobs lack that have been queued for ``age`` seconds."""
+        """Return how many wake-ups jobs lack that have been queued for ``age`` seconds.
+
+        Those that are bound to a kind of device are left out: see `missing_bound`.
+        """
         return int(self._scripts.run("due", round(age * 1000), queue.messages_key(self._prefix)))
+
+    def missing_bound(self, on: queue.Kind, offers: needs.Offers) -> int:
+        """Return how many wake-ups jobs lack that are bound to a kind of device.
+
+        Parameters
+        ----------
+        on : {"cpu", "gpu"}
+            The kind of device of a worker.
+        offers : core.needs.Offers
+            What it offers; jobs that need more are left out.
+        """
+        list_ = queue.messages_key(self._prefix, queue.BOUND[on])
+        return int(self._scripts.run("due", 0, list_, *offers))
 
     def pause(self) -> None:
         """Let no worker claim a job until `resume`; those that run go on."""

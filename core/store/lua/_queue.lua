@@ -1,7 +1,8 @@
 -- The order of a queue (docs/queue.md, ADR 13). Each priority has a line per tenant, in the order
 -- in which its jobs came; tenants take turns. Every operation is O(log n). Jobs for workers are in one
--- queue, those that need much memory in one for each class of it (core/needs.py) whose turns are the
--- same; those for the boxes of a group (docs/edge.md) in one for each model that a job may need.
+-- queue, those that need much memory or a kind of device in one for each such need (core/needs.py) whose
+-- turns are the same; those for the boxes of a group (docs/edge.md) in one for each model that a job may
+-- need.
 local PRIORITIES = { 'interactive', 'normal', 'batch' }
 
 -- A worker that wakes goes on while there is something to do, so more wake-ups than there are
@@ -14,13 +15,26 @@ local function queue_of_boxes(tenant, group, model)
   return group_key(tenant, group) .. ':queue:' .. model
 end
 
-local function queue_needing(class) return P .. ':needs:' .. class end
+local function queue_needing(needs) return P .. ':needs:' .. needs end
 
--- The queues of jobs for workers that offer so much memory; all of them without a number.
-local function queues_for_workers(offered)
-  local queues = { WORKERS }
-  for _, class in ipairs(redis.call('SMEMBERS', P .. ':needs')) do
-    if not offered or tonumber(class) <= offered then table.insert(queues, queue_needing(class)) end
+-- What a worker offers, of three arguments of a script: the largest class of memory of jobs that may run
+-- on any device (''), and of those that must on a processor or a GPU. nil where the first is ''.
+local function offers_of(any, cpu, gpu)
+  if any ~= '' then return { [''] = tonumber(any), cpu = tonumber(cpu), gpu = tonumber(gpu) } end
+end
+
+-- The kind of device that a job is bound to ('' if to none), and its class of memory.
+local function device_and_class(needs) return string.match(needs, '^(%a*)(%d+)$') end
+
+-- The queues of jobs for workers that offer so much, all of them without `offers`; only those of jobs that
+-- are bound to a kind of device, or only the others, if `bound` is true or false.
+local function queues_for_workers(offers, bound)
+  local queues = bound and {} or { WORKERS }
+  for _, needs in ipairs(redis.call('SMEMBERS', P .. ':needs')) do
+    local device, class = device_and_class(needs)
+    if (not offers or tonumber(class) <= offers[device]) and (bound == nil or bound == (device ~= '')) then
+      table.insert(queues, queue_needing(needs))
+    end
   end
   return queues
 end
@@ -83,15 +97,20 @@ function dequeue(id)
   elseif needs and is_empty(queue) then redis.call('SREM', P .. ':needs', needs) end
 end
 
--- How many jobs wait for workers, and how many for boxes.
-local function queued_counts()
+local function count_in(queues, newest)
   local count = 0
-  for _, queue in ipairs(queues_for_workers()) do
+  for _, queue in ipairs(queues) do
     for _, priority in ipairs(PRIORITIES) do
-      count = count + redis.call('ZCARD', waiting_key(queue, priority))
+      count = count + redis.call('ZCOUNT', waiting_key(queue, priority), '-inf', newest)
     end
   end
-  return count, redis.call('SCARD', P .. ':addressed')
+  return count
+end
+
+-- How many jobs wait for any worker, for one on some kind of device, and for boxes.
+local function queued_counts()
+  return count_in(queues_for_workers(nil, false), '+inf'), count_in(queues_for_workers(nil, true), '+inf'),
+    redis.call('SCARD', P .. ':addressed')
 end
 
 -- The queues in which a tenant may have jobs.

@@ -1,12 +1,12 @@
--- worker, process id, its host, lease in ms, token of the call, patience in ms, most jobs, the class of
--- memory that it offers, and for a box its tenant, its group and the model that it runs. Gives the worker
+-- worker, process id, its host, lease in ms, token of the call, patience in ms, most jobs, what it offers
+-- (see offers_of), and for a box its tenant, its group and the model that it runs. Gives the worker
 -- the best job of its queues, and others that can be run together with it. Returns their records: none if none is queued, while the
 -- queue is paused, and for a worker that drains.
 local worker, pid, host, lease = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local token, patience, most = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
-local queues, turns = queues_for_workers(tonumber(ARGV[9])), WORKERS
-if ARGV[10] then
-  turns = queue_of_boxes(ARGV[10], ARGV[11], ARGV[12])
+local queues, turns = queues_for_workers(offers_of(ARGV[9], ARGV[10], ARGV[11])), WORKERS
+if ARGV[12] then
+  turns = queue_of_boxes(ARGV[12], ARGV[13], ARGV[14])
   queues = { turns }
 end
 

@@ -4,13 +4,13 @@
 -- the plans is its own, counted from 1 (0 for none); parent, the job that begins this one (''
 -- for none), its attempt, and the place that this one has in it; tenant, whose it is ('' for whose the
 -- one is that begins it); artifacts, the digests that it refers to.
--- Returns the time, how many wake-ups are missing, then outcome and value for each job. A job is
+-- Returns the time, how many wake-ups are missing for jobs that any worker may take, then outcome and value for each job. A job is
 -- recorded wholly or, if its outcome is none of 'created' and 'repeated', not at all.
 local lifetime, list = ARGV[2], ARGV[3]
 local most, most_of_tenant = tonumber(ARGV[4]), tonumber(ARGV[5])
 local most_bytes, most_bytes_of_tenant = tonumber(ARGV[6]), tonumber(ARGV[7])
 local now = now_ms()
-local queued, addressed = queued_counts()
+local queued, bound, addressed = queued_counts()
 
 local function submit(job)
   local id, key = job.id, job_key(job.id)
@@ -33,7 +33,7 @@ local function submit(job)
   end
   -- What a job begins belongs to work that was accepted.
   if job.parent == '' then
-    if queued + addressed >= most then return 'full', '' end
+    if queued + bound + addressed >= most then return 'full', '' end
     if redis.call('ZCARD', space(tenant) .. ':jobs:state:queued') >= most_of_tenant then
       return 'full', tenant
     end
@@ -70,7 +70,9 @@ local function submit(job)
     redis.call('PEXPIRE', idem_key, lifetime)
   end
   enter(id, 'queued', now)
-  if job.record.group then addressed = addressed + 1 else queued = queued + 1 end
+  if job.record.group then addressed = addressed + 1
+  elseif job.record.needs and device_and_class(job.record.needs) ~= '' then bound = bound + 1
+  else queued = queued + 1 end
   return 'created', id
 end
 

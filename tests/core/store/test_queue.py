@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.needs import needed
-from core.store.jobs import Job, JobStore, NewJob
+from core.errors import QueueFull
+from core.needs import needed, offers
+from core.store.jobs import Job, JobStore, Limits, NewJob
 
 PRIORITIES = ("interactive", "normal", "batch")
-# Of jobs and of workers, in bytes.
+# Of jobs, of workers and of their GPUs, in bytes.
 SIZES = (1 << 20, 1 << 30, 1 << 31, 1 << 40)
+WORKERS = st.tuples(st.sampled_from(SIZES), st.one_of(st.none(), st.sampled_from(SIZES)))
 
 
 def submit(jobs: JobStore, tenant: str = "default", **fields: Any) -> str:
@@ -40,29 +42,45 @@ def claim_all(jobs: JobStore, **more: Any) -> list[str]:
 QUEUE = {"waiting", "lines", "line", "needs"}
 
 
+class Entry(NamedTuple):
+    priority: str
+    tenant: str
+    job: str
+    size: int
+    on: str
+
+    def fits(self, memory: float, gpu_memory: float | None) -> bool:
+        on_gpu = gpu_memory is not None
+        if self.on == "cpu" and on_gpu:
+            return False
+        if self.on == "gpu":
+            return on_gpu and self.size <= min(memory, gpu_memory)
+        return self.size <= memory
+
+
 class Reference:
     """The highest priority; of its tenants the one whose turn was longest ago; its first job."""
 
     def __init__(self) -> None:
-        self.queued: list[tuple[str, str, str, int]] = []
+        self.queued: list[Entry] = []
         self.turns: dict[tuple[str, str], int] = {}
         self.turn = 0
 
-    def best(self, memory: float = math.inf) -> str | None:
-        fitting = [entry for entry in self.queued if entry[3] <= memory]
+    def best(self, fits: Callable[[Entry], bool] = lambda entry: True) -> str | None:
+        fitting = [entry for entry in self.queued if fits(entry)]
         if not fitting:
             return None
-        priority = min((entry[0] for entry in fitting), key=PRIORITIES.index)
-        tenants = {entry[1] for entry in fitting if entry[0] == priority}
+        priority = min((entry.priority for entry in fitting), key=PRIORITIES.index)
+        tenants = {entry.tenant for entry in fitting if entry.priority == priority}
         tenant = min(tenants, key=lambda name: (self.turns.get((priority, name), 0), name))
         self.turn += 1
         self.turns[priority, tenant] = self.turn
         found = next(entry for entry in fitting if entry[:2] == (priority, tenant))
         self.queued.remove(found)
-        return found[2]
+        return found.job
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.one_of(
@@ -70,8 +88,9 @@ class Reference:
                 st.sampled_from(PRIORITIES),
                 st.sampled_from(("a", "b", "c")),
                 st.sampled_from(SIZES),
+                st.sampled_from(("auto", "cpu", "gpu")),
             ),
-            st.sampled_from(SIZES),
+            WORKERS,
             st.just("cancel"),
         ),
         max_size=25,
@@ -81,21 +100,38 @@ def test_the_best_job_is_claimed(jobs: JobStore, client: redis.Redis, steps: lis
     client.flushall()
     reference = Reference()
     for step in steps:
-        if isinstance(step, int):
-            best = reference.best(step)
-            assert [job.id for job in claim(jobs, memory=step)] == list(filter(None, [best]))
-        elif step == "cancel":
+        if step == "cancel":
             if reference.queued:
-                jobs.cancel(reference.queued.pop()[2])
+                jobs.cancel(reference.queued.pop().job)
+        elif len(step) == 2:
+            bound = [entry for entry in reference.queued if entry.on != "auto"]
+            on = "cpu" if step[1] is None else "gpu"
+            waiting = sum(entry.fits(*step) for entry in bound)
+            assert jobs.missing_bound(on, offers(*step)) == min(16, waiting)
+            best = reference.best(lambda entry, step=step: entry.fits(*step))
+            claimed = claim(jobs, offers=offers(*step))
+            assert [job.id for job in claimed] == list(filter(None, [best]))
         else:
-            priority, tenant, size = step
-            job = submit(jobs, tenant, priority=priority, needs=needed(size))
-            reference.queued.append((priority, tenant, job, size))
-        assert jobs.missing_messages(age=0) == min(16, len(reference.queued))
+            priority, tenant, size, on = step
+            job = submit(jobs, tenant, priority=priority, needs=needed(size), device=on)
+            assert jobs.get(job).device == on
+            reference.queued.append(Entry(priority, tenant, job, size, on))
+        free = sum(entry.on == "auto" for entry in reference.queued)
+        assert jobs.missing_messages(age=0) == min(16, free)
     while (best := reference.best()) is not None:
         assert [job.id for job in claim(jobs)] == [best]
     assert claim(jobs) == []
     assert {key.split(":")[1] for key in client.keys("*")} & QUEUE == set()
+
+
+def test_a_full_queue_counts_every_job_and_a_wake_up_goes_to_who_can_use_it(
+    jobs: JobStore,
+) -> None:
+    bound = [NewJob(kind="convolve", spec="{}", device=on) for on in ("cpu", "gpu")]
+    assert jobs.submit_many(bound).missing == 0
+    free = NewJob(kind="convolve", spec="{}")
+    answers, missing = jobs.submit_many([free, free], Limits(queued=3))
+    assert (type(answers[1]), missing) == (QueueFull, 1)
 
 
 def test_a_small_tenant_waits_for_the_running_job_only(jobs: JobStore) -> None:
