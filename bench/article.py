@@ -130,7 +130,7 @@ def _pictures(x: np.ndarray) -> list[Row]:
 
 def _matches(x: np.ndarray, random: np.random.Generator) -> list[Row]:
     small = np.ascontiguousarray(x[300:348, 500:548])
-    image, template = x[..., None].astype(np.float64), Template(small[..., None].astype(float))
+    image, template = x[..., None], Template(small[..., None].astype(float))
     weights = (random.random(small.shape) > 0.3).astype(np.float32)
     masked = Template(template.values, weights.astype(float))
     moved = np.roll(x, (13, -7), (0, 1))

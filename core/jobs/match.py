@@ -160,8 +160,7 @@ def plan(spec: MatchSpec, planning: Planning) -> dict[str, Any]:
         )
         variants = len(spec.scales) * len(spec.rotations)
         channels = 3 if len(subject.shape) == len(template.shape) == 3 else 1
-        # Of the values, and of what normalises them: their sums and those of their squares.
-        times = variants * channels * (3 if spec.method == "normalised" else 1)
+        times = variants * channels * _correlations(spec, len(shape))
         blocks = math.ceil(math.prod(shape) / math.prod(block))
         return found.to_dict() | {
             "seconds": times * blocks * (found.candidate.seconds or 0),
@@ -170,6 +169,16 @@ def plan(spec: MatchSpec, planning: Planning) -> dict[str, Any]:
         }
 
     return plan_each(spec.inputs, planning, plan_one)
+
+
+def _correlations(spec: MatchSpec, ndim: int) -> int:
+    """Return how many correlations a search takes as long as."""
+    if spec.method == "raw":
+        return 1
+    # What normalises are the sums of the values and of their squares. Where all count alike in a
+    # picture, both take as long as one.
+    weighted = spec.mask is not None or any(turn % 90 for turn in spec.rotations)
+    return 3 if weighted or ndim == 1 else 2
 
 
 def run(spec: MatchSpec, run: Run) -> None:
@@ -224,9 +233,7 @@ def _searched(
         for start in range(0, len(x) - length + 1, step):
             # One place more on both sides, so that what rises across a seam is seen to rise.
             first, last = max(start - 1, 0), min(start + step + length, len(x))
-            # Hours of sound stay as few bits as they came in.
-            block = x[first:last].astype(np.float64)
-            found = score(block, template, memory_cap=run.memory_cap, check=run.check)
+            found = score(x[first:last], template, memory_cap=run.memory_cap, check=run.check)
             candidates += [
                 match
                 for match in local_maxima(found, template.shape, threshold, variant, first)

@@ -8,7 +8,9 @@ import numpy as np
 
 from core import conv
 from core.arrays import Array, array_module, is_on_gpu
+from core.conv import codegen
 from core.conv.blocks import Check, for_each, never, workers_for
+from core.conv.nonfinite import peak
 from core.errors import InvalidInput
 
 # Of sums, relative to the largest that there can be: several times what any algorithm is bound by.
@@ -46,8 +48,8 @@ def raw(
 
     Parameters
     ----------
-    x : ndarray of float64, shape (*S, C)
-        The image, with an axis of channels at the end.
+    x : ndarray, shape (*S, C)
+        The image, of any real dtype, with an axis of channels at the end.
     template : Template
         With as many axes and channels.
     memory_cap, check
@@ -55,7 +57,7 @@ def raw(
 
     Returns
     -------
-    ndarray, shape (S - K + 1)
+    ndarray of float64, shape (S - K + 1)
         Largest where the image is bright; see `normalised`.
 
     Raises
@@ -72,7 +74,7 @@ def raw(
     taps = template.values
     if template.weights is not None:
         taps = taps * template.weights[..., None]
-    return _over_channels(x, taps, memory_cap, check)
+    return _over_channels(_planes(x, centre=False), taps, memory_cap, check)
 
 
 def normalised(
@@ -90,7 +92,7 @@ def normalised(
 
     Returns
     -------
-    ndarray, shape (S - K + 1)
+    ndarray of float64, shape (S - K + 1)
         From -1 to 1; 0 where the image is constant: nothing fits there better than anything else.
         Whether it is constant is decided against a bound on all rounding errors, not by a small
         number; so no quotient of two rounding errors is ever taken for a match.
@@ -107,16 +109,20 @@ def normalised(
     [0.0, 0.0, -1.0, 1.0]
     """
     _check(x, template)
-    axes = tuple(range(len(template.shape)))
+    size = template.shape
+    axes = tuple(range(len(size)))
     xp = array_module(x)
-    weights = xp.ones(template.shape) if template.weights is None else template.weights
-    total = float(weights.sum())
-    if total <= 0:
+    weights = template.weights
+    if weights is not None and float(weights.max()) <= 0:
         raise InvalidInput("leaves nothing of the template", field="mask")
+    alike = weights is None or float(weights.min()) == float(weights.max())
+    if weights is None or alike:
+        weights = xp.ones(size)
+    total = float(weights.sum())
     w = weights[..., None]
     centred = template.values - (w * template.values).sum(axis=axes) / total
     power = float((w * centred**2).sum())
-    scale = float(abs(template.values).max())
+    scale = float(abs(template.values * (w > 0)).max())
     if power <= _ROUNDING * total * scale**2:
         raise InvalidInput(
             "the template is constant, so it fits everywhere alike",
@@ -124,47 +130,69 @@ def normalised(
             accepted="a template with more than one value",
         )
     # Where the image is far from zero, squares would lose what matters.
-    x = x - x.mean(axis=axes)
-    fits = _over_channels(x, w * centred, memory_cap, check)
-    sums, squares, brightest = [], [], 0.0
-    for channel in range(x.shape[-1]):
-        plane = xp.ascontiguousarray(x[..., channel])
+    planes = _planes(x, centre=True)
+    scores = _over_channels(planes, w * centred, memory_cap, check)
+    floor = _ROUNDING * total * sum(peak(plane) ** 2 for plane in planes)
+    if alike and len(size) == 2 and not is_on_gpu(planes) and codegen.available():
+        from core.conv.codegen import coefficient
+
+        coefficient.divide(scores, planes, size, power, floor, check)
+    else:
+        _divide(scores, planes, weights, power, floor, memory_cap, check)
+    return scores
+
+
+def _divide(
+    scores: Array,
+    planes: Array,
+    weights: Array,
+    power: float,
+    floor: float,
+    memory_cap: int | None,
+    check: Check,
+) -> None:
+    """Divide sums of products by the deviations; the planes are lost."""
+    xp, total = array_module(planes), float(weights.sum())
+    sums, squares = [], []
+    for plane in planes:
         sums.append(_windows(plane, weights, memory_cap, check))
         plane *= plane
         squares.append(_windows(plane, weights, memory_cap, check))
-        brightest += float(plane.max())
-    floor = _ROUNDING * total * brightest
 
     def divide(start: int) -> None:
         strip = slice(start, start + rows)
-        scores = fits[strip]
         energy = sum(
             q[strip] - s[strip] * s[strip] / total for s, q in zip(sums, squares, strict=True)
         )
         constant = ~(energy > floor)
-        energy[constant], scores[constant] = 1, 0
+        energy[constant], scores[strip][constant] = 1, 0
         energy *= power
-        scores /= xp.sqrt(energy, out=energy)
-        xp.clip(scores, -1, 1, out=scores)
+        scores[strip] /= xp.sqrt(energy, out=energy)
+        xp.clip(scores[strip], -1, 1, out=scores[strip])
 
     # In strips that stay in the cache; a GPU is busy with all of them at once only.
-    rows = len(fits) if is_on_gpu(fits) else -(-_STRIP * len(fits) // fits.size)
-    for_each(divide, range(0, len(fits), rows), check, workers_for(fits))
-    return fits
+    rows = len(scores) if is_on_gpu(scores) else -(-_STRIP * len(scores) // scores.size)
+    for_each(divide, range(0, len(scores), rows), check, workers_for(scores))
 
 
-def _over_channels(x: Array, taps: Array, memory_cap: int | None, check: Check) -> Array:
+def _planes(x: Array, *, centre: bool) -> Array:
+    """Return the channels one after the other, in double precision, without their means."""
     xp = array_module(x)
-    planes = [
-        _windows(
-            xp.ascontiguousarray(x[..., channel]),
-            xp.ascontiguousarray(taps[..., channel]),
-            memory_cap,
-            check,
-        )
-        for channel in range(x.shape[-1])
+    found = xp.empty((x.shape[-1], *x.shape[:-1]))
+    for channel, plane in enumerate(found):
+        values = x[..., channel]
+        mean = values.mean(dtype=xp.float64) if centre else 0
+        xp.subtract(values, mean, out=plane, dtype=xp.float64)
+    return found
+
+
+def _over_channels(planes: Array, taps: Array, memory_cap: int | None, check: Check) -> Array:
+    xp = array_module(planes)
+    found = [
+        _windows(plane, xp.ascontiguousarray(taps[..., channel]), memory_cap, check)
+        for channel, plane in enumerate(planes)
     ]
-    summed: Array = sum(planes[1:], planes[0])
+    summed: Array = sum(found[1:], found[0])
     return summed
 
 
