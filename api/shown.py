@@ -28,6 +28,7 @@ def summary(record: Job) -> wire.JobSummary:
         tenant=record.tenant,
         kind=record.kind,
         priority=record.priority,
+        device=record.device,
         state=record.state,
         label=record.label,
         parent=record.parent,

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.described import DIGEST, JOB_ID
+from core.needs import Wish
 from core.store.states import Priority, State
 from core.store.workers import WorkerState
 
@@ -118,6 +119,7 @@ class JobSummary(BaseModel):
     tenant: str = Field(description="Whose it is.")
     kind: str
     priority: Priority
+    device: Wish = Field(description="What it must run on.")
     state: State
     label: str | None
     parent: str | None = Field(description="Id of the job that began this one.")
@@ -142,6 +144,7 @@ class Job(JobSummary):
         tenant="lab-7",
         kind="convolve",
         priority="normal",
+        device="auto",
         state="running",
         label="holiday pictures",
         parent=None,

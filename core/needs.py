@@ -10,8 +10,8 @@ import math
 import re
 from typing import Literal, NamedTuple, TypeAlias, cast
 
-On: TypeAlias = Literal["auto", "cpu", "gpu"]
-"""Which kind of device a job runs on; auto leaves it to whoever has time first."""
+Wish: TypeAlias = Literal["auto", "cpu", "gpu"]
+"""Which kind of device somebody wants work to be done on; any that suits for ``auto``."""
 
 ANY = 0
 """The class of jobs that every worker has the memory for."""
@@ -55,7 +55,7 @@ def offered(size: int) -> int:
     return class_ if class_ == ANY or most(class_) <= size else class_ - 1
 
 
-def token(class_: int, on: On = "auto") -> str | None:
+def token(class_: int, on: Wish = "auto") -> str | None:
     """Return what stands in a job's record for its needs; None where any worker will do.
 
     Examples
@@ -68,7 +68,7 @@ def token(class_: int, on: On = "auto") -> str | None:
     return f"{'' if on == 'auto' else on}{class_}"
 
 
-def device_in(token: str | None) -> On:
+def device_in(token: str | None) -> Wish:
     """Return the kind of device in what `token` made.
 
     Examples
@@ -76,7 +76,7 @@ def device_in(token: str | None) -> On:
     >>> device_in("gpu0"), device_in("29"), device_in(None)
     ('gpu', 'auto', 'auto')
     """
-    return cast(On, re.sub(r"\d", "", token or "") or "auto")
+    return cast(Wish, re.sub(r"\d", "", token or "") or "auto")
 
 
 _NONE = -1

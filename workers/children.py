@@ -9,6 +9,7 @@ from core.conv.device import Device
 from core.errors import ConvqError
 from core.jobs import submission
 from core.jobs.kind import Spec
+from core.needs import Wish
 from core.store.artifacts import ArtifactStore
 from core.store.jobs import Job, JobStore, NewJob, Place
 from core.store.states import Priority
@@ -26,6 +27,8 @@ class Children:
         The job that begins others.
     priority : {"interactive", "normal", "batch"}
         Of the jobs that do not say otherwise: that of the parent.
+    wish : {"auto", "cpu", "gpu"}
+        What jobs must run on that do not say it: what the parent must.
     device : Device
         To plan for.
     memory_cap : int
@@ -44,6 +47,7 @@ class Children:
         attempt: int,
         *,
         priority: Priority,
+        wish: Wish,
         device: Device,
         memory_cap: int,
         send: Callable[[], None],
@@ -53,7 +57,7 @@ class Children:
         self._artifacts = artifacts
         self._parent = parent
         self._attempt = attempt
-        self._priority = priority
+        self._inherited = {"priority": priority, "device": wish}
         self._device = device
         self._memory_cap = memory_cap
         self._send = send
@@ -96,8 +100,8 @@ class Children:
     def _new(self, name: str, spec: Spec) -> NewJob:
         if spec.label is None:
             spec = spec.model_copy(update={"label": self._parent})
-        if "priority" not in spec.model_fields_set:
-            spec = spec.model_copy(update={"priority": self._priority})
+        unsaid = self._inherited.keys() - spec.model_fields_set
+        spec = spec.model_copy(update={name: self._inherited[name] for name in unsaid})
         return submission.new_job(
             spec,
             self._planner.plan(spec),

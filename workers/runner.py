@@ -249,6 +249,7 @@ class Runner:
                 job.id,
                 job.attempt,
                 priority=job.priority,
+                wish=job.device,
                 device=self._device,
                 memory_cap=self._settings.memory_cap,
                 send=self._send,

@@ -10,6 +10,7 @@ import typer
 
 from convq.cli import completion
 from convq.cli.kernel import parse_kernel
+from core.needs import Wish
 from core.store.states import Priority
 
 Mode: TypeAlias = Literal["full", "same", "valid"]
@@ -171,6 +172,14 @@ PriorityOption = Annotated[
         "--priority",
         metavar="NAME",
         help="interactive goes first, batch last. \\[default: normal]",
+    ),
+]
+DeviceOption = Annotated[
+    Wish | None,
+    typer.Option(
+        "--device",
+        metavar="KIND",
+        help="Only workers with a GPU run it (gpu), or only those without (cpu). \\[default: auto]",
     ),
 ]
 

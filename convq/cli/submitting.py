@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import typer
 
-from convq.cli.options import AsJson, Detach, Label, Out, PriorityOption, Url
+from convq.cli.options import AsJson, Detach, DeviceOption, Label, Out, PriorityOption, Url
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -71,6 +71,7 @@ def submits(kind: str) -> Callable[[Callable[..., Work]], Callable[..., None]]:
             out: Out = None,
             label: Label = None,
             priority: PriorityOption = None,
+            device: DeviceOption = None,
             detach: Detach = False,
             as_json: AsJson = False,
             url: Url = None,
@@ -81,7 +82,7 @@ def submits(kind: str) -> Callable[[Callable[..., Work]], Callable[..., None]]:
                     "a detached job has no results to write yet", param_hint="--out"
                 )
             work = ask(**given)
-            work = work._replace(fields={**work.fields, "priority": priority})
+            work = work._replace(fields={**work.fields, "priority": priority, "device": device})
             _submit(kind, work, out=out, label=label, detach=detach, as_json=as_json, url=url)
 
         # Typer reads the options of a command from its signature.

@@ -159,13 +159,15 @@ class Job(Model):
     ``succeeded``, ``failed`` or ``cancelled``. Jobs that come from a listing have no ``plan``.
     ``metrics`` is the latest that a job reported of itself, such as the loss of a training;
     ``checkpointed`` is when it saved from where it can go on, ``trace`` the trace id of the request
-    that submitted it, ``tenant`` whose it is.
+    that submitted it, ``tenant`` whose it is, ``device`` what it must run on (``auto``, ``cpu`` or
+    ``gpu``).
     """
 
     id: str
     tenant: str = "default"
     kind: str
     priority: str = "normal"
+    device: str = "auto"
     state: str
     label: str | None = None
     parent: str | None = None

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 from core.conv.device import Device
 from core.errors import ConvqError, Unavailable
-
-Wish: TypeAlias = Literal["auto", "cpu", "gpu"]
-"""Where somebody wants his work to be done; ``auto`` is where it is done first."""
+from core.needs import Wish
 
 PlanT = TypeVar("PlanT")
 

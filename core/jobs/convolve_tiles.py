@@ -368,10 +368,10 @@ def _settled(sheet: Sheet, run: Run) -> ConvolveSpec:
 def _tiles(spec: ConvolveSpec, grid: Grid) -> Iterator[tuple[str, ConvolveSpec]]:
     for place in grid.places():
         name = "/".join(map(str, place))
-        # The label and priority are those of every job that another one begins.
+        # Label, priority and device are those of every job that another one begins.
         inherited = {"tile": list(place), "label": None}
         child = spec.model_copy(update=inherited)
-        child.model_fields_set.discard("priority")
+        child.model_fields_set.difference_update({"priority", "device"})
         yield name, child
 
 

@@ -9,7 +9,9 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.conv.device import Device
+from core.conv.residency import Devices
 from core.jobs.run import Run
+from core.needs import Wish
 from core.store.artifacts import Artifact, ArtifactStore
 from core.store.edge import Group
 from core.store.jobs import Boxes
@@ -33,6 +35,11 @@ class Spec(BaseModel):
         description="interactive goes before normal, and normal before batch; a job that has "
         "waited for long (CONVQ_PATIENCE) takes turns with those of a higher priority.",
     )
+    device: Wish = Field(
+        default="auto",
+        description="Only workers with a GPU run a job that says gpu, only those without one that "
+        "says cpu; with auto the first worker that has time takes it.",
+    )
 
 
 SpecT = TypeVar("SpecT", bound=Spec)
@@ -52,7 +59,7 @@ class Planning:
     inputs : dict
         The records of all artifacts that the Spec refers to, by digest.
     device : Device
-        Where the job will run, as far as is known.
+        The processor of the worker that will run the job, as far as is known.
     memory_cap : int
         Most bytes that one convolution may take.
     group_of : callable, optional
@@ -60,6 +67,8 @@ class Planning:
         `core.errors.NotFound`. Without it the job cannot be addressed to boxes.
     workers : int
         How many there are to share the work.
+    gpu : Device, optional
+        The GPU that some worker has.
     """
 
     artifacts: ArtifactStore
@@ -68,6 +77,11 @@ class Planning:
     memory_cap: int
     group_of: Callable[[str], Group] | None = None
     workers: int = 1
+    gpu: Device | None = None
+
+    def devices(self, wish: Wish) -> Devices:
+        """Return both devices, and which one a job asks for."""
+        return Devices(self.device, self.gpu, wish)
 
 
 def _as_given(spec: SpecT, _digest_of: DigestOf) -> SpecT:
@@ -112,6 +126,8 @@ class Kind(Generic[SpecT]):
         ``inputs`` are the records of all artifacts that the Spec refers to, by digest.
     boxes : callable
         ``(spec) -> Boxes or None``: the boxes at the edge that run the job in place of workers.
+    on_gpu : bool
+        Whether such jobs compute on the GPU of a worker that has one.
     """
 
     name: str
@@ -124,3 +140,4 @@ class Kind(Generic[SpecT]):
     pin: Callable[[SpecT, DigestOf], SpecT] = _as_given
     alike: Callable[[SpecT, Mapping[str, Artifact]], str | None] = _like_no_other
     boxes: Callable[[SpecT], Boxes | None] = _by_workers
+    on_gpu: bool = False

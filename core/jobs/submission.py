@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from core.conv.device import Device
-from core.errors import NotFound
+from core.errors import InvalidInput, NotFound
 from core.jobs.kind import Planning, Spec
 from core.jobs.registry import by_name
 from core.needs import needed
@@ -113,6 +113,7 @@ class Planner:
             The job would surely fail.
         """
         kind = by_name(spec.kind)
+        _check_device(spec)
         references = kind.references(spec)
         if any(digest not in self._known for digest in references):
             self.look_up([spec])
@@ -214,8 +215,24 @@ def new_job(
         alike=planned.alike,
         boxes=kind.boxes(spec),
         needs=needed(planned.plan.get("bytes", 0)),
+        device=spec.device,
         **others,
     )
+
+
+def _check_device(spec: Spec) -> None:
+    kind = by_name(spec.kind)
+    if spec.device != "auto" and kind.boxes(spec) is not None:
+        raise InvalidInput(
+            "boxes run this job, not workers", field="device", given=spec.device, accepted="auto"
+        )
+    if spec.device == "gpu" and not kind.on_gpu:
+        raise InvalidInput(
+            f"jobs of the kind {kind.name} do not compute on GPUs",
+            field="device",
+            given=spec.device,
+            accepted=["auto", "cpu"],
+        )
 
 
 def _fingerprint(spec: Spec) -> str:

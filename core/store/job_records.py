@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from core import trace
 from core.errors import ConvqError
-from core.needs import ANY, On, device_in
+from core.needs import ANY, Wish, device_in
 from core.store.states import Priority, State
 from core.store.tenants import DEFAULT
 
@@ -101,7 +101,7 @@ class Job:
     checkpointed: float | None
     span: str | None = None
     group: str | None = None
-    device: On = "auto"
+    device: Wish = "auto"
 
 
 class Event(NamedTuple):
@@ -191,7 +191,7 @@ class NewJob:
     alike: str | None = None
     boxes: Boxes | None = None
     needs: int = ANY
-    device: On = "auto"
+    device: Wish = "auto"
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def test_the_choices_are_those_of_the_job(field: str, choices: Any) -> None:
 def test_every_field_of_the_job_has_an_option() -> None:
     # The last two are options of their own, since a plan does not depend on them.
     # A tile by itself is what jobs of the service ask for.
-    given = {"kind", "inputs", "label", "priority", "tile"}
+    given = {"kind", "inputs", "label", "priority", "device", "tile"}
     empty = dict.fromkeys(
         [
             "normalize",

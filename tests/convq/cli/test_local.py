@@ -279,7 +279,7 @@ def test_doctor_goes_on_where_the_constants_are_damaged(
     device = calibration.devices
     stored = tmp_path / "cache" / "devices" / f"{device.key(device.cpu())}.json"
     stored.parent.mkdir(parents=True)
-    stored.write_text("{}")
+    stored.write_text("[]")
     monkeypatch.setattr(device, "cpu", device.cpu.__wrapped__)
     result = convq("doctor", "--json")
     assert result.exit_code == 1
