@@ -11,7 +11,6 @@ import hashlib
 import operator
 import re
 import subprocess
-import time
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,8 @@ import scipy.fft
 import scipy.ndimage
 import scipy.signal
 import scipy.special
+
+from tests.core.conv.cuda import streams
 
 HEADER = Path(__file__).with_name("emulated.h")
 # What brings arrays of the host over.
@@ -43,19 +44,39 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
     def __init__(self, host: np.ndarray) -> None:
         if host.dtype.kind == "O":
             raise TypeError("there are no objects on a device")
-        self.host = host
+        streams.MEMORY.created(host, streams.CURRENT[-1])
+        self._memory = host
 
-    def get(self, out: np.ndarray | None = None) -> np.ndarray:
+    @property
+    def host(self) -> np.ndarray:
+        """What it holds, for whoever computes with it on the current stream."""
+        streams.MEMORY.touched(self._memory, streams.CURRENT[-1])
+        return self._memory
+
+    def get(
+        self, stream: Any = None, order: str = "C", out: np.ndarray | None = None,
+        blocking: bool = True,
+    ) -> np.ndarray:  # fmt: skip
         """Return a copy in host memory."""
-        if out is None:
-            return self.host.copy()
-        out[...] = self.host
-        return out
+        stream = stream or streams.CURRENT[-1]
+        found = np.empty(self._memory.shape, self._memory.dtype, order) if out is None else out
+        assert (found.shape, found.dtype) == (self._memory.shape, self._memory.dtype)
+        if blocking:
+            found[...] = self.host
+            stream.synchronize()
+        else:
+            streams.MEMORY.touched(self._memory, stream)
+            streams.copy_later(found, self._memory, stream)
+        return found
 
-    def set(self, host: np.ndarray) -> None:
+    def set(self, host: np.ndarray, stream: Any = None) -> None:
         """Copy from host memory."""
         assert type(host) is np.ndarray
-        self.host[...] = host
+        if stream is None:
+            self.host[...] = host
+        else:
+            streams.MEMORY.touched(self._memory, stream)
+            streams.copy_later(self._memory, host, stream)
 
     @property
     def device(self) -> types.SimpleNamespace:
@@ -79,7 +100,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
         return _called(found) if callable(found) else _wrapped(found)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "host":
+        if name == "_memory":
             object.__setattr__(self, name, value)
         else:
             setattr(self.host, name, value)
@@ -174,25 +195,10 @@ class _Module(types.ModuleType):
         return _bringing(found) if name in _BRINGING else _called(found)
 
 
-class OutOfMemoryError(MemoryError):
-    """The device has no memory left."""
-
-
 class Device:
     """The only one."""
 
     id = 0
-
-    def synchronize(self) -> None:
-        """Do nothing: everything has happened."""
-
-
-class Event:
-    """A moment on the processor."""
-
-    def record(self) -> None:
-        """Remember the time."""
-        self.seconds = time.perf_counter()
 
     def synchronize(self) -> None:
         """Do nothing: everything has happened."""
@@ -277,14 +283,18 @@ def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleT
         getDeviceProperties=lambda _: properties,
         driverGetVersion=lambda: 0,
         memGetInfo=lambda: (1 << 20, 1 << 30),
+        CUDARuntimeError=streams.CUDARuntimeError,
     )
-    pool = types.SimpleNamespace(free_all_blocks=lambda: None)
+    streams.reset()
+    pool = types.SimpleNamespace(free_all_blocks=lambda: None, set_limit=streams.MEMORY.set_limit)
     cupy.get_default_memory_pool = lambda: pool  # type: ignore[attr-defined]
-    memory = types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
+    memory = types.SimpleNamespace(OutOfMemoryError=streams.OutOfMemoryError)
     cupy.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]
         Device=Device,
-        Event=Event,
+        Event=streams.Event,
+        Stream=streams.Stream,
         alloc_pinned_memory=bytearray,
+        get_current_stream=lambda: streams.CURRENT[-1],
         get_elapsed_time=lambda begin, end: 1e3 * (end.seconds - begin.seconds),
         memory=memory,
         runtime=runtime,

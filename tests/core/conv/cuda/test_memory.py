@@ -7,7 +7,7 @@ from core.conv import convolve
 from core.conv.algorithms import fft_whole
 from core.conv.cuda import fft, memory
 from core.errors import TooLarge
-from tests.core.conv.cuda.standin import OutOfMemoryError
+from tests.core.conv.cuda.streams import OutOfMemoryError
 
 
 @pytest.mark.parametrize("cap", [None, 900])
