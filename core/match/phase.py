@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
+from core.arrays import Array, array_module, fft_module, is_on_gpu, to_numpy
+from core.conv.blocks import cores
 from core.errors import InvalidInput
 
 _FINENESS = 100
@@ -31,7 +32,7 @@ class Registration:
     score: float
 
 
-def register(x: NDArray[Any], reference: NDArray[Any]) -> Registration:
+def register(x: Array, reference: Array) -> Registration:
     """Return by how much ``x`` is shifted against ``reference``.
 
     Phase correlation [1]_: a shift changes only the phases of a Fourier transform, in proportion to
@@ -73,15 +74,16 @@ def register(x: NDArray[Any], reference: NDArray[Any]) -> Registration:
             given=f"{reference.shape}",
             accepted=f"{x.shape}",
         )
-    product = _spectrum(x) * np.conj(_spectrum(reference))
-    size = np.abs(product)
+    xp, fft = array_module(x), fft_module(x)
+    product = _spectrum(x) * xp.conj(_spectrum(reference))
+    size = abs(product)
     largest = float(size.max())
     if largest == 0:
         raise InvalidInput("one of the inputs is constant, so no shift changes it", field="inputs")
     # What is only rounding has no phase.
     known = size > 1e-12 * largest
-    product = np.where(known, product / np.where(known, size, 1), 0)
-    peak = np.abs(scipy.fft.irfftn(product, s=x.shape, workers=-1))
+    product = xp.where(known, product / xp.where(known, size, 1), 0)
+    peak = abs(fft.irfftn(product, s=x.shape, **_workers(x)))
     coarse = np.array(np.unravel_index(int(peak.argmax()), x.shape), float)
     coarse = (coarse + np.array(x.shape) // 2) % x.shape - np.array(x.shape) // 2
     # Stored once are the waves that stand for two.
@@ -89,6 +91,7 @@ def register(x: NDArray[Any], reference: NDArray[Any]) -> Registration:
     twice[0] = 1
     if x.shape[-1] % 2 == 0:
         twice[-1] = 1
+    twice = xp.asarray(twice)
     product *= twice
     near, _ = _highest(product, x.shape, coarse, 0.1, _REACH)
     place, height = _highest(product, x.shape, near, 1 / _FINENESS, 0.15)
@@ -98,30 +101,35 @@ def register(x: NDArray[Any], reference: NDArray[Any]) -> Registration:
 
 
 def _highest(
-    product: NDArray[Any],
+    product: Array,
     shape: tuple[int, ...],
     around: NDArray[Any],
     step: float,
     reach: float,
 ) -> tuple[NDArray[Any], float]:
     """Return where the inverse transform is largest, among points around a place."""
+    xp = array_module(product)
     steps = np.arange(-round(reach / step), round(reach / step) + 1) * step
     found = product
     # The last axis is half as long, so it goes first.
     for axis in reversed(range(len(shape))):
         n = shape[axis]
-        f = scipy.fft.rfftfreq(n) if axis == len(shape) - 1 else scipy.fft.fftfreq(n)
-        waves = np.exp(2j * np.pi * np.outer(around[axis] + steps, f))
-        found = np.moveaxis(np.tensordot(waves, found, axes=(1, axis)), 0, axis)
-    height = np.abs(found.real)
-    top = np.unravel_index(int(height.argmax()), found.shape)
+        f = np.fft.rfftfreq(n) if axis == len(shape) - 1 else np.fft.fftfreq(n)
+        waves = xp.asarray(np.exp(2j * np.pi * np.outer(around[axis] + steps, f)))
+        found = xp.moveaxis(xp.tensordot(waves, found, axes=(1, axis)), 0, axis)
+    height = to_numpy(abs(found.real))
+    top = np.unravel_index(int(height.argmax()), height.shape)
     return around + steps[list(top)], float(height[top])
 
 
-def _spectrum(x: NDArray[Any]) -> NDArray[Any]:
+def _spectrum(x: Array) -> Array:
+    xp = array_module(x)
     faded = x - x.mean()
     for axis, n in enumerate(x.shape):
-        window = np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2
+        window = xp.asarray(np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2)
         faded = faded * window.reshape([-1 if other == axis else 1 for other in range(x.ndim)])
-    spectrum: NDArray[Any] = scipy.fft.rfftn(faded, workers=-1)
-    return spectrum
+    return fft_module(x).rfftn(faded, **_workers(x))
+
+
+def _workers(x: Array) -> dict[str, int]:
+    return {} if is_on_gpu(x) else {"workers": cores()}

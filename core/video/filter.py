@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core import conv
+from core.arrays import Array, array_module
 from core.conv.blocks import Check, never
 from core.conv.boundary import Boundary
 from core.video.frames import Frames, index_in_time
@@ -19,14 +18,14 @@ _COPIES = 4
 
 def filtered(
     frames: Frames,
-    kernel: NDArray[Any],
+    kernel: Array,
     boundary: Boundary = "reflect",
     cval: float = 0,
     *,
     at_once: int = 8,
     memory_cap: int | None = None,
     check: Check = never,
-) -> Iterator[NDArray[Any]]:
+) -> Iterator[Array]:
     """Convolve frames with a kernel, with few of them in memory at a time.
 
     Parameters
@@ -34,8 +33,8 @@ def filtered(
     frames : Frames
         What is filtered.
     kernel : ndarray, shape (KT, KH, KW)
-        In the precision to compute in. Its centre is at ``k // 2``, with boundary zero at
-        ``(k - 1) // 2``, as in `core.conv.convolve`.
+        In the precision to compute in, and where: frames are brought to its device. Its centre is
+        at ``k // 2``, with boundary zero at ``(k - 1) // 2``, as in `core.conv.convolve`.
     boundary : str
         What lies outside in space, and before and after in time, by the engine's names.
     cval : float
@@ -48,7 +47,7 @@ def filtered(
     Yields
     ------
     ndarray, shape (H, W) or (H, W, C)
-        The frames in their order, of the dtype of the kernel.
+        The frames in their order, of the dtype of the kernel, on its device.
 
     Examples
     --------
@@ -65,8 +64,9 @@ def filtered(
     before = (length - 1) // 2 if boundary == "zero" else length // 2
     # Frame t is made of the frames from t - reach to t + before.
     reach = length - 1 - before
-    outside = np.full(frames.shape[1:], cval if boundary == "constant" else 0, kernel.dtype)
-    window: list[NDArray[Any]] = []
+    xp = array_module(kernel)
+    outside = xp.full(frames.shape[1:], cval if boundary == "constant" else 0, kernel.dtype)
+    window: list[Array] = []
     held = -reach
     for start in range(0, count, at_once):
         stop = min(start + at_once, count)
@@ -76,9 +76,10 @@ def filtered(
         for index in range(held + len(window), stop + before):
             check()
             place = index_in_time(index, count, boundary)
-            window.append(outside if place is None else frames.read(place).astype(kernel.dtype))
+            frame = outside if place is None else xp.asarray(frames.read(place), kernel.dtype)
+            window.append(frame)
         found = conv.convolve(
-            np.stack(window),
+            xp.stack(window),
             kernel,
             "same",
             boundary,

@@ -12,8 +12,9 @@ from core.arrays import is_on_gpu, to_numpy
 from core.deconvolution import inverse, richardson_lucy, wiener
 from core.diffusion import perona_malik, propagate
 from core.frequency import Filter, grid, keep_largest, multiply, transfer
-from core.match import Template, normalised, raw
+from core.match import Template, normalised, raw, register
 from core.spectrum import transform
+from core.video import filtered
 
 random = np.random.default_rng(0)
 X = random.random((24, 20))
@@ -38,6 +39,33 @@ COMPUTED: dict[str, Callable[[Any], Any]] = {
     "raw match": lambda on: raw(on(X[..., None]), Template(on(X[3:8, 4:8, None]))),
     "match": lambda on: normalised(on(X[..., None]), Template(on(X[3:8, 4:8, None]), on(WEIGHTS))),
 }
+
+
+class _Clip:
+    """Frames on the host."""
+
+    shape = (7, 12, 10)
+
+    def read(self, index: int) -> Any:
+        return X[:12, index : index + 10]
+
+
+@pytest.mark.parametrize("boundary", ["reflect", "zero"])
+def test_frames_are_brought_to_the_kernel(cupy: Any, boundary: Any) -> None:
+    kernel = random.random((3, 5, 4))
+    expected = list(filtered(_Clip(), kernel, boundary, at_once=3))
+    found = list(filtered(_Clip(), cupy.asarray(kernel), boundary, at_once=3))
+    assert len(found) == 7
+    assert all(is_on_gpu(frame) for frame in found)
+    np.testing.assert_allclose([to_numpy(f) for f in found], expected, rtol=1e-9)
+
+
+def test_shifts_are_the_same(cupy: Any) -> None:
+    moved = np.roll(X, (3, -2), (0, 1))
+    expected = register(moved, X)
+    found = register(cupy.asarray(moved), cupy.asarray(X))
+    assert found.shift == expected.shift
+    assert found.score == pytest.approx(expected.score)
 
 
 @pytest.mark.parametrize("what", COMPUTED)
