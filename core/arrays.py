@@ -6,8 +6,7 @@ import importlib
 from typing import Any, TypeAlias
 
 import numpy as np
-import scipy.fft
-import scipy.special
+import scipy  # its parts, which take long to load, when they are first used
 
 from core.errors import Unavailable
 

@@ -11,12 +11,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 
 from core.arrays import Array, array_module, fft_module
 from core.conv.algorithm import Cost
 from core.conv.blocks import Block, Check, block_count, blocks, for_each, workers_for
 from core.conv.device import Device
+from core.conv.lengths import fast_length
 from core.conv.normal import NormalForm, Shape, read
 
 # Setting up one transform costs as much as this many plain array operations.
@@ -163,4 +163,4 @@ def run(
 
 
 def _fast(form: NormalForm, shape: Shape) -> Shape:
-    return tuple(scipy.fft.next_fast_len(n, not form.is_complex) for n in shape)
+    return tuple(fast_length(n, real=not form.is_complex) for n in shape)

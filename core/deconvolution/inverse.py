@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import scipy.fft
+import scipy  # its parts, which take long to load, when they are first used
 
 from core.arrays import Array, array_module, fft_module, is_on_gpu
 from core.conv.blocks import cores

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy  # its parts, which take long to load, when they are first used
 from numpy.typing import NDArray
-from scipy.special import ive
 
 from core import conv
 from core.arrays import Array, array_module
@@ -63,7 +63,7 @@ def heat_kernel(time: float, dtype: Any = "float64") -> NDArray[Any]:
     precision = float(np.finfo(dtype).eps) / 8
     # Beyond, the tail is that of a Gaussian or, for small times, falls faster.
     furthest = int(10 * np.sqrt(2 * time)) + 20
-    half = ive(np.arange(furthest + 1), 2 * time)
+    half = scipy.special.ive(np.arange(furthest + 1), 2 * time)
     radius = max(int(np.flatnonzero(half > precision * half[0]).max()), 1)
     taps = np.concatenate([half[radius:0:-1], half[: radius + 1]])
     assert len(taps) <= MAX_SIDE

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import scipy.fft
+import scipy  # its parts, which take long to load, when they are first used
 from numpy.typing import NDArray
 
 from core.errors import InvalidInput

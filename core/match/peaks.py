@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # its parts, which take long to load, when they are first used
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
 
 # Candidates of one map; more would be so alike that most are suppressed.
 _MOST = 20_000
@@ -69,7 +69,7 @@ def local_maxima(
     >>> round(found.start[0], 3), found.score
     (1.833, 3.0)
     """
-    top = scores == maximum_filter(scores, size=3, mode="constant", cval=-np.inf)
+    top = scores == scipy.ndimage.maximum_filter(scores, size=3, mode="constant", cval=-np.inf)
     if threshold is not None:
         top &= scores >= threshold
     # Where nothing rises there is no place to tell.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+import scipy  # its parts, which take long to load, when they are first used
 from numpy.typing import NDArray
-from scipy.ndimage import affine_transform, gaussian_filter
 
 from core.errors import InvalidInput
 from core.match.scores import Template
@@ -65,8 +65,8 @@ def warp(template: Template, scale: float, degrees: float) -> Template:
     blur = max(0.0, (1 / scale - 1) / 2)
 
     def warped(plane: NDArray[Any], order: Literal[1, 3]) -> NDArray[Any]:
-        smooth = gaussian_filter(plane, blur, mode="nearest") if blur else plane
-        made: NDArray[Any] = affine_transform(
+        smooth = scipy.ndimage.gaussian_filter(plane, blur, mode="nearest") if blur else plane
+        made: NDArray[Any] = scipy.ndimage.affine_transform(
             smooth, back, offset, output_shape=tuple(size), order=order, mode="nearest"
         )
         return made

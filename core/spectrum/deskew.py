@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
+import scipy  # its parts, which take long to load, when they are first used
 from numpy.typing import NDArray
 
 

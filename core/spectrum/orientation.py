@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.fft
+import scipy  # its parts, which take long to load, when they are first used
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from core.errors import InvalidInput
 from core.spectrum.transform import faded
@@ -114,6 +113,6 @@ class _Power:
         # The half that is stored; the other is its reflection.
         sign = np.where(right < 0, -1, 1)
         places = np.stack([down * sign + self._points // 2, right * sign])
-        found = map_coordinates(self._power, places, order=3, mode="nearest")
+        found = scipy.ndimage.map_coordinates(self._power, places, order=3, mode="nearest")
         summed: NDArray[Any] = (found * self._radii**2).sum(axis=1)
         return summed

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import scipy  # its parts, which take long to load, when they are first used
 from pydantic import Field
-from scipy import sparse
 
 from core.arrays import Array, array_module, is_on_gpu
 from core.errors import InvalidInput
@@ -69,7 +69,7 @@ def forward(
             return (None,), {"weight": _summed(spec, words, dy)}
         ones = np.ones(count, dy.dtype)
         shape = (spec.vocabulary, count)
-        occurs = sparse.csr_array((ones, (words.reshape(-1), np.arange(count))), shape=shape)
+        occurs = scipy.sparse.csr_array((ones, (words.reshape(-1), np.arange(count))), shape=shape)
         return (None,), {"weight": occurs @ dy.reshape(spec.features, count).T}
 
     return y, backward
