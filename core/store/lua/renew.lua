@@ -3,6 +3,9 @@ local id, attempt, lease, progress = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5
 if not owns(id, attempt) then return 'lost' end
 local key = job_key(id)
 local now = now_ms()
+-- A Redis that is full lets a script go on that has begun with what takes no memory: who waits for room
+-- keeps the job.
+redis.call('ZREM', P .. ':leases', '')
 redis.call('ZADD', P .. ':leases', now + lease, id)
 if progress ~= '' then
   redis.call('HSET', key, 'progress', progress)

@@ -6,10 +6,13 @@ local record = redis.call('HMGET', key, 'created', 'expires', 'used')
 if not record[1] then return { 'unknown', 0 } end
 local now = now_ms()
 if record[2] and tonumber(record[2]) <= now then return { 'expired', 0 } end
+local bucket = P .. ':bucket:' .. id
+-- A Redis that is full lets a script go on that has begun with what takes no memory. Without a key
+-- nobody could delete what makes room.
+redis.call('HDEL', bucket, '')
 -- To the minute, so that not every request changes the record.
 if not record[3] or tonumber(record[3]) < now - 60000 then redis.call('HSET', key, 'used', now) end
 if rate <= 0 then return { 'used', 0 } end
-local bucket = P .. ':bucket:' .. id
 local held = redis.call('HMGET', bucket, 'tokens', 'at')
 -- The clock may have been set back.
 local since = math.max(0, now - tonumber(held[2] or now))

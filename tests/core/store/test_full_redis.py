@@ -9,10 +9,12 @@ import pytest
 import redis
 from redis.exceptions import OutOfMemoryError
 
+from core.errors import RateLimited
 from core.settings import Settings
 from core.store.artifacts import ArtifactStore
 from core.store.garbage import Garbage
 from core.store.jobs import End, JobStore, Progress
+from core.store.keys import KeyStore
 from workers.patience import persist
 
 Full = Callable[[], AbstractContextManager[None]]
@@ -75,6 +77,29 @@ def test_finished_work_waits_for_room(jobs: JobStore, raw: redis.Redis, full: Fu
         assert persist(commit) == [True]
     assert tries == 2
     assert jobs.get(job).state == "succeeded"
+
+
+def test_who_waits_for_room_keeps_the_job(jobs: JobStore, client: redis.Redis, full: Full) -> None:
+    job, attempt = running(jobs)
+    before = client.zscore("convq:leases", job)
+    with full():
+        assert jobs.renew(job, attempt, lease=90) == "ok"
+    after = client.zscore("convq:leases", job)
+    assert before is not None
+    assert after is not None
+    assert after > before
+
+
+def test_keys_let_in(client: redis.Redis, full: Full) -> None:
+    keys = KeyStore(client)
+    key, text = keys.create(tenant="lab", scopes=["submit"])
+    with full():
+        for left in (2, 1, 0):
+            allowance = keys.use(keys.verify(text), rate=0.001, burst=3)
+            assert allowance is not None
+            assert allowance.left == left
+        with pytest.raises(RateLimited):
+            keys.use(key, rate=0.001, burst=3)
 
 
 def test_deleting_makes_room(
