@@ -16,10 +16,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from core.arrays import Array, array_module
+from core.arrays import Array, array_module, is_on_gpu
 from core.conv import codegen, gradients
 from core.conv.algorithms import ALGORITHMS
 from core.conv.blocks import Check, never
+from core.conv.capturable import is_capturable
 from core.conv.functions import conv as conv_batch_first
 from core.conv.normal import Shape
 from core.conv.problem import ConvProblem, multi_channel_problem
@@ -92,7 +93,7 @@ def conv(
             found = batch_last.forward(problem, x, w, method)
             if not _missed(found, method, "w"):
                 return found
-    found = conv_batch_first(_first(x), w, *options, method=method, check=check)
+    found = conv_batch_first(_first(x), w, *options, method=_engine(method, x), check=check)
     return _last(found)
 
 
@@ -140,7 +141,7 @@ def conv_input_gradient(
             if not _missed(found, method, "w"):
                 return found
     found = gradients.conv_input_gradient(
-        _first(dy), w, (shape[-1], *shape[:-1]), *options, method, check=check
+        _first(dy), w, (shape[-1], *shape[:-1]), *options, _engine(method, dy), check=check
     )
     return _last(found)
 
@@ -190,7 +191,7 @@ def conv_weight_gradient(
             if not _missed(found, method, "dy"):
                 return found
     found = gradients.conv_weight_gradient(
-        _first(x), _first(dy), shape, *options, method, check=check
+        _first(x), _first(dy), shape, *options, _engine(method, x), check=check
     )
     return array_module(found).ascontiguousarray(found)
 
@@ -230,6 +231,11 @@ def _can_take_lanes(method: str, x: Array, other: Array) -> bool:
     if reason is not None and method in METHODS:
         raise _refusing(method, reason)
     return reason is None
+
+
+def _engine(method: str, x: Array) -> str:
+    # The direct kernels are those that a CUDA graph can hold.
+    return "direct" if method == "auto" and is_on_gpu(x) and is_capturable() else method
 
 
 def _check_transforms(method: str, problem: ConvProblem, what: What) -> None:

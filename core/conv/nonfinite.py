@@ -25,6 +25,7 @@ from core.conv.algorithm import Algorithm
 from core.conv.algorithms import fft_tiled, fft_whole
 from core.conv.blocks import Check
 from core.conv.boundary import Extended
+from core.conv.capturable import is_capturable
 from core.conv.integers import accumulator
 from core.conv.normal import NormalForm
 
@@ -48,7 +49,8 @@ def run(
 ) -> None:
     """Run ``algorithm`` so that its result means what the definition says."""
     carries = algorithm.carries_nonfinite(form)
-    if form.bits is not None or ("x" in carries and ("w" in carries or _is_finite(w))):
+    unseen = "w" in carries or is_capturable()
+    if form.bits is not None or ("x" in carries and (unseen or _is_finite(w))):
         algorithm.run(form, x, w, out, check=check, memory_cap=memory_cap)
         return
     x_peak, w_peak = peak(x), peak(w)

@@ -14,6 +14,8 @@ from threadpoolctl import ThreadpoolController
 
 from core.arrays import Array, is_on_gpu
 from core.conv.blocks import cores, for_each, never
+from core.conv.capturable import is_capturable
+from core.conv.functions import conv
 
 # So many multiply-adds are worth handing to a thread; and no more blocks than this.
 _BLOCK = 1 << 22
@@ -55,7 +57,8 @@ def product(a: Array, b: Array) -> Array:
            [3.]])
     """
     if is_on_gpu(a):
-        return a @ b
+        # A sum over channels is a product, by a kernel that a CUDA graph can hold.
+        return conv(b[None], a[..., None], method="direct")[0] if is_capturable() else a @ b
     rows, columns = len(a), b.shape[1]
     blocks = min(max(rows * a.shape[1] * columns // _BLOCK, 1), _BLOCKS, rows)
     step = -(-rows // blocks)

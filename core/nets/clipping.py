@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 
+from core.arrays import Array, array_module, is_on_gpu
 from core.nets.layer import Weights
 
 # Squares in double precision of this many numbers stay in the cache.
 _BLOCK = 1 << 14
 
 
-def clip(gradients: Weights, longest: float) -> float:
+def clip(gradients: Weights, longest: float) -> float | Array:
     """Scale all gradients in place so that together they are at most ``longest`` long.
 
     Parameters
@@ -25,7 +26,8 @@ def clip(gradients: Weights, longest: float) -> float:
     Returns
     -------
     float
-        The norm before, summed in double precision and in the order of the names.
+        The norm before, summed in double precision and in the order of the names; of arrays on
+        a device it stays there, an array without axes.
 
     Notes
     -----
@@ -37,10 +39,23 @@ def clip(gradients: Weights, longest: float) -> float:
     >>> clip(gradients, 1.0), gradients
     (5.0, {'a': array([0.6]), 'b': array([0.8])})
     """
+    if any(map(is_on_gpu, gradients.values())):
+        return _clip_there(gradients, longest)
     found = norm(gradients)
     if longest < found < math.inf:
         for gradient in gradients.values():
             gradient *= longest / found
+    return found
+
+
+def _clip_there(gradients: Weights, longest: float) -> Array:
+    # As the host does it, without a look at the norm.
+    xp = array_module(*gradients.values())
+    found = xp.sqrt(sum(xp.square(g, dtype=np.float64).sum() for g in gradients.values()))
+    shortens = (found > longest) & xp.isfinite(found)
+    factor = xp.where(shortens, longest / found, 1.0)
+    for gradient in gradients.values():
+        gradient *= factor.astype(gradient.dtype)
     return found
 
 

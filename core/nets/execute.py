@@ -14,10 +14,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from core.arrays import Array, array_module
+from core.arrays import Array, array_module, is_on_gpu
 from core.conv.blocks import Check, cores, for_each, never
 from core.nets.graph import INPUT, Node
 from core.nets.layer import Backward, Context, Pieces, Weights
+from core.nets.mixed import in_mixed_precision
 from core.nets.program.programs import Programs
 from core.nets.segments import Segment, groups_of, shares_of
 
@@ -48,6 +49,10 @@ class Moment:
         Called between groups; what it raises ends the pass.
     programs : Programs
         Of the net, for those segments that have programs.
+    counter : array, optional
+        The number of the step where only the device knows it (`core.nets.layer.Context`).
+    mixed : bool
+        Whether layers that can do with it compute on float16 (`core.nets.mixed`).
     """
 
     parameters: Sequence[Weights]
@@ -58,6 +63,8 @@ class Moment:
     seed: tuple[int, ...] = ()
     check: Check = never
     programs: Programs = field(default_factory=Programs)
+    counter: Array | None = None
+    mixed: bool = False
 
 
 @dataclass
@@ -73,11 +80,12 @@ def forward(segments: Sequence[Segment], x: Array, moment: Moment) -> tuple[Arra
 
     Without training the trace holds no arrays.
     """
-    groups = groups_of(segments, len(x))
+    # A GPU takes all images at once, from the thread that calls.
+    groups = [slice(0, len(x))] if is_on_gpu(x) else groups_of(segments, len(x))
     trace = Trace()
     values: Values = {INPUT: [x]}
     for segment in segments:
-        values |= _way(segment)(segment, values, groups, moment, trace)
+        values |= _way(segment, moment.mixed)(segment, values, groups, moment, trace)
         for index in segment.drops:
             del values[index]
     last = segments[-1]
@@ -98,11 +106,11 @@ def backward(segments: Sequence[Segment], dy: Array, trace: Trace) -> dict[str, 
     return gradients
 
 
-def _way(segment: Segment) -> Callable[..., Values]:
+def _way(segment: Segment, mixed: bool) -> Callable[..., Values]:
     if segment.program:
         return _program_forward
     in_pieces = segment.whole and segment.nodes[0].layer.forward_pieces is not None
-    return _pieces_forward if in_pieces else _shares_forward
+    return _pieces_forward if in_pieces and not mixed else _shares_forward
 
 
 def _program_forward(
@@ -151,7 +159,8 @@ def _shares_forward(
         for node, unread in zip(segment.nodes, segment.frees, strict=True):
             context = _context(node, moment, number)
             inputs = [found[source] for source in node.sources]
-            found[node.index], back = node.layer.forward(
+            layer = in_mixed_precision(node.layer) if moment.mixed else node.layer
+            found[node.index], back = layer.forward(
                 node.spec, inputs, moment.parameters[node.index], context
             )
             if moment.training and node.learns:
@@ -223,6 +232,7 @@ def _context(node: Node, moment: Moment, number: int) -> Context:
         seed=(*moment.seed, node.index, number),
         state=moment.state[node.index],
         wanted=node.wanted,
+        counter=moment.counter,
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from core.arrays import Array
 from core.errors import InvalidInput
 
@@ -47,4 +49,7 @@ def bias_gradient(dy: Array) -> Array:
     >>> bias_gradient(np.ones((2, 3, 4)))
     array([12., 12.])
     """
-    return dy.sum(axis=tuple(range(1, dy.ndim)))
+    # Sums of float16 are float32.
+    wide = np.result_type(dy.dtype, np.float32)
+    found: Array = dy.sum(axis=tuple(range(1, dy.ndim)), dtype=wide)
+    return found

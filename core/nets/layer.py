@@ -109,6 +109,9 @@ class Context:
         What the layer writes there when it trains.
     wanted : bool
         Whether the gradient of the layer's inputs is of use to anybody.
+    counter : array, optional
+        The number of the step where that is in a device's memory only: what is drawn by chance
+        follows from it and from ``seed``, which then is the same in every step.
     """
 
     training: bool = False
@@ -116,6 +119,7 @@ class Context:
     state: Weights = field(default_factory=dict)
     updates: dict[str, Array] = field(default_factory=dict)
     wanted: bool = True
+    counter: Array | None = None
 
     @cached_property
     def random(self) -> np.random.Generator:
@@ -166,6 +170,8 @@ class Layer(Generic[SpecT]):
         need not have them in one array. Outside of training it works image by image.
     words : bool
         Whether it reads numbers of words: integers, from the net's input only.
+    half : bool
+        Whether float16 is enough to store what it reads and returns (`core.nets.mixed`).
     """
 
     name: str
@@ -181,3 +187,4 @@ class Layer(Generic[SpecT]):
         Callable[[SpecT, Sequence[Pieces], Weights, Context], tuple[Pieces, PiecesBackward]] | None
     ) = None
     words: bool = False
+    half: bool = False

@@ -35,8 +35,9 @@ class StepResult:
 
     Attributes
     ----------
-    loss : float
-        The mean over the images; not finite if something overflowed.
+    loss : float or array
+        The mean over the images; not finite if something overflowed. An array without axes where
+        the arrays are on a device.
     outputs : ndarray, shape (images, *output_shape)
         Of the net, before the step.
     gradients : dict
@@ -45,7 +46,7 @@ class StepResult:
         New values of state, such as running means.
     """
 
-    loss: float
+    loss: float | Array
     outputs: Array
     gradients: dict[str, Array]
     updates: dict[str, Array]
@@ -204,7 +205,15 @@ class Network:
         return prepare(self.nodes, weights, number, self.input_shape, dtype)
 
     def step(
-        self, weights: Weights, x: Array, y: Array, loss: LossSpec, *, seed: tuple[int, ...]
+        self,
+        weights: Weights,
+        x: Array,
+        y: Array,
+        loss: LossSpec,
+        *,
+        seed: tuple[int, ...],
+        counter: Array | None = None,
+        scale: Array | None = None,
     ) -> StepResult:
         """Return the loss of a batch and its gradients.
 
@@ -220,11 +229,19 @@ class Network:
             Which loss.
         seed : tuple of int
             Where dropout's random numbers start; another one for each step.
+        counter : array, optional
+            The number of the step, int64 without axes, on the device: then dropout is drawn there
+            and ``seed`` stays the same.
+        scale : array, optional
+            Compute in mixed precision (`core.nets.mixed`), and give the gradients times this, a
+            number without axes on the device.
 
         Returns
         -------
         StepResult
-            The same bits for the same arguments, whatever the number of cores.
+            The same bits for the same arguments, whatever the number of cores. Of arrays on a
+            device the loss is one, too, and within `core.conv.capturable.capturable` the host
+            reads nothing of them.
 
         Raises
         ------
@@ -233,13 +250,15 @@ class Network:
         """
         check_weights(weights, self.parameters | self.state)
         check_images(x, self.input_shape, words=self._words)
-        moment = self._moment(weights, training=True, seed=seed)
+        moment = self._moment(
+            weights, training=True, seed=seed, counter=counter, mixed=scale is not None
+        )
         with passing():
             if suit(x, moment.dtype):
                 segments = self._segments(None, training=True, programs=True)
                 with self._programs.lock, suppress(NotFinite):
-                    return self._step(segments, x, y, loss, moment)
-            return self._step(self._segments(None, training=True), x, y, loss, moment)
+                    return self._step(segments, x, y, loss, moment, None)
+            return self._step(self._segments(None, training=True), x, y, loss, moment, scale)
 
     def _step(
         self,
@@ -248,9 +267,13 @@ class Network:
         y: Array,
         loss: LossSpec,
         moment: Moment,
+        scale: Array | None,
     ) -> StepResult:
         outputs, trace = forward(segments, x, moment)
+        outputs = outputs.astype(moment.dtype, copy=False)
         value, dy = loss_of(loss).value(loss, outputs, y)
+        if scale is not None:
+            dy *= scale
         gradients = backward(segments, dy, trace)
         return StepResult(value, np.moveaxis(outputs, -1, 0), gradients, trace.updates)
 
@@ -316,6 +339,8 @@ class Network:
         training: bool = False,
         seed: tuple[int, ...] = (),
         check: Check = never,
+        counter: Array | None = None,
+        mixed: bool = False,
     ) -> Moment:
         return Moment(
             parameters=[_of(node, node.parameters, weights) for node in self.nodes],
@@ -326,6 +351,8 @@ class Network:
             seed=seed,
             check=check,
             programs=self._programs,
+            counter=counter,
+            mixed=mixed,
         )
 
 

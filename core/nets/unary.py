@@ -24,6 +24,8 @@ def unary(
     spec: type[SpecT],
     compute: Callable[[SpecT, Array, Context], tuple[Array, Callable[[Array], Array]]],
     shape: Callable[[SpecT, Shape], Shape] = unchanged,
+    *,
+    half: bool = False,
 ) -> Layer[SpecT]:
     """Return the layer that computes a function of one array.
 
@@ -38,6 +40,8 @@ def unary(
         `core.nets.layer.Layer.forward` has it.
     shape : callable
         ``(spec, incoming) -> shape of the output``; by default the same.
+    half : bool
+        As in `core.nets.layer.Layer`.
 
     Examples
     --------
@@ -64,4 +68,4 @@ def unary(
 
         return y, backward
 
-    return Layer(name=name, spec=spec, shape=shape_of, forward=forward)
+    return Layer(name=name, spec=spec, shape=shape_of, forward=forward, half=half)

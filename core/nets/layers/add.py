@@ -46,4 +46,4 @@ def forward(
     return y, backward
 
 
-LAYER = Layer(name="add", spec=AddSpec, shape=shape, forward=forward, many=True)
+LAYER = Layer(name="add", spec=AddSpec, shape=shape, forward=forward, many=True, half=True)

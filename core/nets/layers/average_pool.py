@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from core.arrays import Array, array_module
+from core.nets.constants import beside
 from core.nets.layer import Context, LayerSpec, Shape
 from core.nets.unary import unary
 from core.nets.window import Sizes, Widths, Window, along, pooling_window, spatial_axes, taps
@@ -41,9 +42,8 @@ def compute(
     spec: AveragePoolSpec, x: Array, context: Context
 ) -> tuple[Array, Callable[[Array], Array]]:
     """Return the means of ``x (channels, *spatial, images)``, axis by axis."""
-    xp = array_module(x)
     window = pooling_window(x.shape[:-1], spec.kernel, spec.stride, spec.padding)
-    share = xp.asarray(shares(window, x.shape[1:-1], x.dtype.name, spec.count_include_pad))
+    share = beside(x, shares(window, x.shape[1:-1], x.dtype.name, spec.count_include_pad))
     steps = [
         (axis + 1, *of_axis)
         for axis, of_axis in enumerate(

@@ -120,14 +120,14 @@ def forward_pieces(
     normalizing, differentiating = _passes(flats)
     mean, variance, ys = np.empty_like(bias), np.empty_like(bias), _like(flats)
     normalize = normalizing(flats, ys, weight, bias, spec.epsilon, mean, variance)
-    _by_channels(normalize, len(mean), count)
+    _by_channels(normalize, mean, count)
     context.updates.update(moved(spec, context.state, mean, variance, count))
 
     def backward(dys: Pieces) -> tuple[tuple[Pieces | None, ...], dict[str, Array]]:
         slopes, dxs = [_flat(dy) for dy in dys], _like(flats) if context.wanted else None
         along, total = np.empty_like(bias), np.empty_like(bias)
         known = (spec.epsilon, mean, variance, weight, bias)
-        _by_channels(differentiating(flats, slopes, dxs, *known, along, total), len(mean), count)
+        _by_channels(differentiating(flats, slopes, dxs, *known, along, total), mean, count)
         found = None if dxs is None else _shaped(dxs, xs)
         return (found,), {"weight": along, "bias": total}
 
@@ -233,8 +233,10 @@ def _differentiating(
     return differentiate
 
 
-def _by_channels(work: OverChannels, channels: int, count: int) -> None:
-    step = max(1, _BLOCK // count)
+def _by_channels(work: OverChannels, mean: Array, count: int) -> None:
+    channels = len(mean)
+    # A GPU is parallel by itself, and has no use for blocks that fit a core's cache.
+    step = channels if is_on_gpu(mean) else max(1, _BLOCK // count)
     parts = (slice(first, min(first + step, channels)) for first in range(0, channels, step))
     for_each(work, parts, never, cores())
 
@@ -256,7 +258,8 @@ def _shaped(flats: Pieces, like: Pieces) -> Pieces:
 
 
 def _products(a: Array, b: Array) -> Array:
-    return np.einsum("cl,cl->c", a, b)
+    # Of a device's arrays einsum makes a product by cuBLAS, which no CUDA graph can hold.
+    return (a * b).sum(axis=1) if is_on_gpu(a) else np.einsum("cl,cl->c", a, b)
 
 
 LAYER = Layer(

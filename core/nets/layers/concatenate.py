@@ -48,4 +48,6 @@ def forward(
     return y, backward
 
 
-LAYER = Layer(name="concatenate", spec=ConcatenateSpec, shape=shape, forward=forward, many=True)
+LAYER = Layer(
+    name="concatenate", spec=ConcatenateSpec, shape=shape, forward=forward, many=True, half=True
+)

@@ -170,4 +170,5 @@ LAYER = Layer(
     forward=forward,
     parameters=parameters,
     multiply_adds=multiply_adds,
+    half=True,
 )

@@ -130,4 +130,5 @@ LAYER = Layer(
     forward=forward,
     parameters=parameters,
     multiply_adds=multiply_adds,
+    half=True,
 )

@@ -10,6 +10,7 @@ from pydantic import Field
 from core.arrays import Array
 from core.errors import InvalidInput
 from core.nets.blas import product
+from core.nets.filters import bias_gradient
 from core.nets.layer import Backward, Context, Layer, LayerSpec, Parameter, Shape, Weights
 
 
@@ -57,7 +58,7 @@ def forward(
     def backward(dy: Array) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
         gradients = {"weight": product(dy, x.T)}
         if spec.bias:
-            gradients["bias"] = dy.sum(axis=1)
+            gradients["bias"] = bias_gradient(dy)
         return (product(weight.T, dy) if context.wanted else None,), gradients
 
     return y, backward
@@ -76,4 +77,5 @@ LAYER = Layer(
     parameters=parameters,
     multiply_adds=multiply_adds,
     whole_batch=True,
+    half=True,
 )

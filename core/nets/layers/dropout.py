@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from core.arrays import Array, array_module
+from core.nets.chance import bits
 from core.nets.layer import Context, LayerSpec, Shape
 from core.nets.unary import unary
 
@@ -26,10 +27,17 @@ class DropoutSpec(LayerSpec):
 def compute(
     spec: DropoutSpec, x: Array, context: Context
 ) -> tuple[Array, Callable[[Array], Array]]:
-    """Return ``x`` with zeros drawn from ``context.random``, or ``x`` outside of training."""
+    """Return ``x`` with zeros drawn by chance, or ``x`` outside of training.
+
+    They come from ``context.random``; where the step is counted on the device they are drawn
+    there, others than these.
+    """
     if not context.training:
         return x, lambda dy: dy
-    factor = array_module(x).asarray(factors(spec, x.shape, x.dtype, context.random))
+    if context.counter is None:
+        factor = array_module(x).asarray(factors(spec, x.shape, x.dtype, context.random))
+    else:
+        factor = _factors_there(spec, x, context)
     return x * factor, lambda dy: dy * factor
 
 
@@ -49,4 +57,11 @@ def factors(
     return found
 
 
-LAYER = unary("dropout", DropoutSpec, compute)
+def _factors_there(spec: DropoutSpec, x: Array, context: Context) -> Array:
+    drawn = bits(context.seed, context.counter, x.shape)
+    found = (drawn >= np.uint64(round(spec.rate * 2**32))).astype(x.dtype)
+    found *= 1 / (1 - spec.rate)
+    return found
+
+
+LAYER = unary("dropout", DropoutSpec, compute, half=True)

@@ -10,7 +10,9 @@ import scipy  # its parts, which take long to load, when they are first used
 from pydantic import Field
 
 from core.arrays import Array, array_module, is_on_gpu
+from core.conv.capturable import is_capturable
 from core.errors import InvalidInput
+from core.nets.blas import product
 from core.nets.layer import Backward, Context, Layer, LayerSpec, Parameter, Shape, Weights
 
 # Numbers of a matrix that says which word is where, on a GPU.
@@ -56,7 +58,8 @@ def forward(
         A word is no integer, or none of the vocabulary.
     """
     (words,) = inputs
-    _check(words, spec.vocabulary)
+    if not (is_on_gpu(words) and is_capturable()):
+        check_words(words, spec.vocabulary)
     weight = weights["weight"]
     # Whole vectors are gathered, and then turned.
     y = array_module(weight).ascontiguousarray(np.moveaxis(weight[words], -1, 0))
@@ -84,11 +87,18 @@ def _summed(spec: EmbeddingSpec, words: Array, dy: Array) -> Array:
     rows = max(1, _BLOCK // count)
     for first in range(0, spec.vocabulary, rows):
         numbers = xp.arange(first, min(first + rows, spec.vocabulary))
-        found[first : first + rows] = (numbers[:, None] == flat).astype(dy.dtype) @ slopes
+        occurs = (numbers[:, None] == flat).astype(dy.dtype)
+        found[first : first + rows] = product(occurs, slopes)
     return found
 
 
-def _check(words: Array, vocabulary: int) -> None:
+def check_words(words: Array, vocabulary: int) -> None:
+    """Refuse what is no number of a word of the vocabulary.
+
+    Examples
+    --------
+    >>> check_words(np.array([[0, 2]]), 3)
+    """
     if words.dtype.kind not in "iu":
         raise InvalidInput(
             "words are given by their numbers",

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from core.arrays import Array, array_module
+from core.arrays import Array
 from core.conv import batch_last
 from core.errors import InvalidInput
 from core.kernels import Kernel, PresetKernel, build
+from core.nets.constants import beside
 from core.nets.layer import Backward, Context, Layer, LayerSpec, Shape, Weights
 
 
@@ -56,7 +57,7 @@ def forward(
     """
     (x,) = inputs
     channels, *spatial = x.shape[:-1]
-    stack = array_module(x).asarray(stack_of(spec.kernel, channels, len(spatial), x.dtype.name))
+    stack = beside(x, stack_of(spec.kernel, channels, len(spatial), x.dtype.name))
     options: dict[str, Any] = {
         "padding": [side // 2 for side in stack.shape[2:]],
         "groups": channels,

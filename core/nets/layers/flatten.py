@@ -29,4 +29,4 @@ def compute(
     return x.reshape(-1, x.shape[-1]), lambda dy: dy.reshape(x.shape)
 
 
-LAYER = unary("flatten", FlattenSpec, compute, shape)
+LAYER = unary("flatten", FlattenSpec, compute, shape, half=True)

@@ -23,4 +23,4 @@ def compute(
     return x, lambda dy: dy
 
 
-LAYER = unary("identity", IdentitySpec, compute)
+LAYER = unary("identity", IdentitySpec, compute, half=True)

@@ -41,4 +41,4 @@ def compute(
     return y, gradient
 
 
-LAYER = unary("leaky_relu", LeakyReluSpec, compute)
+LAYER = unary("leaky_relu", LeakyReluSpec, compute, half=True)

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from core.arrays import Array, array_module
+from core.arrays import Array
 from core.errors import InvalidInput
+from core.nets.constants import beside
 from core.nets.layer import Backward, Context, Layer, Shape, Weights
 from core.nets.layers import stft
 
@@ -66,7 +67,7 @@ def forward(
     (x,) = inputs
     power, through = stft.power(spec, x)
     channels, frequencies, *rest = power.shape
-    filters = array_module(x).asarray(filters_of(spec), x.dtype)
+    filters = beside(x, filters_of(spec).astype(x.dtype, copy=False))
     energy = filters @ power.reshape(channels, frequencies, -1)
     energy += spec.epsilon
 

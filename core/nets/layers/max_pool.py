@@ -106,4 +106,4 @@ def _to_largest(
     return dx
 
 
-LAYER = unary("max_pool", MaxPoolSpec, compute, shape)
+LAYER = unary("max_pool", MaxPoolSpec, compute, shape, half=True)

@@ -47,4 +47,4 @@ def _around(spec: PadSpec, incoming: Shape) -> list[tuple[int, int]]:
     return list(zip(before, after, strict=True))
 
 
-LAYER = unary("pad", PadSpec, compute, shape)
+LAYER = unary("pad", PadSpec, compute, shape, half=True)

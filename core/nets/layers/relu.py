@@ -25,4 +25,4 @@ def compute(spec: ReluSpec, x: Array, context: Context) -> tuple[Array, Callable
     return y, lambda dy: dy * (y > 0)
 
 
-LAYER = unary("relu", ReluSpec, compute)
+LAYER = unary("relu", ReluSpec, compute, half=True)

@@ -47,4 +47,4 @@ def compute(
     return x.reshape(to), lambda dy: dy.reshape(x.shape)
 
 
-LAYER = unary("reshape", ReshapeSpec, compute, shape)
+LAYER = unary("reshape", ReshapeSpec, compute, shape, half=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
-from core.arrays import Array, array_module
+from core.arrays import Array
 from core.errors import InvalidInput
+from core.nets.constants import beside
 from core.nets.layer import Backward, Context, Layer, LayerSpec, Shape, Weights
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -55,7 +57,7 @@ def forward(
 
 
 def _per_channel(value: float | list[float], x: Array) -> Array:
-    numbers = array_module(x).asarray(value, x.dtype)
+    numbers = beside(x, np.asarray(value, x.dtype))
     return numbers.reshape(-1, *(1,) * (x.ndim - 1))
 
 

@@ -8,8 +8,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from pydantic import Field
 
-from core.arrays import Array, array_module, fft_module
+from core.arrays import Array, fft_module
 from core.errors import InvalidInput
+from core.nets.constants import beside
 from core.nets.layer import Backward, Context, Layer, LayerSpec, Shape, Weights
 
 Window: TypeAlias = Literal["hann", "hamming", "rectangular"]
@@ -95,7 +96,7 @@ def power(spec: FrameSpec, x: Array) -> tuple[Array, Callable[[Array], Array]]:
            [ 0.,  0.]])
     """
     fft = fft_module(x)
-    slopes = array_module(x).asarray(window(spec.window, spec.frame), x.dtype)[:, None, None]
+    slopes = beside(x, window(spec.window, spec.frame).astype(x.dtype))[:, None, None]
     frames = np.lib.stride_tricks.sliding_window_view(x, spec.frame, axis=1)[:, :: spec.hop]
     spectrum = fft.rfft(np.moveaxis(frames, -1, 1) * slopes, axis=1)
     y = np.square(spectrum.real)

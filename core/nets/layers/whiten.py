@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from core.arrays import Array, array_module, fft_module
+from core.arrays import Array, fft_module
 from core.errors import InvalidInput
+from core.nets.constants import beside
 from core.nets.layer import Backward, Context, Layer, LayerSpec, Shape, Weights
 from core.nets.layers.normal import standardized
 
@@ -72,7 +73,7 @@ def forward(
 def _flattened(x: Array, cut_off: float) -> Array:
     fft, axes, sides = fft_module(x), range(1, x.ndim - 1), x.shape[1:-1]
     spectrum = fft.rfftn(x, axes=axes)
-    spectrum *= array_module(x).asarray(response(sides, cut_off), x.dtype)
+    spectrum *= beside(x, response(sides, cut_off).astype(x.dtype, copy=False))
     return fft.irfftn(spectrum, s=sides, axes=axes)
 
 

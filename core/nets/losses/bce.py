@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from core.arrays import Array
+from core.arrays import Array, is_on_gpu
 from core.errors import InvalidInput
 from core.nets.losses.loss import Loss, LossSpec, mean, targets_as
 
@@ -18,7 +18,7 @@ class BceSpec(LossSpec):
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def value(spec: BceSpec, outputs: Array, targets: Array) -> tuple[float, Array]:
+def value(spec: BceSpec, outputs: Array, targets: Array) -> tuple[float | Array, Array]:
     """Return the mean of ``-t log s(y) - (1 - t) log(1 - s(y))``, and its gradient.
 
     ``s`` is the logistic function, and nothing overflows however large an output is: the sum is
@@ -35,13 +35,8 @@ def value(spec: BceSpec, outputs: Array, targets: Array) -> tuple[float, Array]:
     (500.34657359027995, array([[-0.25,  0.5 ]]))
     """
     wanted = targets_as(outputs, targets)
-    if not ((wanted >= 0) & (wanted <= 1)).all():
-        raise InvalidInput(
-            "targets of bce are probabilities",
-            field="targets",
-            given=f"{float(targets.min())} to {float(targets.max())}",
-            accepted="numbers from 0 to 1",
-        )
+    if not is_on_gpu(targets):
+        check(targets, len(outputs))
     small = np.exp(-np.abs(outputs))
     found = mean(np.maximum(outputs, 0) - wanted * outputs + np.log1p(small))
     gradient = np.where(outputs >= 0, 1, small) / (1 + small)
@@ -50,4 +45,20 @@ def value(spec: BceSpec, outputs: Array, targets: Array) -> tuple[float, Array]:
     return found, gradient
 
 
-LOSS = Loss(name="bce", spec=BceSpec, value=value)
+def check(targets: Array, classes: int) -> None:
+    """Refuse what is no probability.
+
+    Examples
+    --------
+    >>> check(np.array([0.0, 0.5]), 1)
+    """
+    if not ((targets >= 0) & (targets <= 1)).all():
+        raise InvalidInput(
+            "targets of bce are probabilities",
+            field="targets",
+            given=f"{float(targets.min())} to {float(targets.max())}",
+            accepted="numbers from 0 to 1",
+        )
+
+
+LOSS = Loss(name="bce", spec=BceSpec, value=value, check=check)

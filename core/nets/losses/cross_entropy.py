@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from core.arrays import Array
+from core.arrays import Array, array_module, is_on_gpu
 from core.errors import InvalidInput
 from core.nets.losses.loss import Loss, LossSpec, mean, targets_as
 
@@ -23,7 +23,7 @@ class CrossEntropySpec(LossSpec):
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def value(spec: CrossEntropySpec, outputs: Array, targets: Array) -> tuple[float, Array]:
+def value(spec: CrossEntropySpec, outputs: Array, targets: Array) -> tuple[float | Array, Array]:
     """Return the mean of ``-sum_k q_k log p_k`` over images (and places), and its gradient.
 
     ``p`` is the softmax over the first axis, ``q`` the target: 1 for the label's class, or as it
@@ -86,16 +86,34 @@ def _distributions(outputs: Array, targets: Array) -> Array:
             f"{(images, classes, *shape)}",
         )
     labels = np.moveaxis(targets, 0, -1)
-    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
-        raise InvalidInput(
-            "a label is none of the net's classes",
-            field="targets",
-            given=f"{int(labels.min())} to {int(labels.max())}",
-            accepted=f"0 to {classes - 1}",
-        )
+    if is_on_gpu(targets):
+        # A comparison can be part of a CUDA graph, and one number at a place cannot.
+        every = array_module(outputs).arange(classes).reshape(-1, *(1,) * labels.ndim)
+        return (every == labels).astype(outputs.dtype)
+    check(targets, classes)
     wanted = np.zeros_like(outputs)
     np.put_along_axis(wanted, labels[np.newaxis].astype(np.intp, copy=False), 1, axis=0)
     return wanted
 
 
-LOSS = Loss(name="cross_entropy", spec=CrossEntropySpec, value=value)
+def check(targets: Array, classes: int) -> None:
+    """Refuse labels that are none of the classes; distributions are taken as they are.
+
+    Examples
+    --------
+    >>> check(np.array([0, 2]), 3)
+    """
+    if (
+        targets.dtype.kind != "f"
+        and targets.size
+        and not 0 <= targets.min() <= targets.max() < classes
+    ):
+        raise InvalidInput(
+            "a label is none of the net's classes",
+            field="targets",
+            given=f"{int(targets.min())} to {int(targets.max())}",
+            accepted=f"0 to {classes - 1}",
+        )
+
+
+LOSS = Loss(name="cross_entropy", spec=CrossEntropySpec, value=value, check=check)

@@ -21,7 +21,7 @@ class HuberSpec(LossSpec):
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def value(spec: HuberSpec, outputs: Array, targets: Array) -> tuple[float, Array]:
+def value(spec: HuberSpec, outputs: Array, targets: Array) -> tuple[float | Array, Array]:
     """Return the mean over numbers and images, and its gradient.
 
     A difference ``d`` costs ``d**2 / 2`` up to ``delta``, and ``delta * (|d| - delta / 2)`` above

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from core.arrays import Array
+from core.arrays import Array, is_on_gpu
 from core.errors import InvalidInput
 
 
@@ -26,6 +26,10 @@ class LossSpec(BaseModel):
 
 
 SpecT = TypeVar("SpecT", bound=LossSpec)
+
+
+def anything(targets: Array, classes: int) -> None:
+    """Refuse nothing: of a loss that takes all numbers."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,18 @@ class Loss(Generic[SpecT]):
         the net returns, ``(*shape, N)``: batch-last; ``targets`` is what the data set has,
         ``(N, ...)``: batch-first. The gradient has shape and dtype of ``outputs``. Neither is
         written to. NaN and infinity come out as they must, without a warning. Raises
-        `core.errors.InvalidInput`, naming ``targets``, where they do not fit the outputs.
+        `core.errors.InvalidInput`, naming ``targets``, where they do not fit the outputs. Of
+        arrays on a device the mean is one, too, and nobody looks at the values of targets: `check`
+        does, where they come from.
+    check : callable
+        ``(targets, classes) -> None`` refuses values of targets, on the host, that no output of
+        the net could have; ``classes`` is how many the net knows.
     """
 
     name: str
     spec: type[SpecT]
-    value: Callable[[SpecT, Array, Array], tuple[float, Array]]
+    value: Callable[[SpecT, Array, Array], tuple[float | Array, Array]]
+    check: Callable[[Array, int], None] = anything
 
 
 def targets_as(outputs: Array, targets: Array) -> Array:
@@ -80,6 +90,7 @@ def targets_as(outputs: Array, targets: Array) -> Array:
     return np.moveaxis(targets, 0, -1).astype(outputs.dtype, copy=False)
 
 
-def mean(values: Array) -> float:
-    """Return the mean, summed in double precision whatever the dtype."""
-    return float(values.mean(dtype=np.float64))
+def mean(values: Array) -> float | Array:
+    """Return the mean, summed in double precision whatever the dtype; of a device's array there."""
+    found = values.mean(dtype=np.float64)
+    return found if is_on_gpu(values) else float(found)

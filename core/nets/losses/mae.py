@@ -17,7 +17,7 @@ class MaeSpec(LossSpec):
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def value(spec: MaeSpec, outputs: Array, targets: Array) -> tuple[float, Array]:
+def value(spec: MaeSpec, outputs: Array, targets: Array) -> tuple[float | Array, Array]:
     """Return the mean of ``|y - t|`` over numbers and images, and its gradient.
 
     The gradient is 0 where ``y == t``.

@@ -17,7 +17,7 @@ class MseSpec(LossSpec):
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def value(spec: MseSpec, outputs: Array, targets: Array) -> tuple[float, Array]:
+def value(spec: MseSpec, outputs: Array, targets: Array) -> tuple[float | Array, Array]:
     """Return the mean of ``(y - t)**2`` over numbers and images, and its gradient.
 
     Examples

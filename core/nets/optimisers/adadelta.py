@@ -36,7 +36,7 @@ def update(
     weights: Weights,
     gradients: Weights,
     state: dict[str, Array],
-    rate: float,
+    rate: float | Array,
     decays: Collection[str],
 ) -> None:
     """Take one step: ``d = sqrt((u + epsilon) / (v + epsilon)) * g``, ``w -= rate * d``.

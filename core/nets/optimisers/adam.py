@@ -25,7 +25,7 @@ def update(
     weights: Weights,
     gradients: Weights,
     state: dict[str, Array],
-    rate: float,
+    rate: float | Array,
     decays: Collection[str],
 ) -> None:
     """Take one step (`core.nets.optimisers.moments.step`) with ``g + weight_decay * w``.

@@ -33,7 +33,7 @@ def update(
     weights: Weights,
     gradients: Weights,
     state: dict[str, Array],
-    rate: float,
+    rate: float | Array,
     decays: Collection[str],
 ) -> None:
     """Shrink by ``w *= 1 - rate * weight_decay``, then take Adam's step.

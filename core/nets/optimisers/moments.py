@@ -32,7 +32,12 @@ def init(spec: MomentsSpec, parameters: Weights) -> dict[str, Array]:
 
 
 def step(
-    spec: MomentsSpec, weight: Array, slope: Array, kept: list[Array], number: int, rate: float
+    spec: MomentsSpec,
+    weight: Array,
+    slope: Array,
+    kept: list[Array],
+    number: int | Array,
+    rate: float | Array,
 ) -> None:
     """Take step ``number``, from 1, for one block of a parameter.
 
@@ -49,8 +54,19 @@ def step(
     square *= spec.beta2
     square += change
     np.sqrt(square, out=change)
-    change /= math.sqrt(1 - spec.beta2**number)
+    length, root = _corrections(spec, number, rate)
+    change /= root
     change += spec.epsilon
     np.divide(mean, change, out=change)
-    change *= rate / (1 - spec.beta1**number)
+    change *= length
     weight -= change
+
+
+def _corrections(
+    spec: MomentsSpec, number: int | Array, rate: float | Array
+) -> tuple[float | Array, float | Array]:
+    # The rate over the share of the mean that there is, and the root of that of the mean square.
+    mean, square = 1 - spec.beta1**number, 1 - spec.beta2**number
+    if isinstance(rate, float | int):
+        return rate / mean, math.sqrt(square)
+    return (rate / mean).astype(rate.dtype), np.sqrt(square).astype(rate.dtype)

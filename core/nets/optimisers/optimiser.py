@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.arrays import Array, array_module
+from core.arrays import Array, array_module, is_on_gpu
 from core.nets.layer import Weights
 
 # Elements of a block: with what is kept beside them and what comes between they stay in a core's
@@ -58,14 +58,15 @@ class Optimiser(Generic[SpecT]):
         ``weights`` of the names that ``gradients`` has, and ``state``, are written to, gradients
         are not. ``decays`` is the names upon which ``weight_decay`` acts. Every element is
         computed by itself, so that the result does not depend on anything but the arguments.
-        What is not finite stays so, without a warning.
+        What is not finite stays so, without a warning. Of arrays on a device ``rate`` is one, too,
+        without axes and of their dtype, and nothing is read by the host.
     """
 
     name: str
     spec: type[SpecT]
     init: Callable[[SpecT, Weights], dict[str, Array]]
     update: Callable[
-        [SpecT, Weights, Weights, dict[str, Array], float, Collection[str]],
+        [SpecT, Weights, Weights, dict[str, Array], float | Array, Collection[str]],
         None,
     ]
 
@@ -85,8 +86,10 @@ def zeros(parameters: Weights, kinds: Sequence[str]) -> dict[str, Array]:
     }
 
 
-def count(state: dict[str, Array]) -> int:
+def count(state: dict[str, Array]) -> int | Array:
     """Add 1 to ``state["step"]`` and return it: the number of this step, from 1.
+
+    On a device it is an array without axes.
 
     Examples
     --------
@@ -95,7 +98,7 @@ def count(state: dict[str, Array]) -> int:
     (1, 2)
     """
     state["step"] += 1
-    return int(state["step"])
+    return state["step"] if is_on_gpu(state["step"]) else int(state["step"])
 
 
 def new_count() -> dict[str, Array]:
@@ -138,9 +141,11 @@ def blocks(
         assert all(array.flags.c_contiguous for array in whole), name
         flat = [array.reshape(-1) for array in whole]
         slopes = gradient.reshape(-1)
-        for start in range(0, slopes.size, _BLOCK):
-            weight, *kept = (array[start : start + _BLOCK] for array in flat)
-            slope = slopes[start : start + _BLOCK]
+        # A GPU has no use for blocks that fit a core's cache.
+        block = max(1, slopes.size) if is_on_gpu(slopes) else _BLOCK
+        for start in range(0, slopes.size, block):
+            weight, *kept = (array[start : start + block] for array in flat)
+            slope = slopes[start : start + block]
             if decay and coupled:
                 slope = slope + spec.weight_decay * weight
             yield weight, slope, kept, decay

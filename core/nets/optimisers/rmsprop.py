@@ -39,7 +39,7 @@ def update(
     weights: Weights,
     gradients: Weights,
     state: dict[str, Array],
-    rate: float,
+    rate: float | Array,
     decays: Collection[str],
 ) -> None:
     """Take one step: ``d = g / (sqrt(v) + epsilon)``, ``w -= rate * d``.

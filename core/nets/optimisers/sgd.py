@@ -42,7 +42,7 @@ def update(
     weights: Weights,
     gradients: Weights,
     state: dict[str, Array],
-    rate: float,
+    rate: float | Array,
     decays: Collection[str],
 ) -> None:
     """Take one step: ``v = momentum * v + g``, ``w -= rate * v``.

@@ -87,7 +87,7 @@ def test_a_step_does_the_same_there(cupy) -> None:
     expected = network.step(weights, x, labels, loss, seed=(0, 1))
     there = {name: cupy.asarray(array) for name, array in weights.items()}
     found = network.step(there, cupy.asarray(x), cupy.asarray(labels), loss, seed=(0, 1))
-    assert found.loss == pytest.approx(expected.loss)
+    assert float(found.loss) == pytest.approx(expected.loss)
     for name, gradient in expected.gradients.items():
         np.testing.assert_allclose(found.gradients[name].get(), gradient, atol=1e-9)
     y = network.run(there, cupy.asarray(x))
