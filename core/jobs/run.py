@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar, cast
 
 from core.conv.device import Device
+from core.conv.residency import Devices
 from core.errors import Cancelled, ConvqError, LeaseLost, StorageFull, StoreAway
 from core.jobs.inputs import unique
 from core.jobs.together import Together
 from core.media import MAX_PIXELS, ZARR
 from core.media.jsonable import finite
+from core.needs import Wish
 from core.store.artifacts import Artifact, ArtifactStore, digest_of_file
 from core.store.jobs import Job, Progress
 
@@ -102,7 +104,7 @@ class Run:
     artifacts : ArtifactStore
         Where inputs come from and results go.
     device : Device
-        What to run on.
+        The processor.
     memory_cap : int
         Most bytes that one convolution may take.
     scratch : Path
@@ -125,6 +127,8 @@ class Run:
         a store that does not answer, before it is given back.
     together : Together, optional
         Moves inputs and results of several jobs at once; results are then stored by its `place`.
+    gpu : Device, optional
+        The GPU that the worker has beside the processor.
     """
 
     def __init__(
@@ -142,9 +146,11 @@ class Run:
         children: Children | None = None,
         patience: float = 0,
         together: Together | None = None,
+        gpu: Device | None = None,
     ) -> None:
         self.artifacts = artifacts
         self.device = device
+        self.gpu = gpu
         self.memory_cap = memory_cap
         self.max_pixels = max_pixels
         self.scratch = scratch
@@ -166,6 +172,10 @@ class Run:
         self._names: set[str] = set()
         self._asked: str | None = None
         self._lock = threading.Lock()
+
+    def devices(self, wish: Wish) -> Devices:
+        """Return both devices, and which one a job asks for."""
+        return Devices(self.device, self.gpu, wish)
 
     def ask_to_stop(self, reason: str) -> None:
         """Make the next `check` raise (called from the thread that renews the lease)."""
