@@ -30,6 +30,14 @@ def stochastic_convolve(
     seed: Annotated[
         int | None, typer.Option(min=0, help="The same seed, the same result. \\[default: 0]")
     ] = None,
+    words: Annotated[
+        bool,
+        typer.Option(
+            "--words",
+            help="The kernel has a row for each word and a column for each feature of arrays "
+            "(words, features); each row is normalised by itself.",
+        ),
+    ] = False,
     boundary: BoundaryOption = None,
     cval: CvalOption = None,
     output: ArrayOutput = None,
@@ -46,6 +54,7 @@ def stochastic_convolve(
         "normalize": normalize,
         "samples": samples,
         "seed": seed,
+        "words": words or None,
         "boundary": boundary,
         "cval": cval,
         "output": output,

@@ -15,12 +15,12 @@ from core.errors import InvalidInput
 from core.jobs import kernels
 from core.jobs.each import deliver_array, deliver_json, deliver_like, deliver_picture, each, real
 from core.jobs.each import read as read_item
-from core.jobs.inputs import Digest, Input, count, distinct, renamed
+from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kernels import KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, plan_each
-from core.kernels import Normalization
+from core.kernels import Normalization, normalize
 from core.media import JSON, NPY, RangePolicy, to_range
 from core.stochastic import Sampled, Sampler, batches
 
@@ -60,6 +60,12 @@ class StochasticConvolveSpec(Spec):
         description="Scaling of the kernel before: by its sum, size, L2 norm or softmax, which "
         "makes probabilities of any values.",
     )
+    words: bool = Field(
+        default=False,
+        description="For arrays (words, features): the kernel has a row for each word and a column "
+        "for each feature. Each row is normalized by itself, and what all rows give is added up: "
+        "one number for each word.",
+    )
     boundary: Boundary = Field(
         default="reflect", description="What lies outside the input, by SciPy's names."
     )
@@ -85,11 +91,11 @@ def plan(spec: StochasticConvolveSpec, planning: Planning) -> dict[str, Any]:
 
     def plan_one(subject: Subject) -> dict[str, Any]:
         kernel = _kernel(spec, loaded, subject)
-        ndim = kernel.ndim
+        ndim = 1 if spec.words else kernel.ndim
         outputs, channels = math.prod(subject.shape[:ndim]), math.prod(subject.shape[ndim:])
         found = conv.plan(
             subject.shape[:ndim],
-            kernel,
+            kernel[:, 0] if spec.words else kernel,
             dtype="float64",
             mode="same",
             boundary=spec.boundary,
@@ -102,8 +108,9 @@ def plan(spec: StochasticConvolveSpec, planning: Planning) -> dict[str, Any]:
         counts = [end - start for start, end in zip((0, *ends), ends, strict=False)]
         draws = sum(min(count, 2 * taps) for count in counts)
         exact = 2 * channels * (found.candidate.seconds or 0)
+        seen = 1 if spec.words else channels
         return found.to_dict() | {
-            "seconds": exact + draws * outputs * channels * _SECONDS_A_DRAW,
+            "seconds": exact + draws * outputs * seen * _SECONDS_A_DRAW,
             "bytes": int((found.candidate.bytes or 0) + 64 * outputs * channels),
             "draws": spec.samples * outputs,
         }
@@ -124,7 +131,7 @@ def _one(spec: StochasticConvolveSpec, run: Run, loaded: Loaded, name: str, dige
         kernel = _kernel(spec, loaded, item.subject)
     with run.stage("convolve"):
         sampler = Sampler(
-            x.reshape(*x.shape[: kernel.ndim], -1),
+            x if spec.words else x.reshape(*x.shape[: kernel.ndim], -1),
             kernel,
             spec.boundary,
             spec.cval,
@@ -137,12 +144,13 @@ def _one(spec: StochasticConvolveSpec, run: Run, loaded: Loaded, name: str, dige
         for seen in sampler.run(spec.samples, batches(spec.samples)):
             course.append(_error(sampler, seen))
     with run.stage("store"):
-        mean = seen.mean.reshape(x.shape).astype(x.dtype)
+        shape = x.shape[:1] if spec.words else x.shape
+        mean = seen.mean.reshape(shape).astype(x.dtype)
         deliver_like(run, item, mean, npy=spec.output == "npy", policy=spec.range)
         if spec.samples > 1:
-            shaped = seen.variance.reshape(x.shape)
+            shaped = seen.variance.reshape(shape)
             deliver_array(run, item, renamed(name, NPY, "-variance"), shaped, NPY)
-            if len(item.subject.axes) == 2 and kernel.ndim == 2:
+            if len(item.subject.axes) == kernel.ndim == 2 and not spec.words:
                 drawn = to_range(np.sqrt(shaped), np.uint8, "rescale")
                 deliver_picture(run, item, "-deviation", drawn)
         document = {
@@ -167,10 +175,10 @@ def _error(sampler: Sampler, seen: Sampled) -> dict[str, float]:
 
 
 def _kernel(spec: StochasticConvolveSpec, loaded: Loaded, subject: Subject) -> NDArray[np.float64]:
-    ndim = len(subject.axes)
-    if subject.is_array and loaded.array is not None:
-        ndim = min(ndim, loaded.array.ndim)
-    kernel = kernels.single(loaded, ndim, spec.normalize)
+    if spec.words:
+        kernel = _of_words(spec, loaded, subject)
+    else:
+        kernel = kernels.single(loaded, _axes(loaded, subject), spec.normalize)
     taps = int(np.count_nonzero(kernel))
     if not 1 <= taps <= _MOST_TAPS:
         raise InvalidInput(
@@ -180,6 +188,33 @@ def _kernel(spec: StochasticConvolveSpec, loaded: Loaded, subject: Subject) -> N
             accepted=f"1 to {_MOST_TAPS}",
         )
     return kernel
+
+
+def _axes(loaded: Loaded, subject: Subject) -> int:
+    ndim = len(subject.axes)
+    if subject.is_array and loaded.array is not None:
+        ndim = min(ndim, loaded.array.ndim)
+    return ndim
+
+
+def _of_words(spec: StochasticConvolveSpec, loaded: Loaded, subject: Subject) -> NDArray[Any]:
+    """Return a kernel (words, features), each of its rows normalised."""
+    if not subject.is_array or len(subject.shape) != 2:
+        raise InvalidInput(
+            "no words",
+            field="inputs",
+            given=describe(subject.shape, subject.dtype),
+            accepted="arrays (words, features)",
+        )
+    kernel, features = loaded.array, subject.shape[1]
+    if kernel is None or kernel.shape[1:] != (features,) or kernel.dtype.kind == "c":
+        raise InvalidInput(
+            "not a row of values for each word, one for each feature",
+            field="kernel",
+            given="a preset" if kernel is None else describe(kernel.shape, str(kernel.dtype)),
+            accepted=f"real values (words, {features})",
+        )
+    return normalize(kernel, spec.normalize).astype(np.float64)
 
 
 KIND = Kind(

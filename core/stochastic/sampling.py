@@ -63,7 +63,9 @@ class Sampler:
     x : ndarray, shape (*S, C)
         Real, with an axis of channels at the end.
     kernel : ndarray
-        Real, with an axis less.
+        Real, with an axis less. With as many axes it has a value for each channel, too: what all
+        channels give is added up, as for words, whose features are channels, and each output has
+        one channel.
     boundary, cval
         As in `core.conv.convolve`, mode same.
     seed : int
@@ -108,15 +110,17 @@ class Sampler:
         x = x.astype(np.float64)
         self._random = np.random.default_rng(seed)
         self._check = check
-        axes = tuple(range(kernel.ndim))
+        axes = tuple(range(x.ndim - 1))
+        across = kernel.ndim == x.ndim
         taps = np.argwhere(kernel)
         weights = kernel[tuple(taps.T)].astype(np.float64)
         self._probabilities = np.abs(weights) / np.abs(weights).sum()
         self._reach = np.cumsum(self._probabilities)
         self._reach[-1] = 1.0  # above every uniform number
         self._gain = size * np.sign(weights)
-        centre = [(k - 1) // 2 if boundary == "zero" else k // 2 for k in kernel.shape]
-        pads = [(k - 1 - c, c) for k, c in zip(kernel.shape, centre, strict=True)]
+        sides = kernel.shape[: len(axes)]
+        centre = [(k - 1) // 2 if boundary == "zero" else k // 2 for k in sides]
+        pads = [(k - 1 - c, c) for k, c in zip(sides, centre, strict=True)]
         outside = {"constant_values": cval if boundary == "constant" else 0.0}
         extended = np.pad(
             x,
@@ -126,19 +130,25 @@ class Sampler:
         )
         # Where output p looks for tap j in the extended input: its own place, and as far on.
         strides = np.array([math.prod(extended.shape[a + 1 : -1]) for a in axes])
-        self._ahead = (np.array(kernel.shape) - 1 - taps) @ strides
+        self._ahead = (np.array(sides) - 1 - taps[:, : len(axes)]) @ strides
         self._places = sum(
             np.arange(n).reshape([-1 if a == axis else 1 for a in axes]) * strides[axis]
             for axis, n in enumerate(x.shape[:-1])
         ).ravel()
         self._values = extended.reshape(-1, x.shape[-1])
         self._shape = x.shape
+        if across:
+            # Each feature is a place of its own.
+            self._ahead = self._ahead * x.shape[-1] + taps[:, -1]
+            self._places = self._places * x.shape[-1]
+            self._values = extended.reshape(-1, 1)
+            self._shape = (*x.shape[:-1], 1)
 
         def convolved(values: NDArray[Any], by: NDArray[Any], beyond: float) -> NDArray[Any]:
             planes = [
                 conv.convolve(
                     np.ascontiguousarray(values[..., channel]),
-                    by,
+                    np.ascontiguousarray(by[..., channel]) if across else by,
                     "same",
                     boundary,
                     cval=beyond,
@@ -147,7 +157,8 @@ class Sampler:
                 )
                 for channel in range(x.shape[-1])
             ]
-            return np.stack(planes, axis=-1)
+            found = np.stack(planes, axis=-1)
+            return found.sum(axis=-1, keepdims=True) if across else found
 
         self.expected = convolved(x, kernel.astype(np.float64), cval)
         squares = convolved(x**2, np.abs(kernel).astype(np.float64), cval**2)

@@ -49,6 +49,9 @@ CASES = {
         "kernel": {"preset": "box", "size": 5}, "normalize": "sum", "samples": 7, "seed": 3,
         "boundary": "wrap", "cval": 1.0,
     },
+    "stochastic-convolve a.bin --kernel [[1,2],[3,4]] --words": {
+        "kernel": {"values": [[1, 2], [3, 4]]}, "words": True,
+    },
     "series a.bin --ar 2 --difference 1 --ma 3 --horizon 9 --level 0.5": {
         "ar": 2, "difference": 1, "ma": 3, "horizon": 9, "level": 0.5,
     },

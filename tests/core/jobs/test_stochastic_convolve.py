@@ -47,6 +47,23 @@ def test_words_are_drawn_along_time(works: Any) -> None:
     assert works.names(run) == ["words.npy", "words-variance.npy", "words-samples.json"]
 
 
+def test_a_kernel_has_a_row_for_each_word(works: Any) -> None:
+    words, rows = RNG.normal(size=(30, 4)), RNG.normal(size=(3, 4))
+    run = works.run(KIND, works.named(words, "words.npy"), kernel={"values": rows.tolist()},
+                    words=True, normalize="softmax", samples=20_000)  # fmt: skip
+    chances = np.exp(rows) / np.exp(rows).sum(axis=1, keepdims=True)
+    expected = sum(
+        scipy.ndimage.convolve1d(words[:, f], chances[:, f], mode="reflect") for f in range(4)
+    )
+    assert works.array(run, "words.npy").shape == (30,)
+    np.testing.assert_allclose(works.array(run, "words.npy"), expected, atol=0.15)
+    assert works.names(run) == ["words.npy", "words-variance.npy", "words-samples.json"]
+    with pytest.raises(InvalidInput, match="a row of values for each word"):
+        works.plan(KIND, works.named(words, "words.npy"), kernel=BOX, words=True)
+    with pytest.raises(InvalidInput, match="no words"):
+        works.plan(KIND, works.named(PICTURE, "a.png", PNG), kernel=BOX, words=True)
+
+
 def test_sound_is_drawn_per_channel(works: Any) -> None:
     sound = RNG.integers(-9000, 9000, (300, 2)).astype(np.int16)
     run = works.run(KIND, works.upload(sound, WAV, sample_rate=8000), kernel=BOX, samples=4000)

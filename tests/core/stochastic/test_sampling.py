@@ -61,6 +61,25 @@ def test_mean_and_variance_are_those_of_the_draws(
         assert (abs(seen.variance[..., channel] - variance) < bound + 1e-9).all()
 
 
+@settings(max_examples=20)
+@given(st.integers(0, 999), st.sampled_from(BOUNDARIES), st.sampled_from(METHODS))
+def test_a_kernel_over_words_is_one_of_two_axes(seed: int, boundary: str, method: Any) -> None:
+    # Of the places along the features only the one counts at which the kernel covers all of them.
+    random = np.random.default_rng(seed)
+    words, features = random.integers(1, 6), random.integers(1, 5)
+    x = random.normal(size=(random.integers(1, 9), features))
+    kernel = random.choice([-1, 1], (words, features)) * random.uniform(0.5, 1.5, (words, features))
+    sampler = Sampler(x, kernel, boundary, 0.7, seed=seed)
+    (seen,) = sampler.run(400, (400,), method)
+    # Features are turned round, because a convolution does that, too.
+    moments = exact_moments(x, kernel[:, ::-1], boundary, 0.7)
+    mean, variance, _ = (moment[:, (features - 1) // 2, None] for moment in moments)
+    np.testing.assert_allclose(sampler.expected, mean, atol=1e-9)
+    np.testing.assert_allclose(sampler.variance, variance, atol=1e-9)
+    assert seen.mean.shape == seen.variance.shape == (len(x), 1)
+    assert (abs(seen.mean - mean) < 6 * np.sqrt(variance / 400) + 1e-9).all()
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_the_distribution_is_exact(method: Any) -> None:
     # Every output sees the same three values, so the outputs are as many experiments.
