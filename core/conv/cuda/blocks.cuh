@@ -1,8 +1,8 @@
 // Blocks of threads that compute neighbouring outputs of a plane, from inputs in shared memory.
 //
 // Defined from outside: HEIGHT and WIDTH of the convolution kernel; ROWS and COLUMNS of the outputs
-// of a thread, BLOCK_Y and BLOCK_X of the threads of a block. Columns of a thread lie BLOCK_X apart,
-// so that neighbouring threads read and write neighbouring numbers.
+// of a thread, BLOCK_Y and BLOCK_X of the threads of a block; NEIGHBOURS, whether the numbers of an
+// input's row lie side by side. COLUMNS are as many as are read from shared memory at once.
 #include "planes.cuh"
 
 #define THREADS (BLOCK_X * BLOCK_Y)
@@ -10,34 +10,167 @@
 #define SPAN_X (BLOCK_X * COLUMNS)
 #define TILE_ROWS (SPAN_Y + HEIGHT - 1)
 #define TILE_COLUMNS (SPAN_X + WIDTH - 1)
-// An odd number of columns, so that the rows of a column lie in different banks.
-#define PITCH (TILE_COLUMNS | 1)
+static_assert(COLUMNS == LENGTH, "a thread's columns are read and written at once");
+
+// The least distance of rows that leaves vectors aligned, and those of a column in different banks.
+__host__ __device__ constexpr int pitch_of(int columns) { return whole_vectors(columns) | LENGTH; }
+constexpr int PITCH = pitch_of(TILE_COLUMNS);
+
+// Threads beside each other where a tile goes from or to a device's memory.
+constexpr int BESIDE = TILE_ROWS > 1 && THREADS > 32 ? 32 : THREADS;
+
+__device__ int thread_of_block() { return threadIdx.y * BLOCK_X + threadIdx.x; }
+
+// Numbers that a thread has on their way from the device's memory at a time.
+constexpr int ON_THEIR_WAY = 20;
+
+// How many of `count` places exist from `first` on.
+__device__ int clamped(long long first, int count)
+{
+    return first < 0 ? 0 : first < count ? (int)first : count;
+}
+
+// Where a block's tile lies among the inputs or outputs of a plane: what exists of it.
+struct Part {
+    int top, bottom, left, right;
+    __device__ bool has(int row, int column) const
+    {
+        return row >= top && row < bottom && column >= left && column < right;
+    }
+};
+
+// Brings a tile's inputs, so many rows at a time that the device's memory is kept busy. Where ALL of
+// them exist, nothing is asked of each.
+template <bool ALL>
+__device__ void bring_rows(
+    const STORED *__restrict__ source, long long x_row, long long x_column, const Part &part,
+    NUMBER *tile)
+{
+    constexpr int ACROSS = (TILE_COLUMNS + BESIDE - 1) / BESIDE, APART = THREADS / BESIDE;
+    constexpr int AT_ONCE = ACROSS < ON_THEIR_WAY ? ON_THEIR_WAY / ACROSS : 1;
+    const int beside = thread_of_block() % BESIDE, first = thread_of_block() / BESIDE;
+    const STORED nothing = {};
+#pragma unroll 1
+    for (int below = first; below < TILE_ROWS; below += AT_ONCE * APART) {
+        STORED values[AT_ONCE][ACROSS];
+#pragma unroll
+        for (int r = 0; r < AT_ONCE; r++) {
+            const int row = below + r * APART;
+            const STORED *line = source + row * x_row + beside * x_column;
+#pragma unroll
+            for (int c = 0; c < ACROSS; c++) {
+                const int column = c * BESIDE + beside;
+                const bool exists = ALL ? row < TILE_ROWS && column < TILE_COLUMNS
+                                        : part.has(row, column);
+                values[r][c] = exists ? line[c * BESIDE * x_column] : nothing;
+            }
+        }
+#pragma unroll
+        for (int r = 0; r < AT_ONCE; r++)
+#pragma unroll
+            for (int c = 0; c < ACROSS; c++) {
+                const int row = below + r * APART, column = c * BESIDE + beside;
+                if (row < TILE_ROWS && column < TILE_COLUMNS)
+                    put_number(tile + row * PITCH + column, number(values[r][c]));
+            }
+    }
+}
 
 // Brings the inputs of a block's outputs into `tile`, with zeros where there are none.
 __device__ void bring(const Planes &p, const STORED *__restrict__ x, int plane, NUMBER *tile)
 {
-    const STORED *source = inputs_of(p, x, plane);
-    const long long first_row = blockIdx.y * SPAN_Y + p.first_row;
-    const long long first_column = blockIdx.x * SPAN_X + p.first_column;
-    for (int i = threadIdx.y * BLOCK_X + threadIdx.x; i < TILE_ROWS * TILE_COLUMNS; i += THREADS) {
-        const int row = i / TILE_COLUMNS, column = i % TILE_COLUMNS;
-        tile[row * PITCH + column] = input(p, source, first_row + row, first_column + column);
+    const long long first_row = (long long)blockIdx.y * SPAN_Y + p.first_row;
+    const long long first_column = (long long)blockIdx.x * SPAN_X + p.first_column;
+    const long long x_column = NEIGHBOURS ? 1 : p.x_column;
+    const Part part = {
+        clamped(-first_row, TILE_ROWS), clamped(p.x_rows - first_row, TILE_ROWS),
+        clamped(-first_column, TILE_COLUMNS), clamped(p.x_columns - first_column, TILE_COLUMNS)};
+    const STORED *source =
+        inputs_of(p, x, plane) + first_row * p.x_row + first_column * x_column;
+    if (part.has(0, 0) && part.has(TILE_ROWS - 1, TILE_COLUMNS - 1))
+        bring_rows<true>(source, p.x_row, x_column, part, tile);
+    else
+        bring_rows<false>(source, p.x_row, x_column, part, tile);
+}
+
+// Vectors of neighbouring numbers in a thread's registers.
+template <int VECTORS>
+struct Line {
+    Numbers vectors[VECTORS];
+    __device__ NUMBER &at(int i) { return vectors[i / LENGTH].at[i % LENGTH]; }
+    __device__ const NUMBER &at(int i) const { return vectors[i / LENGTH].at[i % LENGTH]; }
+};
+
+template <int N>
+struct Count {
+    static constexpr int value = N;
+};
+
+// Taps of a row that make whole vectors, and those that are left.
+constexpr int WHOLE = WIDTH / LENGTH * LENGTH, LEFT = WIDTH - WHOLE;
+constexpr int STEPS_UNROLLED = WHOLE <= 32 ? WHOLE / LENGTH : 8;
+
+// Goes along a row of inputs in shared memory with all that neighbouring outputs see of it, and calls
+// `each(first tap, window, count of taps)`: what is read for one vector of taps is kept for the next.
+template <int VECTORS, class Each>
+__device__ void along_row(const NUMBER *line, const Each &each)
+{
+    Line<VECTORS + 1> window;
+#pragma unroll
+    for (int v = 0; v < VECTORS; v++)
+        window.vectors[v] = vector_at(line + v * LENGTH);
+#pragma unroll STEPS_UNROLLED
+    for (int j = 0; j < WHOLE; j += LENGTH) {
+        window.vectors[VECTORS] = vector_at(line + j + VECTORS * LENGTH);
+        each(j, window, Count<LENGTH>{});
+#pragma unroll
+        for (int v = 0; v < VECTORS; v++)
+            window.vectors[v] = window.vectors[v + 1];
+    }
+    if constexpr (LEFT > 0) {
+        // A single tap does not reach beyond the outputs' own columns.
+        if constexpr (LEFT > 1)
+            window.vectors[VECTORS] = vector_at(line + WHOLE + VECTORS * LENGTH);
+        each(WHOLE, window, Count<LEFT>{});
     }
 }
 
-// Stores a thread's outputs, those that exist.
-__device__ void put(
-    const Planes &p, const NUMBER (&sums)[ROWS][COLUMNS], int plane, NUMBER *__restrict__ y)
+// Adds to neighbouring outputs what so many taps make of the inputs before them.
+template <int TAPS, int VECTORS>
+__device__ void multiply(
+    const Numbers &taps, const Line<VECTORS + 1> &window, Line<VECTORS> &sums)
 {
 #pragma unroll
-    for (int r = 0; r < ROWS; r++) {
-        const long long row = blockIdx.y * SPAN_Y + threadIdx.y * ROWS + r;
-        NUMBER *target = y + (plane * p.rows + row) * p.columns;
+    for (int q = 0; q < TAPS; q++)
 #pragma unroll
-        for (int c = 0; c < COLUMNS; c++) {
-            const long long column = blockIdx.x * SPAN_X + threadIdx.x + c * BLOCK_X;
-            if (row < p.rows && column < p.columns)
-                target[column] = sums[r][c];
-        }
+        for (int c = 0; c < VECTORS * LENGTH; c++)
+            sums.at(c) += taps.at[q] * window.at(q + c);
+}
+
+// Stores all threads' outputs, those that exist, by way of `tile`: in a device's memory,
+// neighbouring threads write neighbouring numbers.
+__device__ void put(
+    const Planes &p, const Line<1> (&sums)[ROWS], int plane, NUMBER *tile, NUMBER *__restrict__ y)
+{
+    // Nobody may read inputs there any more.
+    __syncthreads();
+#pragma unroll
+    for (int r = 0; r < ROWS; r++)
+        put_vector(
+            tile + (threadIdx.y * ROWS + r) * SPAN_X + threadIdx.x * COLUMNS, sums[r].vectors[0]);
+    __syncthreads();
+    const long long first_row = (long long)blockIdx.y * SPAN_Y;
+    const long long first_column = (long long)blockIdx.x * SPAN_X;
+    const Part part = {
+        0, clamped(p.rows - first_row, SPAN_Y), 0, clamped(p.columns - first_column, SPAN_X)};
+    const int beside = thread_of_block() % BESIDE, first = thread_of_block() / BESIDE;
+    NUMBER *target = y + (plane * p.rows + first_row + first) * p.columns + first_column + beside;
+#pragma unroll
+    for (int r = 0; r < SPAN_Y * BESIDE; r += THREADS) {
+#pragma unroll
+        for (int c = 0; c < SPAN_X; c += BESIDE)
+            if (part.has(r / BESIDE + first, c + beside))
+                target[c] = number_at(tile + (r / BESIDE + first) * SPAN_X + c + beside);
+        target += THREADS / BESIDE * p.columns;
     }
 }

@@ -8,7 +8,18 @@ from functools import lru_cache
 from core.arrays import Array, array_module
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check
-from core.conv.cuda.geometry import NUMBERS, SHARED_BYTES, Tile, arguments, grid, macros, two
+from core.conv.cuda.geometry import (
+    NUMBERS,
+    SHARED_BYTES,
+    Tile,
+    arguments,
+    grid,
+    macros,
+    pitch,
+    tiles_of,
+    two,
+    whole_vectors,
+)
 from core.conv.cuda.launch import launch, readable
 from core.conv.device import Device
 from core.conv.normal import NormalForm
@@ -16,9 +27,10 @@ from core.conv.normal import NormalForm
 # Taps from which on a transform is faster on every device, and the code becomes long.
 _MOST_TAPS = 31 * 31
 
-# Of a picture, and of a single line; the largest that fits is taken.
-_TILES = (Tile((32, 8), 2, 4), Tile((32, 8), 1, 4), Tile((32, 8), 1, 2), Tile((32, 8), 1, 1))
-_LINES = (Tile((256, 1), 4, 1), Tile((256, 1), 1, 1))
+# Threads of a block and rows of a thread: of a picture, and of a single line; the largest that fits
+# is taken.
+_TILES = (((32, 8), 4), ((32, 8), 2), ((32, 8), 1), ((8, 8), 1))
+_LINES = (((256, 1), 1),)
 
 
 def supports(form: NormalForm) -> bool:
@@ -52,19 +64,19 @@ def run(
     x = readable(x, form.dtype)
     launch(
         "direct", form, x, (weights,), out, arguments(form, x),
-        grid=grid(form, tile), block=(*tile.block, 1), macros=macros(form, tile),
+        grid=grid(form, tile), block=(*tile.block, 1), macros=macros(form, tile, x),
     )  # fmt: skip
 
 
 def shared_bytes(form: NormalForm, tile: Tile) -> int:
     """Return how much shared memory a block takes, for its inputs and the weights."""
     (height, width), (rows, columns) = two(form.kernel), tile.span
-    pitch = (columns + width - 1) | 1
-    return ((rows + height - 1) * pitch + height * width) * form.itemsize
+    inputs = (rows + height - 1) * pitch(columns + width - 1, form.itemsize)
+    return (inputs + height * whole_vectors(width, form.itemsize)) * form.itemsize
 
 
 @lru_cache(maxsize=1024)
 def tile_of(form: NormalForm) -> Tile | None:
     """Return the largest tile that every device has room for."""
-    every = _TILES if form.ndim == 2 else _LINES
-    return next((tile for tile in every if shared_bytes(form, tile) <= SHARED_BYTES), None)
+    tiles = tiles_of(form, _TILES if form.ndim == 2 else _LINES)
+    return next((tile for tile in tiles if shared_bytes(form, tile) <= SHARED_BYTES), None)

@@ -16,8 +16,13 @@ NUMBERS = ("float32", "float64", "int64")
 SHARED_BYTES = 48 << 10
 """What every device has for a block without being asked."""
 
+VECTOR_BYTES = 16
+"""What a thread reads from memory at once."""
+
 MOST_PLANES = 65535
 """The second and third axis of a grid are no longer; its blocks go on with what is left."""
+
+Shapes = tuple[tuple[tuple[int, int], int], ...]
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,44 @@ class Tile:
         return self.block[1] * self.rows, self.block[0] * self.columns
 
 
+def whole_vectors(count: int, itemsize: int) -> int:
+    """Return the least multiple of what threads read at once, sixteen bytes, from ``count`` on.
+
+    Examples
+    --------
+    >>> whole_vectors(9, 4), whole_vectors(9, 8)
+    (12, 10)
+    """
+    length = VECTOR_BYTES // itemsize
+    return -(-count // length) * length
+
+
+def pitch(columns: int, itemsize: int) -> int:
+    """Return the distance of a tile's rows in shared memory: an odd number of vectors.
+
+    Rows begin with a vector, and the vectors of a column lie in different banks.
+
+    Examples
+    --------
+    >>> pitch(130, 4), pitch(128, 4)
+    (132, 132)
+    """
+    return whole_vectors(columns, itemsize) | VECTOR_BYTES // itemsize
+
+
+def tiles_of(form: NormalForm, shapes: Shapes) -> list[Tile]:
+    """Return tiles whose threads have as many columns as they read from shared memory at once.
+
+    Parameters
+    ----------
+    form : NormalForm
+        The problem.
+    shapes : tuple of (tuple of int, int)
+        Threads of a block along columns and rows, and the rows of each.
+    """
+    return [Tile(block, VECTOR_BYTES // form.itemsize, rows) for block, rows in shapes]
+
+
 def grid(form: NormalForm, tile: Tile) -> tuple[int, int, int]:
     """Return how many blocks there are along columns, rows and planes.
 
@@ -63,8 +106,8 @@ def grid(form: NormalForm, tile: Tile) -> tuple[int, int, int]:
     return -(-columns // span_x), -(-rows // span_y), planes
 
 
-def macros(form: NormalForm, tile: Tile) -> Macros:
-    """Return what kernels with such tiles are specialised for: the kernel's size and the tile."""
+def macros(form: NormalForm, tile: Tile, x: Array) -> Macros:
+    """Return what kernels with such tiles are specialised for: sizes, and how ``x`` lies."""
     height, width = two(form.kernel)
     return (
         ("HEIGHT", height),
@@ -73,6 +116,7 @@ def macros(form: NormalForm, tile: Tile) -> Macros:
         ("COLUMNS", tile.columns),
         ("BLOCK_X", tile.block[0]),
         ("BLOCK_Y", tile.block[1]),
+        ("NEIGHBOURS", int(x.strides[-1] == x.itemsize)),
     )
 
 

@@ -29,6 +29,42 @@ __device__ NUMBER number(half stored)
 #define SHARED(type, name)                                    \
     extern __shared__ __align__(16) unsigned char shared_bytes[]; \
     type *name = (type *)shared_bytes
+#define TOUCHED(place)
 #else
 #define SHARED(type, name) type *name = (type *)emulated::shared
+#define TOUCHED(place) emulated::touched(place, sizeof(*(place)))
 #endif
+
+// Neighbouring numbers that a thread reads or writes at once: sixteen bytes, where they are aligned.
+constexpr int LENGTH = 16 / sizeof(NUMBER);
+struct __align__(16) Numbers {
+    NUMBER at[LENGTH];
+};
+
+__host__ __device__ constexpr int whole_vectors(int count)
+{
+    return (count + LENGTH - 1) / LENGTH * LENGTH;
+}
+
+// Shared memory is read and written through these, so that tests can count how often threads of a
+// warp wait for each other at its banks.
+__device__ Numbers vector_at(const NUMBER *place)
+{
+    TOUCHED((const Numbers *)place);
+    return *(const Numbers *)place;
+}
+__device__ void put_vector(NUMBER *place, const Numbers &numbers)
+{
+    TOUCHED((Numbers *)place);
+    *(Numbers *)place = numbers;
+}
+__device__ NUMBER number_at(const NUMBER *place)
+{
+    TOUCHED(place);
+    return *place;
+}
+__device__ void put_number(NUMBER *place, NUMBER number)
+{
+    TOUCHED(place);
+    *place = number;
+}

@@ -2,16 +2,16 @@
 
 // Correlation of planes with sums of TERMS outer products: along rows, then down columns.
 //
-// Both passes read shared memory. In the first a thread computes RUN neighbouring outputs of a row,
-// in the second ROWS of a column: what is read for one of them is kept for the next. Threads of a
-// warp have different rows in the first, which an odd pitch puts into different banks.
-
-// As many as registers hold.
-constexpr int RUN = sizeof(NUMBER) > 4 ? 4 : 8;
-#define ACROSS_PITCH (SPAN_X | 1)
+// Both passes read shared memory. In the first a thread computes two vectors of neighbouring outputs
+// of a row, and threads of a warp have different rows; in the second ROWS of each of its columns.
+// What is read for one output is kept for the next.
+constexpr int RUN = 2 * LENGTH;
+constexpr int ACROSS_PITCH = pitch_of(SPAN_X);
+constexpr int TAPS_PITCH = whole_vectors(WIDTH);
+constexpr int BLOCKS = sizeof(NUMBER) > 4 ? 2 : 3;
 
 // `vertical` is `channels` times TERMS times HEIGHT, `horizontal` the same with WIDTH.
-extern "C" __global__ void __launch_bounds__(THREADS, 2) separable(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) separable(
     const STORED *__restrict__ x, const NUMBER *__restrict__ vertical,
     const NUMBER *__restrict__ horizontal, NUMBER *__restrict__ y,
     long long x_image, long long x_channel, long long x_row, long long x_column,
@@ -20,58 +20,58 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) separable(
     long long rows, long long columns)
 {
     static_assert(SPAN_X % RUN == 0, "a block's columns are whole runs");
-    __shared__ NUMBER tile[TILE_ROWS * PITCH];
-    __shared__ NUMBER across[TILE_ROWS * ACROSS_PITCH];
-    __shared__ NUMBER down[TERMS * HEIGHT], along[TERMS * WIDTH];
+    __shared__ __align__(16) NUMBER tile[TILE_ROWS * PITCH];
+    __shared__ __align__(16) NUMBER across[TILE_ROWS * ACROSS_PITCH];
+    __shared__ __align__(16) NUMBER along[TERMS * TAPS_PITCH];
+    __shared__ NUMBER down[TERMS * HEIGHT];
     const Planes p = {
         x_image, x_channel, x_row, x_column, x_rows, x_columns, first_row, first_column,
         images, channels, channels_per_group, rows, columns};
-    const int thread = threadIdx.y * BLOCK_X + threadIdx.x;
+    const NUMBER *corner = across + threadIdx.y * ROWS * ACROSS_PITCH + threadIdx.x * COLUMNS;
 
     for (int plane = blockIdx.z; plane < images * channels; plane += gridDim.z) {
         // Nobody may read what the last plane left any more.
         __syncthreads();
         const int channel = plane % (int)channels;
-        for (int i = thread; i < TERMS * HEIGHT; i += THREADS)
-            down[i] = vertical[channel * (TERMS * HEIGHT) + i];
-        for (int i = thread; i < TERMS * WIDTH; i += THREADS)
-            along[i] = horizontal[channel * (TERMS * WIDTH) + i];
+        for (int i = thread_of_block(); i < TERMS * HEIGHT; i += THREADS)
+            put_number(down + i, vertical[channel * (TERMS * HEIGHT) + i]);
+        for (int i = thread_of_block(); i < TERMS * WIDTH; i += THREADS)
+            put_number(
+                along + i / WIDTH * TAPS_PITCH + i % WIDTH,
+                horizontal[channel * (TERMS * WIDTH) + i]);
         bring(p, x, plane, tile);
 
-        NUMBER sums[ROWS][COLUMNS] = {};
+        Line<1> sums[ROWS] = {};
         for (int term = 0; term < TERMS; term++) {
             __syncthreads();
-            for (int i = thread; i < TILE_ROWS * (SPAN_X / RUN); i += THREADS) {
+            for (int i = thread_of_block(); i < TILE_ROWS * (SPAN_X / RUN); i += THREADS) {
                 const int row = i % TILE_ROWS, first = i / TILE_ROWS * RUN;
-                NUMBER run[RUN] = {};
+                const NUMBER *taps = along + term * TAPS_PITCH;
+                Line<2> run = {};
+                along_row<2>(
+                    tile + row * PITCH + first,
+                    [&](int j, const Line<3> &window, auto count) {
+                        multiply<decltype(count)::value>(vector_at(taps + j), window, run);
+                    });
 #pragma unroll
-                for (int j = 0; j < WIDTH + RUN - 1; j++) {
-                    const NUMBER value = tile[row * PITCH + first + j];
-#pragma unroll
-                    for (int q = 0; q < RUN; q++)
-                        if (j >= q && j - q < WIDTH)
-                            run[q] += along[term * WIDTH + j - q] * value;
-                }
-#pragma unroll
-                for (int q = 0; q < RUN; q++)
-                    across[row * ACROSS_PITCH + first + q] = run[q];
+                for (int v = 0; v < 2; v++)
+                    put_vector(
+                        across + row * ACROSS_PITCH + first + v * LENGTH, run.vectors[v]);
             }
             __syncthreads();
-            const NUMBER *corner = across + threadIdx.y * ROWS * ACROSS_PITCH + threadIdx.x;
 #pragma unroll
             for (int i = 0; i < ROWS + HEIGHT - 1; i++) {
-                NUMBER value[COLUMNS];
-#pragma unroll
-                for (int c = 0; c < COLUMNS; c++)
-                    value[c] = corner[i * ACROSS_PITCH + c * BLOCK_X];
+                const Numbers values = vector_at(corner + i * ACROSS_PITCH);
 #pragma unroll
                 for (int r = 0; r < ROWS; r++)
-                    if (i >= r && i - r < HEIGHT)
+                    if (i >= r && i - r < HEIGHT) {
+                        const NUMBER tap = number_at(down + term * HEIGHT + i - r);
 #pragma unroll
                         for (int c = 0; c < COLUMNS; c++)
-                            sums[r][c] += down[term * HEIGHT + i - r] * value[c];
+                            sums[r].at(c) += tap * values.at[c];
+                    }
             }
         }
-        put(p, sums, plane, y);
+        put(p, sums, plane, tile, y);
     }
 }

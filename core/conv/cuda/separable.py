@@ -10,14 +10,24 @@ import numpy as np
 from core.arrays import Array, array_module
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check
-from core.conv.cuda.geometry import NUMBERS, SHARED_BYTES, Tile, arguments, grid, macros
+from core.conv.cuda.geometry import (
+    NUMBERS,
+    SHARED_BYTES,
+    Tile,
+    arguments,
+    grid,
+    macros,
+    pitch,
+    tiles_of,
+    whole_vectors,
+)
 from core.conv.cuda.launch import launch, readable
 from core.conv.device import Device
 from core.conv.lowrank import terms_of
 from core.conv.normal import NormalForm
 
-# The largest that fits is taken.
-_TILES = (Tile((32, 8), 2, 4), Tile((32, 8), 1, 4), Tile((32, 8), 1, 2), Tile((32, 4), 1, 2))
+# Threads of a block and rows of a thread; the largest that fits is taken.
+_TILES = (((32, 8), 4), ((16, 8), 4), ((16, 8), 2), ((8, 8), 2), ((8, 8), 1))
 
 
 def supports(form: NormalForm) -> bool:
@@ -63,19 +73,20 @@ def run(
     x = readable(x, form.dtype)
     launch(
         "separable", form, x, weights, out, arguments(form, x), grid=grid(form, tile),
-        block=(*tile.block, 1), macros=(*macros(form, tile), ("TERMS", count)),
+        block=(*tile.block, 1), macros=(*macros(form, tile, x), ("TERMS", count)),
     )  # fmt: skip
 
 
 def shared_bytes(form: NormalForm, tile: Tile) -> int:
     """Return how much shared memory a block takes: for inputs, what comes between, and weights."""
-    (height, width), (rows, columns) = form.kernel, tile.span
-    pitches = ((columns + width - 1) | 1) + (columns | 1)
-    vectors = (form.rank or 1) * (height + width)
-    return ((rows + height - 1) * pitches + vectors) * form.itemsize
+    (height, width), (rows, columns), size = form.kernel, tile.span, form.itemsize
+    pitches = pitch(columns + width - 1, size) + pitch(columns, size)
+    vectors = (form.rank or 1) * (height + whole_vectors(width, size))
+    return ((rows + height - 1) * pitches + vectors) * size
 
 
 @lru_cache(maxsize=1024)
 def tile_of(form: NormalForm) -> Tile | None:
     """Return the largest tile that every device has room for."""
-    return next((tile for tile in _TILES if shared_bytes(form, tile) <= SHARED_BYTES), None)
+    tiles = tiles_of(form, _TILES)
+    return next((tile for tile in tiles if shared_bytes(form, tile) <= SHARED_BYTES), None)

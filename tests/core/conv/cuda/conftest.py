@@ -30,3 +30,14 @@ def cupy(compiled):
         yield found["cupy"]
     for cached in (modules._function, modules._module, fft._roots, device.gpu, device._gpu):
         cached.cache_clear()
+
+
+@pytest.fixture
+def counted(cupy, monkeypatch):
+    """What is compiled counts how often it touches shared memory: `standin.turns`."""
+    monkeypatch.setattr(standin.RawModule, "counted", True)
+    modules._function.cache_clear()
+    modules._module.cache_clear()
+    yield
+    modules._function.cache_clear()
+    modules._module.cache_clear()

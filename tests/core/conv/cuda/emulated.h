@@ -4,7 +4,11 @@
 #include <ucontext.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <map>
+#include <set>
+#include <tuple>
 #include <vector>
 
 struct Three { int x, y, z; };
@@ -12,9 +16,9 @@ static Three threadIdx, blockIdx, blockDim, gridDim;
 
 #define __global__
 #define __host__
-#define __device__
+#define __device__ inline __attribute__((always_inline))
 #define __shared__ static
-#define __align__(bytes) __attribute__((aligned(bytes)))
+#define __align__(bytes) __attribute__((aligned(bytes))) __attribute__((aligned(bytes)))
 #define __launch_bounds__(...)
 
 namespace emulated {
@@ -22,7 +26,57 @@ static ucontext_t scheduler;
 static ucontext_t *fibre;
 static bool *finished;
 static void (*body)();
-static unsigned char shared[256 << 10];
+alignas(16) static unsigned char shared[256 << 10];
+
+#ifdef COUNTED
+// What threads touch of shared memory: at which place of the program, for the how manieth time, in
+// which warp. A bank serves one word at a time; eight threads share a turn where each reads 16 bytes.
+struct Touches {
+    std::size_t bytes = 0;
+    std::map<int, std::uintptr_t> of_lane;
+};
+static std::map<std::tuple<int, void *, int>, Touches> touches;
+static std::vector<std::map<void *, int>> passed;
+static long long turns, least;
+
+__attribute__((noinline)) static void touched(const void *place, std::size_t bytes) {
+    const int thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+    void *site = __builtin_return_address(0);
+    Touches &found = touches[{thread / 32, site, passed[thread][site]++}];
+    found.bytes = bytes;
+    found.of_lane[thread % 32] = (std::uintptr_t)place / 4;
+}
+
+static void count() {
+    for (auto &[_, found] : touches) {
+        const int words = found.bytes / 4, together = 32 / words;
+        std::set<std::uintptr_t> all, before;
+        for (int first = 0; first < 32; first += together) {
+            std::map<int, std::set<std::uintptr_t>> banks;
+            std::set<std::uintptr_t> now;
+            for (int lane = first; lane < first + together; lane++)
+                if (found.of_lane.count(lane))
+                    for (int word = 0; word < words; word++)
+                        now.insert(found.of_lane[lane] + word);
+            std::size_t most = 0;
+            for (std::uintptr_t word : now) {
+                banks[word % 32].insert(word);
+                most = std::max(most, banks[word % 32].size());
+            }
+            // The same words are handed to everybody.
+            if (now != before)
+                turns += most;
+            all.insert(now.begin(), now.end());
+            before = now;
+        }
+        least += (all.size() + 31) / 32;
+    }
+    touches.clear();
+    passed.clear();
+}
+#else
+inline void touched(const void *, std::size_t) {}
+#endif
 
 static void begin() {
     body();
@@ -32,6 +86,9 @@ static void begin() {
 
 static void run_block(int threads, std::vector<char> &stacks, long long given) {
     std::memset(shared, 255, given);
+#ifdef COUNTED
+    passed.resize(threads);
+#endif
     std::vector<ucontext_t> fibres(threads);
     std::vector<char> ended(threads, 0);
     for (int t = 0; t < threads; t++) {
@@ -54,6 +111,9 @@ static void run_block(int threads, std::vector<char> &stacks, long long given) {
             ended[t] = done;
             left -= done;
         }
+#ifdef COUNTED
+    count();
+#endif
 }
 
 static void run(Three grid, Three block, void (*kernel)(), long long given) {
@@ -77,5 +137,12 @@ static float from_half(unsigned short bits) {
     return bits >> 15 ? -size : size;
 }
 }  // namespace emulated
+
+#ifdef COUNTED
+extern "C" void counts(long long *found) {
+    found[0] = emulated::turns;
+    found[1] = emulated::least;
+}
+#endif
 
 static void __syncthreads() { swapcontext(emulated::fibre, &emulated::scheduler); }

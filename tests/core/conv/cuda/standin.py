@@ -220,6 +220,9 @@ extern "C" void launch(
 class RawModule:
     """What `cupy.RawModule` offers, for kernels that take addresses and 64-bit integers."""
 
+    counted = False
+    """Whether what is compiled counts its touches of shared memory."""
+
     def __init__(self, code: str, options: tuple[str, ...], folder: Path) -> None:
         self._code, self._options, self._folder = code, options, folder
 
@@ -233,17 +236,21 @@ class RawModule:
         text = f'#include "{HEADER}"\n{self._code}\n' + DRIVER.format(
             count=len(types), name=name, arguments=", ".join(passed)
         )
+        options = (*self._options, *(["-DCOUNTED"] if self.counted else []))
         # A unit's end is named after its text, so that g++ is asked once for each.
-        target = self._folder / hashlib.sha256((text + str(self._options)).encode()).hexdigest()
+        target = self._folder / hashlib.sha256((text + str(options)).encode()).hexdigest()
         if not target.exists():
-            command = ["g++", "-O1", "-shared", "-fPIC", "-w", *self._options, "-x", "c++", "-"]
+            command = ["g++", "-O1", "-shared", "-fPIC", "-w", *options, "-x", "c++", "-"]
             subprocess.run([*command, "-o", str(target)], input=text, text=True, check=True)
-        return _Kernel(ctypes.CDLL(str(target)).launch, pointers)
+        return _Kernel(ctypes.CDLL(str(target)), pointers)
 
 
 class _Kernel:
-    def __init__(self, launch: Any, pointers: list[bool]) -> None:
-        self._launch, self._pointers = launch, pointers
+    last: Any
+    """The program of the kernel that was launched last."""
+
+    def __init__(self, program: Any, pointers: list[bool]) -> None:
+        self._program, self._pointers = program, pointers
         self.max_dynamic_shared_size_bytes = 48 << 10
 
     def __call__(
@@ -260,7 +267,20 @@ class _Kernel:
             assert isinstance(value, ndarray if is_pointer else np.int64)
             values[i] = value.host.ctypes.data if is_pointer else value
         sizes = [(ctypes.c_int * 3)(*map(operator.index, three)) for three in (grid, block)]
-        self._launch(*sizes, ctypes.c_void_p(values.ctypes.data), ctypes.c_longlong(shared_mem))
+        _Kernel.last = self._program
+        self._program.launch(
+            *sizes, ctypes.c_void_p(values.ctypes.data), ctypes.c_longlong(shared_mem)
+        )
+
+
+def turns() -> tuple[int, int]:
+    """Return the turns that banks took in all launches of the last kernel, and the least possible.
+
+    Both are of warps' accesses; `RawModule.counted` was set when it was compiled.
+    """
+    found = (ctypes.c_longlong * 2)()
+    _Kernel.last.counts(found)
+    return found[0], found[1]
 
 
 def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleType]:
@@ -284,6 +304,7 @@ def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleT
         driverGetVersion=lambda: 0,
         memGetInfo=lambda: (1 << 20, 1 << 30),
         CUDARuntimeError=streams.CUDARuntimeError,
+        errorMemoryAllocation=2,
     )
     streams.reset()
     pool = types.SimpleNamespace(free_all_blocks=lambda: None, set_limit=streams.MEMORY.set_limit)

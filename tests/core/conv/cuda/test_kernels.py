@@ -15,6 +15,7 @@ from core.conv.blocks import never
 from core.conv.cuda import channels, direct, geometry, modules, separable
 from core.conv.cuda.launch import types
 from core.conv.device import gpu
+from tests.core.conv.cuda import standin
 from tests.core.conv.cuda.forms import convolved, form_of, kernels_of
 
 FAMILIES = {"direct": direct, "separable": separable}
@@ -68,6 +69,21 @@ def test_more_planes_than_a_grid_has_and_an_output_with_gaps(cupy, monkeypatch) 
     np.testing.assert_array_equal(y.get(), convolved(form, x, w))
 
 
+@pytest.mark.parametrize(
+    ("name", "kernel", "dtype"),
+    [("direct", (9, 9), "float32"), ("direct", (5,), "float64"), ("separable", (7, 6), "float32")],
+)
+def test_threads_of_a_warp_find_what_they_share_in_different_banks(
+    cupy, counted, name, kernel, dtype
+) -> None:
+    form = form_of(kernel, dtype, sizes=(40, 300)[-len(kernel) :])
+    x, w = cupy.ones((1, 1, *form.spatial), dtype), cupy.ones((1, 1, *kernel), dtype)
+    y = cupy.empty(form.out_shape, dtype)
+    FAMILIES[name].run(form, x, w, y, check=never, memory_cap=None)
+    turns, least = standin.turns()
+    assert least <= turns < 1.05 * least
+
+
 @pytest.mark.parametrize("k", [2, 3, 9, 15, 31])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 @pytest.mark.parametrize("family", [direct, separable])
@@ -108,7 +124,8 @@ def test_devices_keep_sums_in_registers(name, architecture, k, dtype, tmp_path) 
     source.write_text(modules.source(name))
     form = form_of((k, k), dtype, sizes=(500, 500))
     tile = FAMILIES[name].tile_of(form)
-    macros = (*types(dtype, dtype), *geometry.macros(form, tile), ("TERMS", 2))
+    x = np.empty((1, 1, 500, 500), dtype)
+    macros = (*types(dtype, dtype), *geometry.macros(form, tile, x), ("TERMS", 2))
     command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.options(macros)]
     done = subprocess.run(
         [*command, "-o", str(tmp_path / "kernel.cubin"), str(source)],
@@ -118,8 +135,9 @@ def test_devices_keep_sums_in_registers(name, architecture, k, dtype, tmp_path) 
     assert "0 bytes spill stores, 0 bytes spill loads" in done.stderr
     registers = int(re.search(r"Used (\d+) registers", done.stderr)[1])
     shared = int(re.search(r"(\d+) bytes smem", done.stderr)[1])
-    # Two blocks at least are on a multiprocessor at a time, so that one computes while one reads.
-    assert registers * tile.block[0] * tile.block[1] * 2 <= 65536
+    # Some blocks are on a multiprocessor at a time, so that some compute while others read.
+    together = 2 if dtype == "float64" else 3 if k == 9 or name == "separable" else 4
+    assert registers * tile.block[0] * tile.block[1] * together <= 65536
     assert shared == FAMILIES[name].shared_bytes(form, tile)
 
 
