@@ -64,6 +64,7 @@ class RecordMetrics(Collector):
         """Yield the metrics; only ``convq_redis_up`` when Redis is away."""
         try:
             found = [
+                *self._of_redis(),
                 *self._of_jobs(),
                 *self._of_queue(),
                 *self._of_workers(),
@@ -74,6 +75,18 @@ class RecordMetrics(Collector):
             found = []
         yield GaugeMetricFamily("convq_redis_up", "Redis answers.", value=float(bool(found)))
         yield from found
+
+    def _of_redis(self) -> Iterator[Metric]:
+        info = self._services.redis.info("memory")
+        yield GaugeMetricFamily(
+            "convq_redis_memory_bytes", "Bytes that Redis uses.", value=info["used_memory"]
+        )
+        limit = GaugeMetricFamily(
+            "convq_redis_memory_limit_bytes", "From where on Redis refuses writes."
+        )
+        if info.get("maxmemory"):
+            limit.add_metric((), info["maxmemory"])
+        yield limit
 
     def _of_jobs(self) -> Iterator[Metric]:
         services = self._services

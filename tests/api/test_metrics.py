@@ -89,6 +89,17 @@ def test_workers_and_gpus(http: httpx.Client, client: redis.Redis, settings: Set
     assert not told & {"convq_worker_utilisation_ratio", "convq_gpu_temperature_celsius"}
 
 
+def test_the_memory_of_redis_and_its_limit(http: httpx.Client, client: redis.Redis) -> None:
+    found = samples(http)
+    assert found["convq_redis_memory_bytes",] > 0
+    assert ("convq_redis_memory_limit_bytes",) not in found
+    client.config_set("maxmemory", 1 << 30)
+    try:
+        assert samples(http)["convq_redis_memory_limit_bytes",] == 1 << 30
+    finally:
+        client.config_set("maxmemory", 0)
+
+
 def names_of(text: str) -> set[str]:
     """Return the metrics that a text names, without what Prometheus appends to histograms."""
     found = set(re.findall(r"\bconvq_[a-z_]+[a-z]\b", text))
