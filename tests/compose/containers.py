@@ -43,17 +43,25 @@ def docker(*arguments: str, stdin: bytes | None = None) -> str:
     return done.stdout.decode()
 
 
-def build(tag: str, revision: str | None) -> None:
+def revision() -> str:
+    """Return the commit of this checkout."""
+    asked = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(
+        asked, cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout.strip()
+
+
+def build(tag: str, commit: str | None) -> None:
     """Build the image of this checkout, or of a commit with the recipe of this checkout."""
     arguments = ["build", "--quiet", "--file", "deploy/docker/Dockerfile", "--tag", tag]
-    if revision is None:
-        docker(*arguments, str(ROOT))
+    if commit is None:
+        docker(*arguments, "--build-arg", f"REVISION={revision()}", str(ROOT))
         return
     archive = subprocess.run(
         [
             "git",
             "archive",
-            revision,
+            commit,
             "pyproject.toml",
             "README.md",
             "LICENSE",
