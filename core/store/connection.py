@@ -98,10 +98,11 @@ def _sources() -> dict[str, str]:
     parts = ("_common.lua", "_artifacts.lua", "_queue.lua", "_history.lua")
     common = "".join((_LUA / name).read_text() for name in parts)
     edge = common + (_LUA / "_edge.lua").read_text()
-    return {
-        entry.name.removesuffix(".lua"): (
-            (edge if entry.name.startswith("edge_") else common) + entry.read_text()
-        )
-        for entry in _LUA.iterdir()
-        if entry.name.endswith(".lua") and not entry.name.startswith("_")
-    }
+    end = (_LUA / "_end.lua").read_text()
+    sources = {}
+    for entry in _LUA.iterdir():
+        if entry.name.endswith(".lua") and not entry.name.startswith("_"):
+            before = edge if entry.name.startswith("edge_") else common
+            body = f"local function script()\n{entry.read_text()}end\n"
+            sources[entry.name.removesuffix(".lua")] = before + body + end
+    return sources

@@ -44,7 +44,7 @@ local function add_artifact(artifact, now)
   end
   redis.call('HSET', key, unpack(fields))
   name_file(artifact.key)
-  count_bytes(digest, ':all', 1)
-  count_bytes(digest, tenant, 1)
+  count_bytes(':all', artifact.fields.size)
+  count_bytes(tenant, artifact.fields.size)
   return nil
 end

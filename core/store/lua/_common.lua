@@ -33,13 +33,17 @@ local function holds(tenant, digest)
   return true
 end
 
--- Counts the bytes that are stored, in all (':all') and of each tenant that holds them, up or down; those
--- from before there was a count are left out.
-local function count_bytes(digest, whose, sign)
+-- Counts bytes that are stored, in all (':all') and of each tenant that holds them, up or down.
+local function count_bytes(whose, bytes)
+  if redis.call('HINCRBY', P .. ':stored', whose, bytes) == 0 then
+    redis.call('HDEL', P .. ':stored', whose)
+  end
+end
+
+-- The bytes of an artifact; none if it is from before they were counted.
+local function counted_bytes(digest)
   local record = redis.call('HMGET', artifact_key(digest), 'size', 'counted')
-  if not record[2] then return end
-  local sum = redis.call('HINCRBY', P .. ':stored', whose, sign * record[1])
-  if sum == 0 then redis.call('HDEL', P .. ':stored', whose) end
+  return record[2] and tonumber(record[1])
 end
 
 -- Lets a tenant hold an artifact that exists. Returns whether it did not before.
@@ -50,7 +54,8 @@ local function grant(tenant, digest, now)
     redis.call('HSET', artifact_key(digest), 'tenant:default', now)
   end
   redis.call('HSET', artifact_key(digest), 'tenant:' .. tenant, now)
-  count_bytes(digest, tenant, 1)
+  local bytes = counted_bytes(digest)
+  if bytes then count_bytes(tenant, bytes) end
   return not held
 end
 
@@ -76,8 +81,7 @@ local child_ended, conclude, enqueue, dequeue
 local note_submitted, note_ended, note_attempt, note_retried
 
 -- Whoever runs a job has no claim to it any more.
-local function drop_lease(id)
-  local worker = redis.call('HGET', job_key(id), 'worker')
+local function drop_lease(id, worker)
   if worker then redis.call('SREM', P .. ':running:' .. worker, id) end
   redis.call('ZREM', P .. ':leases', id)
 end
@@ -87,17 +91,18 @@ end
 -- last: what a script has left undone that failed on its way is found by it (expire.lua).
 local function enter(id, state, now, notice, since)
   local key = job_key(id)
-  local record = redis.call('HMGET', key, 'state', 'tenant', 'queued', 'kind', 'started')
-  local tenant, kind = record[2] or 'default', record[4]
+  local record = redis.call('HMGET', key,
+    'state', 'tenant', 'queued', 'kind', 'started', 'parent', 'worker')
+  local tenant, kind, parent, worker = record[2] or 'default', record[4], record[6], record[7]
   local states = space(tenant) .. ':jobs:state:'
   if record[1] then redis.call('ZREM', states .. record[1], id)
   else note_submitted(kind, tenant, now) end
   redis.call('ZADD', states .. state, 0, id)
-  redis.call('HSET', key, 'state', state)
+  if has_ended(state) then redis.call('HSET', key, 'state', state, 'finished', now)
+  else redis.call('HSET', key, 'state', state) end
   if state == 'queued' then enqueue(id, since or record[3])
   elseif record[1] == 'queued' then dequeue(id) end
   if has_ended(state) then
-    redis.call('HSET', key, 'finished', now)
     redis.call('ZADD', P .. ':ended', now, id)
     note_ended(kind, tenant, state, record[3], record[5], now)
   end
@@ -105,11 +110,8 @@ local function enter(id, state, now, notice, since)
   notice.state = state
   notice.at = now
   emit(id, 'state', notice)
-  if has_ended(state) then
-    local parent = redis.call('HGET', key, 'parent')
-    if parent then child_ended(parent, id, state, now) end
-  end
-  if record[1] == 'running' then drop_lease(id) end
+  if has_ended(state) and parent then child_ended(parent, id, state, now) end
+  if record[1] == 'running' then drop_lease(id, worker) end
 end
 
 -- A job that waits goes on when the last of its children has ended.
@@ -214,10 +216,10 @@ local function lose(id, now, outcome, reason, max_attempts)
   return 'queued'
 end
 
-local function refer(id, digest, now)
+local function refer(id, tenant, digest, now)
   if redis.call('SADD', job_key(id) .. ':artifacts', digest) == 1 then
     redis.call('HINCRBY', artifact_key(digest), 'refs', 1)
-    grant(tenant_of(id), digest, now)
+    grant(tenant, digest, now)
   end
   redis.call('ZADD', P .. ':artifacts', now, digest)
 end

@@ -47,30 +47,36 @@ end
 local function alike_key(group) return P .. ':alike:' .. group end
 
 -- Also the queue that counts the turns in this one.
+-- Jobs that have taken a worker with them run alone from then on: they are like no other.
 local function place_of(id)
   local record = redis.call('HMGET', job_key(id),
-    'priority', 'tenant', 'alike', 'group', 'model', 'needs')
+    'priority', 'tenant', 'alike', 'group', 'model', 'needs', 'lost')
   local tenant, group, needs = record[2] or 'default', record[4], record[6]
   local queue, turns = WORKERS, WORKERS
   if group then
     queue = queue_of_boxes(tenant, group, record[5])
     turns = queue
   elseif needs then queue = queue_needing(needs) end
-  return queue, turns, record[1] or 'normal', tenant, record[3], group, record[5], needs
+  local alike = record[7] == '0' and record[3]
+  return queue, turns, record[1] or 'normal', tenant, alike, group, record[5], needs
 end
+
+-- The lines that have got their turn in this script.
+local lined = {}
 
 function enqueue(id, since)
   local queue, turns, priority, tenant, alike, group, model, needs = place_of(id)
   if needs and not group then redis.call('SADD', P .. ':needs', needs) end
+  local line = line_key(queue, priority, tenant)
   redis.call('ZADD', waiting_key(queue, priority), since, id)
-  redis.call('ZADD', line_key(queue, priority, tenant), since, id)
+  redis.call('ZADD', line, since, id)
   -- Whose turn was longest ago is next; who never had one comes first.
-  redis.call('ZADD', lines_key(queue, priority), 'NX',
-    redis.call('HGET', turns .. ':turns', priority .. ':' .. tenant) or 0, tenant)
-  -- A job that has taken a worker with it runs alone from now on.
-  if alike and redis.call('HGET', job_key(id), 'lost') == '0' then
-    redis.call('ZADD', alike_key(alike), since, id)
+  if not lined[line] then
+    redis.call('ZADD', lines_key(queue, priority), 'NX',
+      redis.call('HGET', turns .. ':turns', priority .. ':' .. tenant) or 0, tenant)
+    lined[line] = true
   end
+  if alike then redis.call('ZADD', alike_key(alike), since, id) end
   if group then
     redis.call('SADD', P .. ':addressed', id)
     redis.call('SADD', group_key(tenant, group) .. ':models', model)
@@ -86,12 +92,19 @@ local function is_empty(queue)
   return true
 end
 
-function dequeue(id)
-  local queue, _, priority, tenant, alike, group, _, needs = place_of(id)
+local function leave(queue, priority, tenant, id)
   local line = line_key(queue, priority, tenant)
   redis.call('ZREM', waiting_key(queue, priority), id)
   redis.call('ZREM', line, id)
-  if redis.call('EXISTS', line) == 0 then redis.call('ZREM', lines_key(queue, priority), tenant) end
+  if redis.call('EXISTS', line) == 0 then
+    redis.call('ZREM', lines_key(queue, priority), tenant)
+    lined[line] = nil
+  end
+end
+
+function dequeue(id)
+  local queue, _, priority, tenant, alike, group, _, needs = place_of(id)
+  leave(queue, priority, tenant, id)
   if alike then redis.call('ZREM', alike_key(alike), id) end
   if group then redis.call('SREM', P .. ':addressed', id)
   elseif needs and is_empty(queue) then redis.call('SREM', P .. ':needs', needs) end
@@ -161,7 +174,8 @@ local function next_priority(queues, turns, now, patience)
   return overdue
 end
 
--- The best job in some queues, whose turns the queue `turns` counts, or nil; its tenant has had its turn.
+-- The best job in some queues, whose turns the queue `turns` counts, or nil, its priority and its tenant,
+-- who has had its turn.
 local function next_job(queues, turns, now, patience)
   local priority = next_priority(queues, turns, now, patience)
   if not priority then return nil end
@@ -171,12 +185,18 @@ local function next_job(queues, turns, now, patience)
   for _, queue in ipairs(turns == WORKERS and queues_for_workers() or queues) do
     redis.call('ZADD', lines_key(queue, priority), 'XX', turn, tenant)
   end
-  return (first_of(queues, line_key, priority, tenant))
+  local best = first_of(queues, line_key, priority, tenant)
+  return best, priority, tenant
 end
 
--- Up to so many queued jobs that can be run together with this one.
+-- Takes away a job whose own record does not tell where it is in the queues.
+local function forget(id, queues, priority, tenant)
+  for _, queue in ipairs(queues) do leave(queue, priority, tenant, id) end
+end
+
+-- Up to so many queued jobs that can be run together with this one, and where they are listed.
 local function jobs_like(id, most)
-  local record = redis.call('HMGET', job_key(id), 'alike', 'lost')
-  if most < 1 or not record[1] or record[2] ~= '0' then return {} end
-  return redis.call('ZRANGE', alike_key(record[1]), 0, most - 1)
+  local _, _, _, _, alike = place_of(id)
+  if most < 1 or not alike then return {} end
+  return redis.call('ZRANGE', alike_key(alike), 0, most - 1), alike_key(alike)
 end

@@ -14,10 +14,11 @@ if marked == '1' or (record[1] and tonumber(record[1]) > 0) then
 end
 -- A Redis that is full lets a script go on that has begun with what takes no memory.
 redis.call('ZREM', index, digest)
-count_bytes(digest, ':all', -1)
+local bytes = counted_bytes(digest)
+if bytes then count_bytes(':all', -bytes) end
 for _, field in ipairs(redis.call('HKEYS', artifact_key(digest))) do
   local tenant = string.match(field, '^tenant:(.*)$')
-  if tenant then count_bytes(digest, tenant, -1) end
+  if tenant and bytes then count_bytes(tenant, -bytes) end
 end
 local parts = artifact_key(digest) .. ':parts'
 for _, part in ipairs(redis.call('SMEMBERS', parts)) do

@@ -4,14 +4,14 @@ local max_attempts, limit = tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
 
 local function take(id)
-  local record = redis.call('HMGET', job_key(id), 'state', 'parent')
+  local record = redis.call('HMGET', job_key(id), 'state', 'parent', 'worker')
   local state, parent = record[1], record[2]
   if state == 'running' then
     return lose(id, now, 'expired', 'its worker was silent for longer than the lease', max_attempts)
   end
   -- A script that changed the state has failed before it was done.
   if state and has_ended(state) and parent then child_ended(parent, id, state, now) end
-  drop_lease(id)
+  drop_lease(id, record[3])
   return state or 'deleted'
 end
 

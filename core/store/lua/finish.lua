@@ -19,7 +19,8 @@ local function finish(done)
     table.insert(fields, value)
   end
   redis.call('HSET', job_key(id), unpack(fields))
-  for _, digest in ipairs(done.artifacts) do refer(id, digest, now) end
+  local tenant = tenant_of(id)
+  for _, digest in ipairs(done.artifacts) do refer(id, tenant, digest, now) end
   -- What failed or was cancelled can go on from there when it is tried again.
   if state == 'succeeded' then drop_checkpoint(id) end
   conclude(id, state, now)

@@ -12,6 +12,21 @@ local most_bytes, most_bytes_of_tenant = tonumber(ARGV[6]), tonumber(ARGV[7])
 local now = now_ms()
 local queued, bound, addressed = queued_counts()
 
+-- What a tenant has queued, and what is stored in all and of it: as it was when the script began.
+local before = {}
+
+local function found_before(tenant)
+  if not before[tenant] then
+    local stored = redis.call('HMGET', P .. ':stored', ':all', tenant)
+    before[tenant] = {
+      queued = redis.call('ZCARD', space(tenant) .. ':jobs:state:queued'),
+      stored = tonumber(stored[1] or 0),
+      own = tonumber(stored[2] or 0),
+    }
+  end
+  return before[tenant]
+end
+
 local function submit(job)
   local id, key = job.id, job_key(job.id)
   -- The same script comes a second time when its answer was lost with the connection.
@@ -34,12 +49,10 @@ local function submit(job)
   -- What a job begins belongs to work that was accepted.
   if job.parent == '' then
     if queued + bound + addressed >= most then return 'full', '' end
-    if redis.call('ZCARD', space(tenant) .. ':jobs:state:queued') >= most_of_tenant then
-      return 'full', tenant
-    end
-    local stored = redis.call('HMGET', P .. ':stored', ':all', tenant)
-    if tonumber(stored[1] or 0) >= most_bytes then return 'crowded', '' end
-    if tonumber(stored[2] or 0) >= most_bytes_of_tenant then return 'crowded', tenant end
+    local found = found_before(tenant)
+    if found.queued >= most_of_tenant then return 'full', tenant end
+    if found.stored >= most_bytes then return 'crowded', '' end
+    if found.own >= most_bytes_of_tenant then return 'crowded', tenant end
   end
   for _, digest in ipairs(job.artifacts) do
     if not holds(tenant, digest) then return 'missing', digest end
@@ -54,7 +67,7 @@ local function submit(job)
     table.insert(fields, ARGV[8 + job.plan])
   end
   redis.call('HSET', key, unpack(fields))
-  for _, digest in ipairs(job.artifacts) do refer(id, digest, now) end
+  for _, digest in ipairs(job.artifacts) do refer(id, tenant, digest, now) end
   if job.parent ~= '' then
     redis.call('HSET', key, 'parent', job.parent)
     redis.call('HSET', job_key(job.parent) .. ':children', job.place, id)
@@ -70,6 +83,7 @@ local function submit(job)
     redis.call('PEXPIRE', idem_key, lifetime)
   end
   enter(id, 'queued', now)
+  if before[tenant] then before[tenant].queued = before[tenant].queued + 1 end
   if job.record.group then addressed = addressed + 1
   elseif job.record.needs and device_and_class(job.record.needs) ~= '' then bound = bound + 1
   else queued = queued + 1 end

@@ -330,6 +330,34 @@ def test_a_job_whose_end_cannot_be_written_does_not_run_for_ever(
     assert jobs.running_on("w") == []
 
 
+@pytest.mark.parametrize("most", [1, 2], ids=["alone", "together"])
+def test_a_job_that_cannot_begin_fails_and_others_go_on(
+    jobs: JobStore, client: redis.Redis, most: int
+) -> None:
+    broken, sound = (submit(jobs, alike="alike") for _ in range(2))
+    client.set(f"convq:job:{broken.id}:attempts", "of a wrong type")
+    (claimed,) = jobs.claim(worker="w", pid=1, lease=60, most=most)
+    assert claimed.id == sound.id
+    failed = jobs.get(broken.id)
+    assert failed.state == "failed"
+    assert failed.error is not None and "WRONGTYPE" in failed.error["message"]
+    assert [job.id for job in jobs.running_on("w")] == [sound.id]
+    assert jobs.claim(worker="w", pid=1, lease=60) == []
+
+
+@pytest.mark.parametrize("broken_at", [0, 1], ids=["the best", "one like it"])
+def test_a_job_of_which_nothing_can_be_read_does_not_hold_up_the_queue(
+    jobs: JobStore, client: redis.Redis, broken_at: int
+) -> None:
+    both = [submit(jobs, alike="alike") for _ in range(2)]
+    key = f"convq:job:{both.pop(broken_at).id}"
+    client.delete(key)
+    client.set(key, "of a wrong type")
+    assert [job.id for job in jobs.claim(worker="w", pid=1, lease=60, most=2)] == [both[0].id]
+    assert jobs.claim(worker="w", pid=1, lease=60) == []
+    assert client.zcard("convq:waiting:normal") == 0
+
+
 def test_a_broken_record_does_not_keep_other_leases_from_running_out(
     jobs: JobStore, client: redis.Redis
 ) -> None:
