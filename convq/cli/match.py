@@ -72,7 +72,9 @@ def match(
         "overlap": overlap,
         "scores": scores or None,
     }
-    figures = {"score": "score"} if method == "phase" else {"found": "count", "best": "best.score"}
+    phase, at = method == "phase", ("x", "y", "sample", "samples", "seconds")
+    figures = {"score": "score"} if phase else {"found": "count", "best": "best.score"}
+    figures |= {name: f"{'shift' if phase else 'best'}.{name}" for name in at}
     return Work(
         files,
         fields,

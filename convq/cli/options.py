@@ -30,6 +30,9 @@ Url = Annotated[
         envvar="CONVQ_URL", metavar="URL", help="Address of the service.", show_default=False
     ),
 ]
+PlanOnly = Annotated[
+    bool, typer.Option("--plan", help="Show how it would be done and what it would take, only.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, and nothing else there.")]
 JobId = Annotated[
     str,

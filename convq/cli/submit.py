@@ -26,9 +26,7 @@ from convq.cli.options import (
 from convq.cli.submitting import Work, submits
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from convq.client import Client, Job
+    from convq.client import Client
 
 app = typer.Typer(
     cls=Group, no_args_is_help=True, help="Submit a job, follow it, fetch its results."
@@ -79,10 +77,4 @@ def convolve(
     def check(client: Client) -> None:
         check_preset(spec["kernel"], partial(of_service, client))
 
-    return Work(files, spec, check=check, told=_plan)
-
-
-def _plan(job: Job) -> list[tuple[str, RenderableType]]:
-    from convq.cli.tables import plan_line
-
-    return [] if job.plan is None else [("plan", plan_line(job.plan))]
+    return Work(files, spec, check=check)

@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import typer
 
-from convq.cli.options import AsJson, Detach, DeviceOption, Label, Out, PriorityOption, Url
+from convq.cli.options import (
+    AsJson,
+    Detach,
+    DeviceOption,
+    Label,
+    Out,
+    PlanOnly,
+    PriorityOption,
+    Url,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convq.client import Client, Job
+    from convq.client.uploads import OnRefused
     from core.errors import ConvqError
 
 Show: TypeAlias = "Callable[[Client, Job], RenderableType | None]"
@@ -38,8 +48,6 @@ class Work(NamedTuple):
         Fields that name a file, which is uploaded, or are references already.
     check : callable, optional
         Told the client before anything is uploaded; raises if the job cannot be.
-    told : callable, optional
-        What is said of the job when it is queued, as names and values.
     show : callable, optional
         What is shown on a terminal once it has ended.
     """
@@ -48,7 +56,6 @@ class Work(NamedTuple):
     fields: Mapping[str, Any]
     referred: Mapping[str, str] = {}
     check: Callable[[Client], None] | None = None
-    told: Callable[[Job], list[tuple[str, RenderableType]]] | None = None
     show: Show | None = None
 
 
@@ -56,7 +63,8 @@ def submits(kind: str) -> Callable[[Callable[..., Work]], Callable[..., None]]:
     """Make a command of a function whose parameters are options and which says what is asked for.
 
     The command has these options and those that all such commands share. It submits the job; unless
-    it is to be detached, it follows the job, shows its figures and fetches its results.
+    it is to be detached, it follows the job, shows its figures and fetches its results. Where only
+    the plan is wanted it shows that instead.
 
     Parameters
     ----------
@@ -70,6 +78,7 @@ def submits(kind: str) -> Callable[[Callable[..., Work]], Callable[..., None]]:
             *,
             out: Out = None,
             label: Label = None,
+            plan: PlanOnly = False,
             priority: PriorityOption = None,
             device: DeviceOption = None,
             detach: Detach = False,
@@ -81,8 +90,15 @@ def submits(kind: str) -> Callable[[Callable[..., Work]], Callable[..., None]]:
                 raise typer.BadParameter(
                     "a detached job has no results to write yet", param_hint="--out"
                 )
+            if plan and (detach or out is not None):
+                raise typer.BadParameter(
+                    "a job that is only planned has no id and no results", param_hint="--plan"
+                )
             work = ask(**given)
             work = work._replace(fields={**work.fields, "priority": priority, "device": device})
+            if plan:
+                _plan(kind, work, as_json=as_json, url=url)
+                return
             _submit(kind, work, out=out, label=label, detach=detach, as_json=as_json, url=url)
 
         # Typer reads the options of a command from its signature.
@@ -100,6 +116,25 @@ def submits(kind: str) -> Callable[[Callable[..., Work]], Callable[..., None]]:
     return command_of
 
 
+def _plan(kind: str, work: Work, *, as_json: bool, url: str | None) -> None:
+    from convq.cli.boundary import FAILED
+    from convq.cli.console import answered, print_json
+    from convq.cli.console import out as console
+    from convq.cli.refusals import Refusals
+    from convq.cli.tables import plan_view
+    from convq.client import Client
+
+    refusals = Refusals()
+    with Client(url) as client:
+        found = client.plan(kind, **_uploaded_fields(client, work, refusals))
+    if as_json:
+        print_json({"plan": answered(found), "refused": refusals.to_json()})
+    else:
+        console.print(plan_view(found))
+    if refusals:
+        raise typer.Exit(FAILED)
+
+
 def _submit(
     kind: str,
     work: Work,
@@ -114,21 +149,14 @@ def _submit(
     from convq.cli.console import answered, err, print_json, text
     from convq.cli.console import out as console
     from convq.cli.delivery import deliver
-    from convq.cli.files import expand
-    from convq.cli.following import follow, upload
+    from convq.cli.following import follow
     from convq.cli.refusals import Refusals
-    from convq.cli.tables import facts
+    from convq.cli.tables import facts, plan_line
     from convq.client import Client
 
-    paths = expand(work.files)
     refusals = Refusals()
-    given = {name: value for name, value in work.fields.items() if value is not None}
     with Client(url) as client:
-        if work.check is not None:
-            work.check(client)
-        given |= {name: _uploaded(client, value) for name, value in work.referred.items()}
-        inputs = upload(client, paths, refusals)
-        job = client.submit(kind, inputs=inputs, label=label, **given)
+        job = client.submit(kind, label=label, **_uploaded_fields(client, work, refusals))
         if detach:
             if as_json:
                 print_json({"job": answered(job), "refused": refusals.to_json()})
@@ -136,14 +164,27 @@ def _submit(
                 typer.echo(job.id)
             raise typer.Exit(FAILED if refusals else 0)
         if not as_json:
-            more = [] if work.told is None else work.told(job)
-            err.print(facts([("job", text(job.id)), *more]))
+            plan = [] if job.plan is None else [("plan", plan_line(job.plan))]
+            err.print(facts([("job", text(job.id)), *plan]))
         done = follow(client, job)
         if work.show is not None and not as_json:
             shown = work.show(client, done)
             if shown is not None:
                 console.print(shown)
         deliver(client, done, out, as_json, refusals)
+
+
+def _uploaded_fields(client: Client, work: Work, on_refused: OnRefused) -> dict[str, Any]:
+    """Return the fields of the job, with its files uploaded."""
+    from convq.cli.files import expand
+    from convq.cli.following import upload
+
+    paths = expand(work.files)
+    given = {name: value for name, value in work.fields.items() if value is not None}
+    if work.check is not None:
+        work.check(client)
+    given |= {name: _uploaded(client, value) for name, value in work.referred.items()}
+    return given | {"inputs": upload(client, paths, on_refused)}
 
 
 def columns(suffix: str, **paths: str) -> Show:
@@ -155,29 +196,39 @@ def columns(suffix: str, **paths: str) -> Show:
         How the names of the documents end, such as ``-spectrum.json``.
     **paths : str
         For each column, where in the document its figure stands, with dots between the names.
+        Columns without figures are left out.
     """
 
     def show(client: Client, job: Job) -> RenderableType | None:
         from convq.cli.console import text
         from convq.cli.tables import table
 
-        names = [found.name for found in client.results(job).results]
-        titles = [name.upper().replace("_", " ") for name in paths]
+        names = [found.name for found in client.results(job).results if found.name.endswith(suffix)]
+        documents = {name: json.loads(client.result(job, name, as_="bytes")) for name in names}
+        rows = {
+            name.removesuffix(suffix): [_figure(document, path) for path in paths.values()]
+            for name, document in documents.items()
+        }
+        # What no document has is no column.
+        kept = [n for n in range(len(paths)) if any(row[n] is not None for row in rows.values())]
+        titles = [list(paths)[n].upper().replace("_", " ") for n in kept]
         made = table("NAME", *titles, right=tuple(titles))
-        for name in names:
-            if name.endswith(suffix):
-                document = json.loads(client.result(job, name, as_="bytes"))
-                figures = [_figure(document, path) for path in paths.values()]
-                made.add_row(text(name.removesuffix(suffix), "bold"), *map(text, figures))
-        return made if made.row_count else None
+        for name, row in rows.items():
+            made.add_row(text(name, "bold"), *(text(row[n] or "-") for n in kept))
+        return made if rows else None
 
     return show
 
 
-def _figure(document: Any, path: str) -> str:
+def _figure(document: Any, path: str) -> str | None:
     for name in path.split("."):
-        document = None if document is None else document[name]
-    return f"{document:.5g}" if isinstance(document, float) else str(document or "-")
+        document = None if document is None else document.get(name)
+    if document is None:
+        return None
+    if not isinstance(document, float):
+        return str(document)
+    # Places and times of hours keep what is behind the point.
+    return f"{document:.1f}" if 1e4 <= abs(document) < 1e9 else f"{document:.5g}"
 
 
 def _uploaded(client: Client, value: str) -> str:

@@ -125,3 +125,17 @@ def test_only_given_options_are_sent(convq: Callable[..., Any], service: Any, ki
     least = {option.removeprefix("--") for option in LEAST.get(kind, [])[::2]}
     least |= {"template"} if kind in BEFORE else set()
     assert set(body(service)) == {"kind", "inputs", "label"} | least
+
+
+def test_a_plan_queues_nothing(convq: Callable[..., Any], service: Any) -> None:
+    result = convq("match", "c.bin", "a.bin", "--scale", "2", "--plan")
+    assert result.exit_code == 0, result.stderr
+    assert "separable" in result.stdout
+    (planned,) = [r for r in service.requests if r.url.path == "/v1/plans"]
+    sent = json.loads(planned.content)
+    assert (sent["kind"], sent["scales"]) == ("match", [2.0])
+    assert service.artifacts[sent["template"]]["data"] == b"c.bin"
+    assert "POST /v1/jobs" not in service.paths()
+    shown = convq("spectrum", "a.bin", "--plan", "--json")
+    assert json.loads(shown.stdout)["plan"]["seconds"] == 0.012
+    assert convq("spectrum", "a.bin", "--plan", "--out", "x").exit_code == 2
