@@ -21,7 +21,7 @@ from scipy import ndimage, signal
 import convq
 from convq.client.models import Job
 from core.errors import ConvqError, NotFound
-from tests.compose.containers import Service, build, docker, free_port, inspected, revision
+from tests.compose.containers import ROOT, Service, build, docker, free_port, inspected, revision
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -175,6 +175,9 @@ def test_prometheus_reads_every_replica_with_a_key_of_its_own(service: Service) 
     wait_until(lambda: len(told('up{job="convq"} == 1')) == 2, "both replicas are scraped")
     wait_until(lambda: len(told("convq_redis_up == 1")) == 2, "what Redis knows is told")
     docker("exec", prometheus, "promtool", "check", "config", "/etc/prometheus/prometheus.yml")
+    tested = ["--entrypoint", "promtool", inspected(prometheus)["Config"]["Image"]]
+    tested += ["test", "rules", "/convq/tests/deploy/alerts.yml"]
+    docker("run", "--rm", "--volume", f"{ROOT}:/convq:ro", *tested)
     service.compose("--profile", "monitoring", "rm", "--stop", "--force", "prometheus")
 
 
@@ -271,6 +274,7 @@ def test_a_worker_that_is_stopped_gives_its_job_back(service: Service) -> None:
 
 
 def test_a_backup_is_restored_on_an_empty_machine(service: Service, tmp_path: Path) -> None:
+    service.up()
     with service.client() as client:
         # What waits together runs together, with results that share a file.
         client.pause()
