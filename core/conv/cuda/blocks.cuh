@@ -24,21 +24,6 @@ __device__ int thread_of_block() { return threadIdx.y * BLOCK_X + threadIdx.x; }
 // Numbers that a thread has on their way from the device's memory at a time.
 constexpr int ON_THEIR_WAY = 20;
 
-// How many of `count` places exist from `first` on.
-__device__ int clamped(long long first, int count)
-{
-    return first < 0 ? 0 : first < count ? (int)first : count;
-}
-
-// Where a block's tile lies among the inputs or outputs of a plane: what exists of it.
-struct Part {
-    int top, bottom, left, right;
-    __device__ bool has(int row, int column) const
-    {
-        return row >= top && row < bottom && column >= left && column < right;
-    }
-};
-
 // Brings a tile's inputs, so many rows at a time that the device's memory is kept busy. Where ALL of
 // them exist, nothing is asked of each.
 template <bool ALL>
@@ -87,7 +72,7 @@ __device__ void bring(const Planes &p, const STORED *__restrict__ x, int plane, 
         clamped(-first_column, TILE_COLUMNS), clamped(p.x_columns - first_column, TILE_COLUMNS)};
     const STORED *source =
         inputs_of(p, x, plane) + first_row * p.x_row + first_column * x_column;
-    if (part.has(0, 0) && part.has(TILE_ROWS - 1, TILE_COLUMNS - 1))
+    if (part.is_all(TILE_ROWS, TILE_COLUMNS))
         bring_rows<true>(source, p.x_row, x_column, part, tile);
     else
         bring_rows<false>(source, p.x_row, x_column, part, tile);

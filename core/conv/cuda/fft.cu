@@ -17,14 +17,6 @@
 constexpr int POINTS = TILE_Y * TILE_X;
 constexpr int OUT_Y = TILE_Y - HEIGHT + 1, OUT_X = TILE_X - WIDTH + 1;
 
-// Both parts of a tile in shared memory, with gaps so that the points of a butterfly, which lie a
-// power of two apart, are in different banks for neighbouring threads.
-struct Tile {
-    NUMBER *real, *imaginary;
-};
-constexpr int GAPPED = POINTS + POINTS / RADIX;
-__host__ __device__ constexpr int gapped(int point) { return point + point / RADIX; }
-
 __host__ __device__ constexpr int log2_of(int n) { return n > 1 ? 1 + log2_of(n / 2) : 0; }
 
 // The radix of the pass on parts of LENGTH points: all passes about as large as each other.
@@ -33,6 +25,21 @@ __host__ __device__ constexpr int radix_of(int length)
     const int bits = log2_of(length), most = log2_of(RADIX);
     const int passes = (bits + most - 1) / most;
     return passes == 0 ? 1 : 1 << (bits + passes - 1) / passes;
+}
+
+// Both parts of a tile in shared memory.
+struct Tile {
+    NUMBER *real, *imaginary;
+};
+
+// Where a point lies: in the same row of banks, but in such an order that the points which threads of
+// a warp want at a time are all in different banks. These points differ in bits above and below those
+// of a butterfly, of which there are `log2_of(RADIX)` or one less; so the bits above are brought down
+// by as many. The place of two points' exclusive or is that of their places.
+__host__ __device__ constexpr int place_of(int point)
+{
+    constexpr int BITS = log2_of(RADIX), BANKS = 128 / sizeof(NUMBER);
+    return point ^ ((point >> BITS ^ point >> (BITS - 1)) & (BANKS - 1));
 }
 
 // The parts of exp(-2 pi i k / 16).
@@ -45,6 +52,11 @@ __host__ __device__ constexpr NUMBER cosine(int k)
     return k <= 4 ? values[k] : k <= 8 ? -values[8 - k] : k <= 12 ? -values[k - 8] : values[16 - k];
 }
 __host__ __device__ constexpr NUMBER minus_sine(int k) { return cosine(k + 4); }
+
+// As spectra and roots are kept in a device's memory.
+struct __align__(2 * sizeof(NUMBER)) Complex {
+    NUMBER real, imaginary;
+};
 
 // The discrete Fourier transform of R numbers; number k of the result is at place reversed<R>(k).
 template <int R>
@@ -78,16 +90,16 @@ __host__ __device__ constexpr int reversed(int k)
 // two are read and the others multiplied from them, so that none is rounded often.
 template <int R>
 __device__ void factors(
-    const NUMBER *__restrict__ roots, int inner, int length, NUMBER *c, NUMBER *s)
+    const Complex *__restrict__ roots, int inner, int length, NUMBER *c, NUMBER *s)
 {
     c[0] = 1;
     s[0] = 0;
 #pragma unroll
     for (int high = 1; high < R; high *= 2) {
-        // `roots` are those of the longest axis, real and imaginary parts in turn.
-        const int place = inner * high * (LONGEST / length) % LONGEST;
-        c[high] = roots[2 * place];
-        s[high] = roots[2 * place + 1];
+        // `roots` are those of the longest axis.
+        const Complex root = roots[inner * high * (LONGEST / length) % LONGEST];
+        c[high] = root.real;
+        s[high] = root.imaginary;
 #pragma unroll
         for (int low = 1; low < high; low++) {
             c[high + low] = c[high] * c[low] - s[high] * s[low];
@@ -111,29 +123,39 @@ struct Pass {
         return rest / APART * (PART * STRIDE) + rest % APART * STRIDE + across;
     }
     static __device__ int inner(int index) { return index / STRIDE % APART; }
-    static __device__ int point(int first, int k) { return first + k * (APART * STRIDE); }
 
-    static __device__ void load(const Tile &tile, int at, NUMBER *re, NUMBER *im)
+    // Where point `k` of a butterfly lies whose first one is at `place`. What only changes the row of
+    // banks is added, which costs nothing.
+    static __device__ int place(int place, int k)
     {
+        constexpr int BANKS = 128 / sizeof(NUMBER);
+        const int distance = place_of(k * (APART * STRIDE));
+        return (place ^ (distance & (BANKS - 1))) + (distance & ~(BANKS - 1));
+    }
+
+    static __device__ void load(const Tile &tile, int first, NUMBER *re, NUMBER *im)
+    {
+        const int at = place_of(first);
 #pragma unroll
         for (int k = 0; k < R; k++) {
-            re[k] = tile.real[gapped(point(at, k))];
-            im[k] = tile.imaginary[gapped(point(at, k))];
+            re[k] = number_at(tile.real + place(at, k));
+            im[k] = number_at(tile.imaginary + place(at, k));
         }
     }
 
-    static __device__ void store(const Tile &tile, int at, const NUMBER *re, const NUMBER *im)
+    static __device__ void store(const Tile &tile, int first, const NUMBER *re, const NUMBER *im)
     {
+        const int at = place_of(first);
 #pragma unroll
         for (int k = 0; k < R; k++) {
-            tile.real[gapped(point(at, k))] = re[k];
-            tile.imaginary[gapped(point(at, k))] = im[k];
+            put_number(tile.real + place(at, k), re[k]);
+            put_number(tile.imaginary + place(at, k), im[k]);
         }
     }
 
     // Butterfly and factors; results in their order.
     static __device__ void forward(
-        const NUMBER *__restrict__ roots, int index, NUMBER *re, NUMBER *im)
+        const Complex *__restrict__ roots, int index, NUMBER *re, NUMBER *im)
     {
         butterfly<R>(re, im);
         NUMBER a[R], b[R];
@@ -154,7 +176,7 @@ struct Pass {
 
     // What undoes it, but for a factor of R. Exchanging the parts inverts a transform.
     static __device__ void back(
-        const NUMBER *__restrict__ roots, int index, NUMBER *re, NUMBER *im)
+        const Complex *__restrict__ roots, int index, NUMBER *re, NUMBER *im)
     {
         NUMBER c[R], s[R], a[R], b[R];
         if constexpr (APART > 1)
@@ -173,20 +195,30 @@ struct Pass {
     }
 };
 
-// Rows come first; a tile of one row has nothing else.
-using First = Pass<1, TILE_X, TILE_X>;
+// Columns come first, so that neighbouring threads read and write neighbouring numbers of a picture.
+// A tile of one row has nothing but its row.
+constexpr int FIRST_STRIDE = TILE_Y > 1 ? TILE_X : 1;
+constexpr int FIRST_LENGTH = TILE_Y > 1 ? TILE_Y : TILE_X;
+using First = Pass<FIRST_STRIDE, FIRST_LENGTH, FIRST_LENGTH>;
+
+// The points of one of its butterflies: the first one's row and column, and how far the others are.
+struct Points {
+    int row, column;
+    static constexpr int COUNT = First::R;
+    static constexpr int DOWN = TILE_Y > 1 ? First::APART : 0;
+    static constexpr int RIGHT = TILE_Y > 1 ? 0 : First::APART;
+};
+__device__ Points points_from(int first) { return {first / TILE_X, first % TILE_X}; }
 
 // Brings two tiles; the first pass.
 template <class Inputs>
 __device__ void forward_first(
-    const Tile &tile, const NUMBER *__restrict__ roots, const Inputs &inputs)
+    const Tile &tile, const Complex *__restrict__ roots, const Inputs &inputs)
 {
     for (int i = threadIdx.x; i < First::COUNT; i += THREADS) {
         const int at = First::first(i);
         NUMBER re[First::R], im[First::R];
-#pragma unroll
-        for (int k = 0; k < First::R; k++)
-            inputs(First::point(at, k), re[k], im[k]);
+        inputs(points_from(at), re, im);
         First::forward(roots, i, re, im);
         First::store(tile, at, re, im);
     }
@@ -196,11 +228,11 @@ __device__ void forward_first(
 // The passes of an axis on parts of PART points and less, but for the first pass of all, and for
 // the last one.
 template <int STRIDE, int LENGTH, int PART>
-__device__ void forward_middle(const Tile &tile, const NUMBER *__restrict__ roots)
+__device__ void forward_middle(const Tile &tile, const Complex *__restrict__ roots)
 {
     constexpr int R = radix_of(PART);
-    constexpr bool is_first = STRIDE == 1 && PART == TILE_X;
-    constexpr bool is_last = R == PART && (STRIDE > 1 || TILE_Y == 1);
+    constexpr bool is_first = STRIDE == FIRST_STRIDE && PART == FIRST_LENGTH;
+    constexpr bool is_last = R == PART && STRIDE == 1;
     if constexpr (!is_first && !is_last) {
         using P = Pass<STRIDE, LENGTH, PART>;
         for (int i = threadIdx.x; i < P::COUNT; i += THREADS) {
@@ -217,11 +249,11 @@ __device__ void forward_middle(const Tile &tile, const NUMBER *__restrict__ root
 }
 
 template <int STRIDE, int LENGTH, int PART>
-__device__ void back_middle(const Tile &tile, const NUMBER *__restrict__ roots)
+__device__ void back_middle(const Tile &tile, const Complex *__restrict__ roots)
 {
     constexpr int R = radix_of(PART);
-    constexpr bool is_first = STRIDE == 1 && PART == TILE_X;
-    constexpr bool is_last = R == PART && (STRIDE > 1 || TILE_Y == 1);
+    constexpr bool is_first = STRIDE == FIRST_STRIDE && PART == FIRST_LENGTH;
+    constexpr bool is_last = R == PART && STRIDE == 1;
     if constexpr (R < PART)
         back_middle<STRIDE, LENGTH, PART / R>(tile, roots);
     if constexpr (!is_first && !is_last) {
@@ -245,42 +277,46 @@ __host__ __device__ constexpr int last_part(int length)
         part /= radix_of(part);
     return part;
 }
-constexpr int LAST_LENGTH = TILE_Y > 1 ? TILE_Y : TILE_X;
-using Last = Pass<(TILE_Y > 1 ? TILE_X : 1), LAST_LENGTH, last_part(LAST_LENGTH)>;
+using Last = Pass<1, TILE_X, last_part(TILE_X)>;
 static_assert(TILE_Y > 1 || last_part(TILE_X) < TILE_X, "a line takes two passes at least");
 
 // Everything before the last pass.
 template <class Inputs>
 __device__ void forward_all(
-    const Tile &tile, const NUMBER *__restrict__ roots, const Inputs &inputs)
+    const Tile &tile, const Complex *__restrict__ roots, const Inputs &inputs)
 {
     forward_first(tile, roots, inputs);
-    forward_middle<1, TILE_X, TILE_X>(tile, roots);
     if constexpr (TILE_Y > 1)
         forward_middle<TILE_X, TILE_Y, TILE_Y>(tile, roots);
+    forward_middle<1, TILE_X, TILE_X>(tile, roots);
 }
 
 // A kernel's values, with zeros after them.
 struct Weights {
     const NUMBER *__restrict__ w;
-    __device__ void operator()(int point, NUMBER &re, NUMBER &im) const
+    __device__ void operator()(const Points &points, NUMBER *re, NUMBER *im) const
     {
-        const int row = point / TILE_X, column = point % TILE_X;
-        re = row < HEIGHT && column < WIDTH ? w[row * WIDTH + column] : (NUMBER)0;
-        im = 0;
+#pragma unroll
+        for (int k = 0; k < Points::COUNT; k++) {
+            const int row = points.row + k * Points::DOWN;
+            const int column = points.column + k * Points::RIGHT;
+            re[k] = row < HEIGHT && column < WIDTH ? w[row * WIDTH + column] : (NUMBER)0;
+            im[k] = 0;
+        }
     }
 };
 
 // `weights` are `channels` times HEIGHT times WIDTH; a block transforms those of one channel.
-// Spectra are in the order in which the last pass leaves them, real and imaginary parts in turn,
-// and divided by the number of points, as the inverse transform has to be.
+// Spectra are in the order in which the last pass leaves them, and divided by the number of points, as
+// the inverse transform has to be.
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) spectrum(
-    const NUMBER *__restrict__ weights, const NUMBER *__restrict__ roots, NUMBER *__restrict__ spectra)
+    const NUMBER *__restrict__ weights, const Complex *__restrict__ roots,
+    Complex *__restrict__ spectra)
 {
     SHARED(NUMBER, memory);
-    const Tile tile = {memory, memory + GAPPED};
+    const Tile tile = {memory, memory + POINTS};
     forward_all(tile, roots, Weights{weights + (long long)blockIdx.x * (HEIGHT * WIDTH)});
-    NUMBER *target = spectra + (long long)blockIdx.x * (2 * POINTS);
+    Complex *target = spectra + (long long)blockIdx.x * POINTS;
     for (int i = threadIdx.x; i < Last::COUNT; i += THREADS) {
         NUMBER re[Last::R], im[Last::R];
         const int at = Last::first(i);
@@ -288,26 +324,53 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) spectrum(
         Last::forward(roots, i, re, im);
         // Where the product will look for them: neighbouring threads read neighbouring numbers.
 #pragma unroll
-        for (int k = 0; k < Last::R; k++) {
-            target[2 * (k * Last::COUNT + i)] = re[k] / POINTS;
-            target[2 * (k * Last::COUNT + i) + 1] = im[k] / POINTS;
-        }
+        for (int k = 0; k < Last::R; k++)
+            target[k * Last::COUNT + i] = {re[k] / POINTS, im[k] / POINTS};
     }
 }
 
-// Two tiles of a plane, each OUT_Y by OUT_X outputs, as one complex tile.
-struct Pair {
-    const Planes &p;
-    const STORED *__restrict__ source;
-    // Of the input in the corner, for both tiles.
-    long long row[2], column[2];
-    bool both;
+// A tile in a plane of a device's memory: what exists of it, its corner, and how far rows and columns
+// are from each other.
+template <class T>
+struct Place {
+    Part part;
+    T *corner;
+    long long row, column;
 
-    __device__ void operator()(int point, NUMBER &re, NUMBER &im) const
+    __device__ T *at(const Points &points) const
     {
-        const int y = point / TILE_X, x = point % TILE_X;
-        re = input(p, source, row[0] + y, column[0] + x);
-        im = both ? input(p, source, row[1] + y, column[1] + x) : (NUMBER)0;
+        return corner + points.row * row + points.column * column;
+    }
+    __device__ long long step() const { return Points::DOWN * row + Points::RIGHT * column; }
+    __device__ bool has(const Points &points, int k) const
+    {
+        return part.has(points.row + k * Points::DOWN, points.column + k * Points::RIGHT);
+    }
+};
+
+// Two tiles as real and imaginary parts of one. Where ALL inputs exist, nothing is asked of each.
+struct Pair {
+    Place<const STORED> a, b;
+    bool all;
+
+    template <bool ALL>
+    __device__ void read(const Points &points, NUMBER *re, NUMBER *im) const
+    {
+        const STORED *real = a.at(points), *imaginary = b.at(points);
+#pragma unroll
+        for (int k = 0; k < Points::COUNT; k++) {
+            re[k] = ALL || a.has(points, k) ? number(*real) : (NUMBER)0;
+            im[k] = ALL || b.has(points, k) ? number(*imaginary) : (NUMBER)0;
+            real += a.step();
+            imaginary += b.step();
+        }
+    }
+    __device__ void operator()(const Points &points, NUMBER *re, NUMBER *im) const
+    {
+        if (all)
+            read<true>(points, re, im);
+        else
+            read<false>(points, re, im);
     }
 };
 
@@ -322,15 +385,15 @@ __device__ T rounded(NUMBER value)
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) convolve(
-    const STORED *__restrict__ x, const NUMBER *__restrict__ spectra,
-    const NUMBER *__restrict__ roots, RESULT *__restrict__ y,
+    const STORED *__restrict__ x, const Complex *__restrict__ spectra,
+    const Complex *__restrict__ roots, RESULT *__restrict__ y,
     long long x_image, long long x_channel, long long x_row, long long x_column,
     long long x_rows, long long x_columns, long long first_row, long long first_column,
     long long images, long long channels, long long channels_per_group,
     long long rows, long long columns)
 {
     SHARED(NUMBER, memory);
-    const Tile tile = {memory, memory + GAPPED};
+    const Tile tile = {memory, memory + POINTS};
     const Planes p = {
         x_image, x_channel, x_row, x_column, x_rows, x_columns, first_row, first_column,
         images, channels, channels_per_group, rows, columns};
@@ -338,17 +401,32 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) convolve(
     const int tiles = across * (int)((rows + OUT_Y - 1) / OUT_Y);
 
     for (int plane = blockIdx.y; plane < images * channels; plane += gridDim.y) {
-        Pair pair = {p, inputs_of(p, x, plane), {0, 0}, {0, 0}, 2 * (int)blockIdx.x + 1 < tiles};
+        const STORED *source = inputs_of(p, x, plane);
+        RESULT *target = y + plane * (rows * columns);
+        Place<const STORED> from[2];
+        Place<RESULT> to[2];
 #pragma unroll
         for (int t = 0; t < 2; t++) {
-            pair.row[t] = (2 * (int)blockIdx.x + t) / across * OUT_Y + first_row;
-            pair.column[t] = (2 * (int)blockIdx.x + t) % across * OUT_X + first_column;
+            const int number = 2 * (int)blockIdx.x + t;
+            const long long row = number / across * OUT_Y, column = number % across * OUT_X;
+            const bool exists = number < tiles;
+            const long long top = row + first_row, left = column + first_column;
+            from[t] = {
+                {clamped(-top, TILE_Y), exists ? clamped(x_rows - top, TILE_Y) : 0,
+                 clamped(-left, TILE_X), clamped(x_columns - left, TILE_X)},
+                source + top * x_row + left * x_column, x_row, x_column};
+            // The first rows and columns of a tile are those that wrap around.
+            to[t] = {
+                {HEIGHT - 1, exists ? clamped(rows - row, OUT_Y) + HEIGHT - 1 : 0,
+                 WIDTH - 1, clamped(columns - column, OUT_X) + WIDTH - 1},
+                target + (row - (HEIGHT - 1)) * columns + column - (WIDTH - 1), columns, 1};
         }
+        const bool all = from[0].part.is_all(TILE_Y, TILE_X) && from[1].part.is_all(TILE_Y, TILE_X);
         // Nobody may read the last plane's tile any more.
         __syncthreads();
-        forward_all(tile, roots, pair);
+        forward_all(tile, roots, Pair{from[0], from[1], all});
 
-        const NUMBER *own = spectra + (long long)(plane % (int)channels) * (2 * POINTS);
+        const Complex *own = spectra + (long long)(plane % (int)channels) * POINTS;
         for (int i = threadIdx.x; i < Last::COUNT; i += THREADS) {
             NUMBER re[Last::R], im[Last::R];
             const int at = Last::first(i);
@@ -356,42 +434,37 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) convolve(
             Last::forward(roots, i, re, im);
 #pragma unroll
             for (int k = 0; k < Last::R; k++) {
-                const NUMBER c = own[2 * (k * Last::COUNT + i)];
-                const NUMBER s = own[2 * (k * Last::COUNT + i) + 1];
+                const Complex factor = own[k * Last::COUNT + i];
                 const NUMBER a = re[k];
-                re[k] = a * c - im[k] * s;
-                im[k] = a * s + im[k] * c;
+                re[k] = a * factor.real - im[k] * factor.imaginary;
+                im[k] = a * factor.imaginary + im[k] * factor.real;
             }
             Last::back(roots, i, re, im);
             Last::store(tile, at, re, im);
         }
         __syncthreads();
+        back_middle<1, TILE_X, TILE_X>(tile, roots);
         if constexpr (TILE_Y > 1)
             back_middle<TILE_X, TILE_Y, TILE_Y>(tile, roots);
-        back_middle<1, TILE_X, TILE_X>(tile, roots);
 
-        RESULT *target = y + plane * (rows * columns);
         for (int i = threadIdx.x; i < First::COUNT; i += THREADS) {
             const int at = First::first(i);
-            // Rows that only wrap around are not wanted.
-            if (at / TILE_X < HEIGHT - 1)
+            const Points points = points_from(at);
+            // Columns that only wrap around are not wanted.
+            if (Points::RIGHT == 0 && points.column < WIDTH - 1)
                 continue;
             NUMBER re[First::R], im[First::R];
             First::load(tile, at, re, im);
             First::back(roots, i, re, im);
+            RESULT *real = to[0].at(points), *imaginary = to[1].at(points);
 #pragma unroll
             for (int k = 0; k < First::R; k++) {
-                const int point = First::point(at, k);
-                if (point % TILE_X < WIDTH - 1)
-                    continue;
-#pragma unroll
-                for (int t = 0; t < 2; t++) {
-                    const long long row = pair.row[t] - first_row + point / TILE_X - (HEIGHT - 1);
-                    const long long column =
-                        pair.column[t] - first_column + point % TILE_X - (WIDTH - 1);
-                    if ((t == 0 || pair.both) && row < rows && column < columns)
-                        target[row * columns + column] = rounded<RESULT>(t ? im[k] : re[k]);
-                }
+                if (to[0].has(points, k))
+                    *real = rounded<RESULT>(re[k]);
+                if (to[1].has(points, k))
+                    *imaginary = rounded<RESULT>(im[k]);
+                real += to[0].step();
+                imaginary += to[1].step();
             }
         }
     }

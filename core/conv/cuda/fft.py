@@ -104,15 +104,14 @@ def macros(form: NormalForm, how: Tiling) -> Macros:
 
 
 def shared_bytes(tile: tuple[int, ...], dtype: str) -> int:
-    """Return how much shared memory a block takes: both parts of a tile, with gaps.
+    """Return how much shared memory a block takes: both parts of a tile.
 
     Examples
     --------
     >>> shared_bytes((64, 64), "float32")
-    34816
+    32768
     """
-    points = math.prod(tile)
-    return 2 * (points + points // _RADIX[dtype]) * np.dtype(dtype).itemsize
+    return 2 * math.prod(tile) * np.dtype(dtype).itemsize
 
 
 def _pairs(form: NormalForm, how: Tiling) -> int:

@@ -19,10 +19,21 @@ __device__ const STORED *inputs_of(const Planes &p, const STORED *__restrict__ x
     return x + image * p.x_image + channel / (int)p.channels_per_group * p.x_channel;
 }
 
-// An input, zero where there is none.
-__device__ NUMBER input(
-    const Planes &p, const STORED *__restrict__ plane, long long row, long long column)
+// How many of `count` places are before `end`.
+__device__ int clamped(long long end, int count)
 {
-    const bool exists = row >= 0 && row < p.x_rows && column >= 0 && column < p.x_columns;
-    return exists ? number(plane[row * p.x_row + column * p.x_column]) : (NUMBER)0;
+    return end < 0 ? 0 : end < count ? (int)end : count;
 }
+
+// What exists of a tile.
+struct Part {
+    int top, bottom, left, right;
+    __device__ bool has(int row, int column) const
+    {
+        return row >= top && row < bottom && column >= left && column < right;
+    }
+    __device__ bool is_all(int rows, int columns) const
+    {
+        return has(0, 0) && has(rows - 1, columns - 1);
+    }
+};

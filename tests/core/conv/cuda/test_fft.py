@@ -17,6 +17,7 @@ from core.conv.cuda import fft, geometry, modules
 from core.conv.cuda.launch import types
 from core.conv.device import gpu
 from core.conv.overlap_save import transform_dtype
+from tests.core.conv.cuda import standin
 from tests.core.conv.cuda.forms import assert_close, convolved, form_of, kernels_of, tiling_of
 
 # Sources are compiled once for each of these: every number of passes, rows and columns.
@@ -54,6 +55,19 @@ def test_it_is_the_reference(cupy, kernel, tile, dtype, stored, data) -> None:
     fft.run(form, cupy.asarray(around)[inside], cupy.asarray(w), y, how, check=never)
     x = around[inside]
     assert_close(form, y.get(), convolved(form, x, w), x, w)
+
+
+@pytest.mark.parametrize(
+    ("tile", "dtype"),
+    [((64, 128), "float32"), ((8192,), "float32"), ((32, 32), "float64")],
+)
+def test_threads_of_a_warp_find_points_in_different_banks(cupy, counted, tile, dtype) -> None:
+    form = form_of((1,) * len(tile), dtype, sizes=tile)
+    x, w = cupy.ones((1, 1, *tile), dtype), cupy.ones((1, 1, *(1 for _ in tile)), dtype)
+    y = cupy.empty(form.out_shape, dtype)
+    fft.run(form, x, w, y, tiling_of(form, tile), check=never)
+    turns, least = standin.turns()
+    assert turns == least > 0
 
 
 def test_integers_are_exact_and_holes_are_kept(cupy) -> None:
