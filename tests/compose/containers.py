@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 import tarfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,10 @@ import convq
 ROOT = Path(__file__).parents[2]
 # Comes with the extra dev, since not every engine has it.
 COMPOSE = Path(sys.executable).with_name("docker-compose")
-# Of a base image that was not there, a build and a start on a slow machine.
-PATIENCE = 900
+# Seconds until what must come has come, on a slow machine.
+PATIENCE = 180
+# Of a base image that was not there, a build and a start.
+_BUILDING = 900
 
 
 def why_not() -> str | None:
@@ -37,7 +41,7 @@ def why_not() -> str | None:
 
 def docker(*arguments: str, stdin: bytes | None = None) -> str:
     done = subprocess.run(
-        ["docker", *arguments], input=stdin, capture_output=True, timeout=PATIENCE
+        ["docker", *arguments], input=stdin, capture_output=True, timeout=_BUILDING
     )
     assert done.returncode == 0, f"{arguments}: {done.stdout.decode()}\n{done.stderr.decode()}"
     return done.stdout.decode()
@@ -78,6 +82,13 @@ def build(tag: str, commit: str | None) -> None:
     with tarfile.open(fileobj=context, mode="a") as tar:
         tar.add(ROOT / "deploy" / "docker", "deploy/docker")
     docker(*arguments, "-", stdin=context.getvalue())
+
+
+def wait_until(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {what}"
+        time.sleep(0.2)
 
 
 def free_port() -> int:
@@ -133,7 +144,7 @@ class Service:
             env={k: v for k, v in os.environ.items() if not k.startswith("CONVQ_")} | given,
             input=stdin,
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=_BUILDING,
         )
         assert done.returncode == 0, f"{arguments}: {done.stderr.decode()[-4000:]}"
         return done.stdout

@@ -34,6 +34,8 @@ import "$(pinned python)" python3,python3-venv,python3-pip,ca-certificates '
     rm -f "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED
     for name in python python3 python3.11; do ln -sf /usr/bin/python3.11 "$1/usr/local/bin/$name"; done
     cp -L "$CA" "$1/etc/ssl/certs/ca-certificates.crt"'
+# Boxes: what the image takes of Ubuntu, Debian has under the same names.
+import "ubuntu:$(sed -n 's/^ARG UBUNTU=//p' "$here/../../deploy/jetson/Dockerfile")" ca-certificates true
 import "$(pinned redis)" redis-server,redis-tools '
     mkdir -p "$1/data" && chroot "$1" chown redis:redis /data'
 import "$(pinned haproxy)" haproxy '

@@ -9,7 +9,6 @@ import json
 import ssl
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -21,21 +20,21 @@ from scipy import ndimage, signal
 import convq
 from convq.client.models import Job
 from core.errors import ConvqError, NotFound
-from tests.compose.containers import ROOT, Service, build, docker, free_port, inspected, revision
+from tests.compose.containers import (
+    PATIENCE,
+    ROOT,
+    Service,
+    build,
+    docker,
+    free_port,
+    inspected,
+    revision,
+    wait_until,
+)
 
 pytestmark = pytest.mark.timeout(1800)
 
 RNG = np.random.default_rng(7)
-PATIENCE = 180
-
-
-def wait_until(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {what}"
-        time.sleep(0.2)
-
-
 Expected = tuple[Job, np.ndarray]
 
 
