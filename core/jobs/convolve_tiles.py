@@ -290,7 +290,9 @@ def _compute(sheet: Sheet, run: Run) -> None:
     place = _place(spec, grid)
     with run.stage("load"):
         read = _arrays().reader(
-            sheet.found.files, lambda digest: run.artifacts.fetch_part(digest, run.scratch)
+            sheet.found.files,
+            sheet.found.header,
+            lambda digest: run.artifacts.fetch_part(digest, run.scratch),
         )
         part = sheet.part(read, grid, place)
     with run.stage("convolve"):

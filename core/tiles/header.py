@@ -21,18 +21,46 @@ MAX_CHUNK: Final = 256 << 20
 MAX_ARRAY: Final = 1 << 50
 """Bytes of an array, of which most chunks may be missing."""
 
-# They decode to what their headers say, and nothing in them is executed.
-_CODECS: Final = ("bytes", "transpose", "zstd", "blosc", "crc32c", "sharding_indexed")
-_COMPRESSORS_2: Final = ("zstd", "blosc")
+MAX_IN_SHARD: Final = 1 << 20
+"""Chunks in a shard, whose places are read at once."""
+
+COMPRESSORS: Final = ("zstd", "blosc")
+"""Those that `core.tiles.codecs` holds to what the metadata says."""
+
+SHARDING: Final = "sharding_indexed"
+_BYTES: Final = "bytes"
+_CHECKSUM: Final = "crc32c"
+_CODECS: Final = (_BYTES, "transpose", *COMPRESSORS, _CHECKSUM, SHARDING)
+# What may follow upon what: more than one compressor could hide what a chunk expands to.
+_AFTER: Final = {
+    "start": ("transpose", _BYTES, SHARDING),
+    "transpose": ("transpose", _BYTES, SHARDING),
+    _BYTES: (*COMPRESSORS, _CHECKSUM),
+    **dict.fromkeys(COMPRESSORS, (_CHECKSUM,)),
+    _CHECKSUM: (),
+    SHARDING: (),
+}
+_ENDS: Final = (_BYTES, *COMPRESSORS, _CHECKSUM, SHARDING)
 
 
 @dataclass(frozen=True)
 class Header:
-    """Shape and dtype of a chunked array, and the shape of what is read of it at once."""
+    """Shape and dtype of a chunked array, and the shape of what is read of it at once.
+
+    Attributes
+    ----------
+    shape, dtype
+        Of the array.
+    chunks : tuple of int
+        What is decoded at once.
+    shards : tuple of int, optional
+        What a file holds, where that are several chunks.
+    """
 
     shape: tuple[int, ...]
     dtype: str
     chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None = None
 
 
 def read_header(files: Mapping[str, str], read: Callable[[str], bytes]) -> Header:
@@ -81,19 +109,21 @@ def _header_3(document: Any) -> Header:
     if document["chunk_grid"]["name"] != "regular":
         raise _refused("chunk_grid", document["chunk_grid"]["name"], "regular")
     _check_codecs(document["codecs"])
-    chunks = document["chunk_grid"]["configuration"]["chunk_shape"]
-    for codec in document["codecs"]:
-        if codec["name"] == "sharding_indexed":
-            chunks = codec["configuration"]["chunk_shape"]
-    return Header(_shape(document["shape"]), _dtype(document["data_type"]), _shape(chunks))
+    chunks = _shape(document["chunk_grid"]["configuration"]["chunk_shape"])
+    shards = None
+    last = document["codecs"][-1]
+    if last["name"] == SHARDING:
+        shards, chunks = chunks, _shape(last["configuration"]["chunk_shape"])
+        _check_shard(shards, chunks)
+    return Header(_shape(document["shape"]), _dtype(document["data_type"]), chunks, shards)
 
 
 def _header_2(document: Any) -> Header:
     if document["zarr_format"] != 2:
         raise _refused(METADATA_2, document["zarr_format"], 2)
     compressor = document["compressor"]
-    if compressor is not None and compressor["id"] not in _COMPRESSORS_2:
-        raise _refused("compressor", compressor["id"], [None, *_COMPRESSORS_2])
+    if compressor is not None and compressor["id"] not in COMPRESSORS:
+        raise _refused("compressor", compressor["id"], [None, *COMPRESSORS])
     if document.get("filters"):
         raise _refused("filters", document["filters"], None)
     return Header(
@@ -103,13 +133,35 @@ def _header_2(document: Any) -> Header:
     )
 
 
-def _check_codecs(codecs: Any) -> None:
+def _check_codecs(codecs: Any, *, in_shard: bool = False) -> None:
+    before = "start"
     for codec in codecs:
-        if codec["name"] not in _CODECS:
-            raise _refused("codecs", codec["name"], _CODECS)
-        configuration = codec.get("configuration") or {}
-        for name in ("codecs", "index_codecs"):
-            _check_codecs(configuration.get(name, ()))
+        name = codec["name"]
+        if name not in _CODECS:
+            raise _refused("codecs", name, _CODECS)
+        if name not in _AFTER[before] or (in_shard and name == SHARDING):
+            raise _refused("codecs", f"{name} after {before}", _AFTER[before])
+        before = name
+        if name == SHARDING:
+            _check_codecs(codec["configuration"]["codecs"], in_shard=True)
+            _check_index(codec["configuration"])
+    if before not in _ENDS:
+        raise _refused("codecs", f"{before} at the end", _ENDS)
+
+
+def _check_index(how: Any) -> None:
+    names = [codec["name"] for codec in how["index_codecs"]]
+    if names not in ([_BYTES], [_BYTES, _CHECKSUM]):
+        raise _refused("index_codecs", names, [_BYTES, _CHECKSUM])
+
+
+def _check_shard(shard: tuple[int, ...], chunks: tuple[int, ...]) -> None:
+    if len(shard) != len(chunks) or any(
+        s < 1 or c < 1 or s % c for s, c in zip(shard, chunks, strict=True)
+    ):
+        raise _refused("chunk_shape", f"{chunks} in shards of {shard}", "what divides a shard")
+    if math.prod(shard) // math.prod(chunks) > MAX_IN_SHARD:
+        raise _refused("chunk_shape", chunks, f"at most {MAX_IN_SHARD} chunks in a shard")
 
 
 def _checked(header: Header, path: str) -> Header:

@@ -83,8 +83,11 @@ def read_extended(
 
 
 def _runs(first: int, last: int, n: int, boundary: Boundary) -> list[_Run]:
-    """Cut the positions at the edges of the array, and at those of its repetitions."""
-    edges = sorted({first, last, *range(-(-first // n) * n, last, n)})
+    """Cut the positions at the edges of the array and of its first repetitions.
+
+    What lies further outside needs all of the array, so that it is read once.
+    """
+    edges = sorted({first, last, *(edge for edge in (-n, 0, n, 2 * n) if first < edge < last)})
     return [_run(first, a, b, n, boundary) for a, b in itertools.pairwise(edges)]
 
 

@@ -17,6 +17,7 @@ from zarr.storage import MemoryStore
 
 from core.conv.boundary import BOUNDARIES
 from core.conv.device import cpu
+from core.conv.residency import Devices
 from core.errors import InvalidInput, TooLarge
 from core.jobs import convolve_tiles, kernels
 from core.jobs.convolve import KIND, ConvolveSpec, _making
@@ -90,7 +91,7 @@ def whole(x: Any, spec: ConvolveSpec, run: Run) -> Any:
 
 def maker(spec: ConvolveSpec) -> convolve_tiles.Make:
     loaded = kernels.load(spec.kernel, None)  # type: ignore[arg-type]
-    return _making(loaded, cpu(), 1 << 32)
+    return _making(loaded, Devices(cpu()), 1 << 32)
 
 
 @pytest.fixture(scope="module")
@@ -351,6 +352,5 @@ def test_the_metadata_of_a_result_is_that_of_a_zarr_array(service: Arrays) -> No
     again = service.convolve(entry["digest"], kernel={"preset": "box"}, tile_shape=[16, 16])
     service.work()
     assert service.result(again).shape == (40, 30)
-    assert reader(files, lambda d: service.artifacts.fetch(d, Path()))(
-        (slice(0, 1), slice(0, 1))
-    ).shape
+    read = reader(files, header, lambda d: service.artifacts.fetch(d, Path()))
+    assert read((slice(0, 1), slice(0, 1))).shape
