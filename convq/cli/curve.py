@@ -80,8 +80,12 @@ class Curve:
 
 
 def figures(metrics: Mapping[str, Any]) -> Text:
-    """Return what a training told of itself last, in one line."""
-    parts = [f"epoch {metrics['epoch']} of {metrics['epochs']}"] if "epochs" in metrics else []
+    """Return what a training, or the filtering of a video, told of itself last, in one line."""
+    parts = [
+        f"{what} {metrics[what]} of {metrics[what + 's']}"
+        for what in ("epoch", "frame")
+        if what + "s" in metrics
+    ]
     parts += [
         f"{name.replace('_', ' ')} "
         + (f"{100 * value:.2f} %" if "accuracy" in name else f"{value:.4f}")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from convq.cli.options import Files
-from convq.cli.submitting import Work, submits
+from convq.cli.submitting import Work, columns, submits
 
 
 @submits("series")
@@ -66,4 +66,6 @@ def series(
         "weights": weight or None,
         "whitening": whitening,
     }
-    return Work(files, fields)
+    white = "residuals.ljung_box.probability"
+    show = columns("-series.json", variance="variance", aic="aic", ljung_box=white)
+    return Work(files, fields, show=show)

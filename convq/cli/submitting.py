@@ -215,7 +215,7 @@ def columns(suffix: str, **paths: str) -> Show:
         made = table("NAME", *titles, right=tuple(titles))
         for name, row in rows.items():
             made.add_row(text(name, "bold"), *(text(row[n] or "-") for n in kept))
-        return made if rows else None
+        return made if kept else None
 
     return show
 

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 # Of the values, so that a few coefficients do not leave the others black, or white.
 _DARKEST, _BRIGHTEST = 1, 99.995
+_RANGE = 1e6
 
 
 def magnitude_picture(spectrum: NDArray[Any]) -> NDArray[np.uint8]:
     """Draw the logarithm of the magnitudes, from the first percentile in black to white.
+
+    What is a millionth of the brightest, or less, is black, too.
 
     Parameters
     ----------
@@ -33,6 +36,8 @@ def magnitude_picture(spectrum: NDArray[Any]) -> NDArray[np.uint8]:
     floor = max(float(magnitude.max()) * np.finfo(magnitude.dtype).eps, 1e-30)
     level = np.log(np.maximum(magnitude, floor))
     low, high = np.percentile(level, (_DARKEST, _BRIGHTEST))
+    # Where a filter lets nothing through there are only roundings, which would take all shades.
+    low = max(low, high - np.log(_RANGE))
     scaled = (level - low) / ((high - low) or 1)
     return _levels(scaled)
 
