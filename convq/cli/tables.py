@@ -252,6 +252,13 @@ def _group(group: PlanGroup) -> RenderableType:
     head = text(group_title(group), "bold")
     if group.error is not None:
         return Group(head, text(f"will fail: {group.error.message} ({group.error.code})", "red"))
+    why = text(f"{group.chosen}: {group.why}")
+    if group.measured_seconds is not None:
+        why.append(f"\nmeasured: {duration(group.measured_seconds)} for an input on average")
+    return Group(head, *([_candidates(group)] if group.candidates else []), why)
+
+
+def _candidates(group: PlanGroup) -> Table:
     made = table("", "ALGORITHM", "PREDICTED", "MEMORY", "", right=("PREDICTED", "MEMORY"))
     made.columns[-1].no_wrap = False
     for candidate in group.candidates:
@@ -265,7 +272,4 @@ def _group(group: PlanGroup) -> RenderableType:
             text(f"refused: {candidate.refused}" if candidate.refused else ""),
             style=style,
         )
-    why = text(f"{group.chosen}: {group.why}")
-    if group.measured_seconds is not None:
-        why.append(f"\nmeasured: {duration(group.measured_seconds)} for an input on average")
-    return Group(head, made, why)
+    return made
