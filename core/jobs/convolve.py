@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, BinaryIO, Literal
 
@@ -14,15 +14,19 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core import conv
+from core.arrays import Array, array_module, gpu_module, is_on_gpu
+from core.conv import residency
 from core.conv.boundary import Boundary
 from core.conv.device import Device
 from core.conv.problem import Mode
+from core.conv.residency import Devices, Place
 from core.errors import InvalidInput
 from core.jobs import convolve_tiles, kernels
 from core.jobs.each import each
 from core.jobs.inputs import Digest, Input, describe, digests, distinct, renamed
 from core.jobs.kernels import Bank, KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
+from core.jobs.places import Begun, Measured, Placed, farthest, placed_group
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, document, of_record, plan_each
 from core.kernels import Normalization
@@ -145,11 +149,12 @@ def plan(spec: ConvolveSpec, planning: Planning) -> dict[str, Any]:
     """
     loaded = kernels.load(spec.kernel, planning.artifacts)
     if convolve_tiles.is_chunked(spec, planning.inputs):
-        make = _making(loaded, planning.device, planning.memory_cap)
+        make = _making(loaded, planning.devices(spec.device), planning.memory_cap)
         return convolve_tiles.plan(spec, planning, make)
 
     def plan_one(subject: Subject) -> dict[str, Any]:
-        return _Work(spec, loaded, subject, planning.device, planning.memory_cap).plan.to_dict()
+        devices = planning.devices(spec.device)
+        return _Work(spec, loaded, subject, devices, planning.memory_cap).group()
 
     return plan_each(spec.inputs, planning, plan_one)
 
@@ -158,42 +163,56 @@ def run(spec: ConvolveSpec, run: Run) -> None:
     """Convolve one input after another; one that cannot be processed fails alone."""
     if len(spec.inputs) == 1 and run.is_chunked(digests(spec.inputs)[0]):
         taps = kernels.load(spec.kernel, run.artifacts)
-        convolve_tiles.run(spec, run, _making(taps, run.device, run.memory_cap))
+        convolve_tiles.run(spec, run, _making(taps, run.devices(spec.device), run.memory_cap))
         return
     loaded = run.common("kernel", lambda: kernels.load(spec.kernel, run.artifacts))
-    measured: dict[Subject, _Measured] = {}
+    done: dict[Subject, tuple[_Work, Measured]] = {}
 
-    def work(name: str, digest: str) -> None:
-        _convolve(spec, run, loaded, measured, name, digest)
+    def work(name: str, digest: str) -> Callable[[], None] | None:
+        return _begin(spec, run, loaded, done, name, digest)
 
     each(spec.inputs, run, work)
-    if measured:
-        run.plan = document(run.device, [one.group() for one in measured.values()])
+    if done:
+        groups = [
+            measured.group({"input": describe(subject.shape, subject.dtype)} | work.group())
+            for subject, (work, measured) in done.items()
+        ]
+        run.plan = document(farthest([work.placed.place for work, _ in done.values()]), groups)
 
 
-def _convolve(
+def _begin(
     spec: ConvolveSpec,
     run: Run,
     loaded: Loaded,
-    measured: dict[Subject, _Measured],
+    done: dict[Subject, tuple[_Work, Measured]],
     name: str,
     digest: str,
-) -> None:
+) -> Callable[[], None] | None:
+    """Read an input and begin to convolve it; return what ends it, if there is a rest to do."""
     with run.stage("load"):
         decoded = decode(run.load(digest), max_pixels=run.max_pixels)
         x, alpha = split_alpha(decoded.array, decoded.info)
         subject = Subject(decoded.info.media_type, x.shape, str(x.dtype))
     with run.stage("convolve"):
-        work = run.common(subject, lambda: _Work(spec, loaded, subject, run.device, run.memory_cap))
-        start = time.perf_counter()
-        y = work.compute(x, run)
-        measured.setdefault(subject, _Measured(work)).add(time.perf_counter() - start)
-    with run.stage("store"):
-        _deliver(spec, run, y, work.bank.single, alpha, decoded.info, name, digest)
+        devices = run.devices(spec.device)
+        work = run.common(subject, lambda: _Work(spec, loaded, subject, devices, run.memory_cap))
+        begun = work.begin(x, run)
+
+    def end() -> None:
+        with run.stage("convolve"):
+            y = begun.result()
+            done.setdefault(subject, (work, Measured()))[1].add(begun.seconds())
+        with run.stage("store"):
+            _deliver(spec, run, y, work.bank.single, alpha, decoded.info, name, digest)
+
+    if not begun.is_over:
+        return end
+    end()
+    return None
 
 
-def _making(loaded: Loaded, device: Device, memory_cap: int) -> convolve_tiles.Make:
-    return lambda spec, subject: _Work(spec, loaded, subject, device, memory_cap)
+def _making(loaded: Loaded, devices: Devices, memory_cap: int) -> convolve_tiles.Make:
+    return lambda spec, subject: _Work(spec, loaded, subject, devices, memory_cap)
 
 
 def _fitting(stack: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -211,72 +230,90 @@ def _fitting(stack: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 class _Work:
-    """One sort of input: its kernels, and its plan."""
+    """One sort of input: its kernels, where it is computed, and by which plan."""
 
     def __init__(
         self,
         spec: ConvolveSpec,
         loaded: Loaded,
         subject: Subject,
-        device: Device,
+        devices: Devices,
         memory_cap: int,
     ) -> None:
         ndim = _spatial_ndim(spec, loaded, subject)
         self.bank = kernels.bank(loaded, ndim, spec.normalize)
-        self._subject = subject
         taps_dtype = _taps_dtype(subject, self.bank, loaded.has_dtype)
         self._stack = _fitting(self.bank.stack, taps_dtype)
-        self.plan = conv.plan(
-            subject.shape,
-            self._stack,
-            "convolve" if spec.operation == "convolution" else "correlate",
-            dtype=subject.dtype,
-            method=spec.method,
-            memory_cap=memory_cap,
-            device=device,
-            bank=True,
-            mode=spec.mode,
-            boundary=spec.boundary,
-            cval=spec.cval,
-            axes=tuple(spec.axes) if spec.axes else tuple(range(ndim)),
+
+        def plan_on(device: Device) -> conv.Plan:
+            return conv.plan(
+                subject.shape,
+                self._stack,
+                "convolve" if spec.operation == "convolution" else "correlate",
+                dtype=subject.dtype,
+                method=spec.method,
+                memory_cap=memory_cap,
+                device=device,
+                bank=True,
+                mode=spec.mode,
+                boundary=spec.boundary,
+                cval=spec.cval,
+                axes=tuple(spec.axes) if spec.axes else tuple(range(ndim)),
+            )
+
+        self.placed: Placed[conv.Plan] = Placed(
+            lambda devices: residency.choose(plan_on, _seconds, devices, self._moved),
+            devices,
+            lambda plan: plan.candidate.bytes or 0,
         )
+        self._told: tuple[Place[conv.Plan], dict[str, Any]] | None = None
         _check_size(spec, self.plan)
         _check_output(spec, subject, self.plan)
 
+    @property
+    def plan(self) -> conv.Plan:
+        """The plan for the device where it is computed."""
+        return self.placed.place.plan
+
+    def begin(self, x: NDArray[Any], run: Run) -> Begun:
+        """Convolve: the result is of shape ``(M, *out)`` for a bank, ``out`` for one kernel."""
+        x = x.astype(self.plan.problem.x_dtype, copy=False)
+        return self.placed.begin(lambda x: self._convolved(x, run), x)
+
     def compute(self, x: NDArray[Any], run: Run) -> NDArray[Any]:
-        """Return the result: of shape ``(M, *out)`` for a bank, ``out`` for one kernel."""
-        y: NDArray[Any] = self.plan.run(
-            x.astype(self.plan.problem.x_dtype, copy=False), self._stack, run.check
-        )
-        if self.bank.combine == "magnitude":
-            y = np.sqrt(np.square(y).sum(axis=0))
-        elif self.bank.single:
-            y = y[0]
+        """Do what `begin` does, and return the result."""
+        y: NDArray[Any] = self.begin(x, run).result()
         return y
 
+    def _convolved(self, x: Array, run: Run) -> Array:
+        y = self.plan.run(x, self._there if is_on_gpu(x) else self._stack, run.check)
+        if self.bank.combine == "magnitude":
+            return array_module(y).sqrt(array_module(y).square(y).sum(axis=0))
+        return y[0] if self.bank.single else y
+
     @cached_property
-    def described(self) -> dict[str, Any]:
-        """The plan's group, but for how many inputs there were and how long they took."""
-        about = {"input": describe(self._subject.shape, self._subject.dtype)}
-        return about | self.plan.to_dict()
+    def _there(self) -> Array:
+        # Brought over once, and for all inputs; on the stream that computes.
+        return gpu_module().asarray(self._stack)
 
-
-class _Measured:
-    """The time that the inputs of one sort took in one job."""
-
-    def __init__(self, work: _Work) -> None:
-        self._work = work
-        self._inputs = 0
-        self._seconds = 0.0
-
-    def add(self, seconds: float) -> None:
-        self._inputs += 1
-        self._seconds += seconds
+    def _moved(self, plan: conv.Plan) -> tuple[int, int]:
+        problem = plan.problem
+        there = math.prod(problem.x_shape) * np.dtype(problem.x_dtype).itemsize
+        back = math.prod(problem.out_shape) * np.dtype(problem.dtype).itemsize
+        one = self.bank.single or self.bank.combine == "magnitude"
+        return there, back // len(self._stack) if one else back
 
     def group(self) -> dict[str, Any]:
-        """Return the plan's group with the seconds that an input took on average."""
-        mean = self._seconds / self._inputs
-        return {"inputs": self._inputs} | self._work.described | {"measured_seconds": mean}
+        """Return the plan's group, but for the inputs that it is of."""
+        place = self.placed.place
+        # Jobs that run together tell of the same plan.
+        if self._told is None or self._told[0] is not place:
+            self._told = (place, placed_group(place, place.plan.to_dict()))
+        return self._told[1]
+
+
+def _seconds(plan: conv.Plan) -> float:
+    return plan.candidate.seconds or 0.0
 
 
 def _deliver(
@@ -396,4 +433,5 @@ KIND = Kind(
     plan=plan,
     run=run,
     alike=alike,
+    on_gpu=True,
 )

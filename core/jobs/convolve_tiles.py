@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from core.jobs.convolve import ConvolveSpec
     from core.jobs.kernels import Bank
     from core.jobs.kind import Planning
+    from core.jobs.places import Placed
     from core.store.artifacts import Artifact
     from core.store.jobs import Job
 
@@ -57,8 +58,15 @@ class TileFailed(ConvqError):
 class Convolution(Protocol):
     """One convolution as the kind makes it: what `core.jobs.convolve` computes inputs with."""
 
-    plan: conv.Plan
     bank: Bank
+    placed: Placed[conv.Plan]
+
+    @property
+    def plan(self) -> conv.Plan:
+        """The plan for the device where it is computed."""
+
+    def group(self) -> dict[str, Any]:
+        """Return what is told of the plan."""
 
     def compute(self, x: NDArray[Any], run: Run) -> NDArray[Any]:
         """Return the result."""
@@ -310,7 +318,7 @@ def _compute(sheet: Sheet, run: Run) -> None:
         )
     about = {"inputs": 1, "input": describe(part.shape, str(part.dtype))}
     measured = {"measured_seconds": seconds}
-    run.plan = document(run.device, [about | work.plan.to_dict() | measured])
+    run.plan = document(work.placed.place.device, [about | work.group() | measured])
     run.advance()
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,10 @@ from core.media import (
     to_range,
     write,
 )
+
+# Inputs that are begun before another is ended: one is on its way to a GPU, while the one before
+# it is computed and the one before that is on its way back.
+_BEGUN = 2
 
 # Of red, green and blue, by ITU-R BT.601.
 _LUMA = (0.299, 0.587, 0.114)
@@ -66,18 +72,36 @@ class Item:
         return self.info.media_type in PICTURES
 
 
-def each(inputs: list[Digest | Input], run: Run, work: Callable[[str, str], None]) -> None:
-    """Call ``work(name, digest)`` for each input; one that cannot be processed fails alone."""
-    for name, digest in zip(names(inputs), digests(inputs), strict=True):
+def each(
+    inputs: list[Digest | Input], run: Run, work: Callable[[str, str], Callable[[], None] | None]
+) -> None:
+    """Call ``work(name, digest)`` for each input; one that cannot be processed fails alone.
+
+    Where it returns something to call, this ends the input, after others have begun: what they
+    share, such as a GPU, is then not left waiting.
+    """
+    begun: deque[tuple[str, str, Callable[[], None]]] = deque()
+
+    def attempt(name: str, digest: str, do: Callable[[], Callable[[], None] | None]) -> None:
         try:
-            work(name, digest)
+            end = do()
         except (Cancelled, Drained, LeaseLost):
             raise
         except ConvqError as error:
             run.fail_item(name, source=digest, error=error)
             run.advance(failed=True)
         else:
-            run.advance()
+            if end is None:
+                run.advance()
+            else:
+                begun.append((name, digest, end))
+
+    for name, digest in zip(names(inputs), digests(inputs), strict=True):
+        attempt(name, digest, partial(work, name, digest))
+        if len(begun) > _BEGUN:
+            attempt(*begun.popleft())
+    while begun:
+        attempt(*begun.popleft())
 
 
 def read(run: Run, name: str, digest: str) -> Item:

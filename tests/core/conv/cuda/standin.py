@@ -50,6 +50,8 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
     @property
     def host(self) -> np.ndarray:
         """What it holds, for whoever computes with it on the current stream."""
+        # What the stream was given before, such as to wait for another, comes first.
+        streams.CURRENT[-1].run()
         streams.MEMORY.touched(self._memory, streams.CURRENT[-1])
         return self._memory
 
@@ -66,7 +68,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
             stream.synchronize()
         else:
             streams.MEMORY.touched(self._memory, stream)
-            streams.copy_later(found, self._memory, stream)
+            streams.copy_later(found, self._memory, found, stream)
         return found
 
     def set(self, host: np.ndarray, stream: Any = None) -> None:
@@ -76,7 +78,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
             self.host[...] = host
         else:
             streams.MEMORY.touched(self._memory, stream)
-            streams.copy_later(self._memory, host, stream)
+            streams.copy_later(self._memory, host, host, stream)
 
     @property
     def device(self) -> types.SimpleNamespace:
@@ -96,8 +98,9 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in ("ctypes", "tobytes", "device"):
             raise AttributeError(name)
-        found = getattr(self.host, name)
-        return _called(found) if callable(found) else _wrapped(found)
+        # Neither its shape nor a view is a use of its memory.
+        found = getattr(self._memory, name)
+        return _called(getattr(self.host, name)) if callable(found) else _wrapped(found)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "_memory":
@@ -106,7 +109,9 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
             setattr(self.host, name, value)
 
     def __getitem__(self, index: Any) -> Any:
-        return _wrapped(self.host[_unwrapped(index)])
+        parts = index if isinstance(index, tuple) else (index,)
+        is_view = all(part is None or isinstance(part, slice | int | type(...)) for part in parts)
+        return _wrapped((self._memory if is_view else self.host)[_unwrapped(index)])
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self.host[_unwrapped(index)] = _unwrapped(value)

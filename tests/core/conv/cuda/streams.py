@@ -4,8 +4,8 @@ Computation on the stand-in is done at once, on the stream that is current. A co
 stream is done only when somebody waits for it, and what it will write holds rubbish until then.
 Besides, each stream has a vector clock (C. Fidge, "Timestamps in message-passing systems that
 preserve the partial ordering", 1988): who uses memory without having waited for the stream that
-used it before has a race, whatever came out. Memory is as CuPy's pool has it: it is another's of the
-same stream as soon as nobody holds it.
+used it before has a race, whatever came out. Memory is as CuPy's pool has it: it is another's of
+the same stream as soon as nobody holds it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -84,16 +83,23 @@ class Memory:
         used.clear()
         used[stream.name] = stream.tick()
 
+    def lent(self, host: np.ndarray, stream: Stream) -> None:
+        """Take note that a copy on ``stream`` uses memory of the host."""
+        root = root_of(host)
+        if id(root) not in self._used:
+            gone = weakref.ref(root, self._on_gone(id(root), 0))
+            self._used[id(root)] = (gone, HOST, {})
+        self._used[id(root)][2][stream.name] = stream.clock[stream.name]
+
     def _on_gone(self, key: int, size: int) -> Callable[[object], None]:
         def gone(_: object) -> None:
             if key not in self._used:  # of a device of before
                 return
             _, owner, used = self._used.pop(key)
             self.live -= size
-            if owner not in STREAMS:
-                return
+            clocks = [host_clock] if owner == HOST else [host_clock, STREAMS[owner].clock]
             for name, tick in used.items():
-                known = max(clock.get(name, 0) for clock in (STREAMS[owner].clock, host_clock))
+                known = max(clock.get(name, 0) for clock in clocks)
                 if name != owner and known < tick:
                     self.freed_early.append(f"memory of {owner} that {name} still uses")
 
@@ -174,7 +180,9 @@ class Event:
 
     @property
     def done(self) -> bool:
-        """Whether it has happened."""
+        """Whether it has happened: who asked knows it then."""
+        if self._happened:
+            merge(host_clock, self.clock)
         return self._happened
 
     def synchronize(self) -> None:
@@ -184,9 +192,13 @@ class Event:
         merge(host_clock, self.clock)
 
 
-def copy_later(target: np.ndarray, source: np.ndarray, stream: Stream) -> None:
-    """Copy on a stream; the arrays have to be there until then, and are not held for it."""
+def copy_later(target: np.ndarray, source: np.ndarray, host: np.ndarray, stream: Stream) -> None:
+    """Copy on a stream; both arrays have to be there until then, and are not held for it.
+
+    ``host`` is the one of the two that lies on the host.
+    """
     stream.tick()
+    MEMORY.lent(host, stream)
     _bytes(root_of(target))[_place(target)].fill(0xA5)
     ends = weakref.ref(root_of(target)), weakref.ref(root_of(source))
     places = [_place(array) for array in (target, source)]
