@@ -44,7 +44,9 @@ def deconvolve(
     ] = None,
     boundary: Annotated[
         Literal["reflect", "wrap"] | None,
-        typer.Option(metavar="NAME", help="What lay outside. \\[default: reflect]"),
+        typer.Option(
+            metavar="NAME", help="What lay outside: reflect or wrap. \\[default: reflect]"
+        ),
     ] = None,
     output: ArrayOutput = None,
     range_policy: RangeOption = None,

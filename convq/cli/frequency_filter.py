@@ -85,7 +85,9 @@ def frequency_filter(
     ] = None,
     boundary: Annotated[
         Literal["reflect", "wrap"] | None,
-        typer.Option(metavar="NAME", help="What lies outside. \\[default: reflect]"),
+        typer.Option(
+            metavar="NAME", help="What lies outside: reflect or wrap. \\[default: reflect]"
+        ),
     ] = None,
     output: ArrayOutput = None,
     range_policy: RangeOption = None,

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from convq.cli.options import Files
 from convq.cli.submitting import Work, columns, submits
 
 
 @submits("irregular-convolve")
 def irregular_convolve(
-    files: Files,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            show_default=False,
+            help="Tables .npy (N, 1 + C): abscissae, then a column for each function; a "
+            "folder stands for the files in it.",
+        ),
+    ],
     kernel: Annotated[
         str,
         typer.Option(

@@ -31,7 +31,8 @@ Url = Annotated[
     ),
 ]
 PlanOnly = Annotated[
-    bool, typer.Option("--plan", help="Show how it would be done and what it would take, only.")
+    bool,
+    typer.Option("--plan", help="Show how it would be done and what it would take; queue nothing."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, and nothing else there.")]
 JobId = Annotated[

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from convq.cli.options import Files
 from convq.cli.submitting import Work, columns, submits
 
 
 @submits("series")
 def series(
-    files: Files,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            show_default=False,
+            help=".npy or .npz (T,), or (T, D) for D series, or WAV; a folder stands for the "
+            "files in it.",
+        ),
+    ],
     method: Annotated[
         Literal["moving-average", "autoregression", "arima", "whiten"] | None,
         typer.Option(

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from convq.cli.options import Files
 from convq.cli.submitting import Work, columns, submits
 
 
 @submits("spectrum")
 def spectrum(
-    files: Files,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            show_default=False,
+            help="Pictures, and .npy or .npz of two axes; a folder stands for the files in it.",
+        ),
+    ],
     window: Annotated[
         Literal["periodic", "hann", "none"] | None,
         typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -10,7 +11,6 @@ from convq.cli.options import (
     ArrayOutput,
     BoundaryOption,
     CvalOption,
-    Files,
     KernelOption,
     NormalizeOption,
 )
@@ -19,7 +19,15 @@ from convq.cli.submitting import Work, columns, submits
 
 @submits("video")
 def video(
-    files: Files,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            show_default=False,
+            help=".npy (T, H, W) or (T, H, W, C), or, with --sequence, pictures; a folder "
+            "stands for the files in it, by name.",
+        ),
+    ],
     kernel: KernelOption,
     normalize: NormalizeOption = None,
     over: Annotated[
