@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
@@ -21,6 +23,9 @@ from core.errors import ConvqError
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JobRoute)
 
 OTHERS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT"]
+
+# As many as one script records.
+_AT_ONCE = 100
 
 _SPEC: TypeAdapter[Any] = TypeAdapter(submission.JobSpec)
 
@@ -63,15 +68,24 @@ class Batch(BaseModel):
 )
 async def submit_jobs(batch: Annotated[Batch, Body()], services: Using) -> wire.BatchAnswer:
     """Check, plan and queue many jobs in one round trip, each for itself."""
-    answer, missing = await run_sync(_submit, services, batch, limiter=services.plans)
-    await services.producer.send(missing)
-    return answer
+    answers: list[wire.BatchJob] = []
+    waking: list[asyncio.Task[None]] = []
+    try:
+        for first in range(0, len(batch.jobs), _AT_ONCE):
+            some = batch.jobs[first : first + _AT_ONCE]
+            found, missing = await run_sync(_submit, services, some, limiter=services.plans)
+            answers += found
+            # The first begin while the others are still planned.
+            waking.append(asyncio.create_task(services.producer.send(missing)))
+    finally:
+        await asyncio.gather(*waking)
+    return wire.BatchAnswer(jobs=answers)
 
 
-def _submit(services: Services, batch: Batch) -> tuple[wire.BatchAnswer, int]:
+def _submit(services: Services, items: Sequence[BatchItem]) -> tuple[list[wire.BatchJob], int]:
     found: dict[int, wire.BatchJob] = {}
     wishes: dict[int, submission.Wish] = {}
-    for place, item in enumerate(batch.jobs):
+    for place, item in enumerate(items):
         try:
             spec = _SPEC.validate_python(item.job)
         except ValidationError as error:
@@ -87,7 +101,7 @@ def _submit(services: Services, batch: Batch) -> tuple[wire.BatchAnswer, int]:
                 status=202, replayed=not outcome.is_new, job=shown.summary(outcome.job)
             )
         )
-    return wire.BatchAnswer(jobs=[found[place] for place in range(len(batch.jobs))]), missing
+    return [found[place] for place in range(len(items))], missing
 
 
 def _invalid(error: ValidationError) -> wire.BatchJob:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import redis
 
+from api.producer import Producer
 from core.store.jobs import JobStore
 
 
@@ -81,6 +82,22 @@ def test_a_batch_is_recorded_in_one_round_trip(
     before = scripts()
     post(http, *[{"job": box(digest)}] * 100)
     assert scripts() == before + 1
+
+
+def test_the_first_jobs_of_a_large_batch_begin_before_the_last_are_recorded(
+    http: httpx.Client, digest: str, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken_at = []
+
+    async def send(_: Producer, count: int) -> None:
+        # While this waits, no further part of the batch is begun.
+        woken_at.append((count, jobs.counts()["queued"]))
+
+    monkeypatch.setattr(Producer, "send", send)
+    found = post(http, *({"job": box(digest, label=str(number))} for number in range(250)))
+    assert [entry["job"]["label"] for entry in found] == [str(number) for number in range(250)]
+    assert woken_at[0][0] == 16
+    assert woken_at[0][1] < 250 == woken_at[-1][1]
 
 
 @pytest.mark.parametrize(

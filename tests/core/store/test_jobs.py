@@ -340,7 +340,8 @@ def test_a_job_that_cannot_begin_fails_and_others_go_on(
     assert claimed.id == sound.id
     failed = jobs.get(broken.id)
     assert failed.state == "failed"
-    assert failed.error is not None and "WRONGTYPE" in failed.error["message"]
+    assert failed.error is not None
+    assert "WRONGTYPE" in failed.error["message"]
     assert [job.id for job in jobs.running_on("w")] == [sound.id]
     assert jobs.claim(worker="w", pid=1, lease=60) == []
 
