@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bench.gpu.contenders import PEERS
+from bench.gpu.goals import floor, ratio, table, verdict
 
 
 def page(report: dict[str, Any], picture: str) -> str:
@@ -30,8 +31,11 @@ def page(report: dict[str, Any], picture: str) -> str:
         "",
         "Medians over turns, in microseconds on the device, inputs and outputs there. The ratio is "
         "the best peer's time over convq's: above 1, convq is faster. A pass reads the input and "
-        "writes the output once, at the speed of the copy; the last column says how many of these "
-        "convq's time is.",
+        "writes the output once, at the speed of the copy; `passes` says how many of these convq's "
+        "time is. The floor is the longer of a pass and of every tap's multiply-adds; transforms, "
+        "which do not do all of them, may be below it.",
+        "",
+        *table(report),
         "",
         f"![crossover]({picture})",
         "",
@@ -45,31 +49,20 @@ def page(report: dict[str, Any], picture: str) -> str:
             mean = math.exp(statistics.fmean(map(math.log, ratios)))
             lines.append(f"| {family} | {len(ratios)} | {mean:.2f} | {min(ratios):.2f} |")
     names = ["convq", *PEERS]
-    lines += ["", "| cell | " + " | ".join(names) + " | ratio | passes |"]
-    lines.append("|---" * (len(names) + 3) + "|")
+    lines += ["", "| cell | " + " | ".join(names) + " | ratio | passes | floor | goals |"]
+    lines.append("|---" * (len(names) + 5) + "|")
     for row in report["rows"]:
         times = [_microseconds(row["seconds"].get(name)) for name in names]
         quotient = ratio(row)
         shown = "" if quotient is None else f"{quotient:.2f}"
         passes = row["seconds"]["convq"] * most["copy"] / row["bytes"]
-        lines.append(f"| {row['cell']} | {' | '.join(times)} | {shown} | {passes:.1f} |")
+        last = f"{_microseconds(floor(row, report))} | {verdict(row, report)}"
+        lines.append(f"| {row['cell']} | {' | '.join(times)} | {shown} | {passes:.1f} | {last} |")
     skips = {f"{name}: {why}" for row in report["rows"] for name, why in row["skipped"].items()}
     if skips:
         lines += ["", "An empty place is a peer that did not take part:", ""]
         lines += [f"- {reason}" for reason in sorted(skips)]
     return "\n".join(lines) + "\n"
-
-
-def ratio(row: dict[str, Any]) -> float | None:
-    """Return the best peer's time over convq's, None where no peer took part.
-
-    Examples
-    --------
-    >>> ratio({"seconds": {"convq": 2.0, "torch": 3.0, "convq direct": 1.0}})
-    1.5
-    """
-    theirs = [seconds for name, seconds in row["seconds"].items() if name in PEERS]
-    return min(theirs) / float(row["seconds"]["convq"]) if theirs else None
 
 
 def plot(report: dict[str, Any], path: Path) -> None:

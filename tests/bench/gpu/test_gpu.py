@@ -1,14 +1,18 @@
 """The benchmark of GPUs, as far as a processor goes: on CuPy's stand-in, with small problems."""
 
 import json
+import re
 import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 
 from bench.cells import Cell
 from bench.gpu import __main__ as command
 from bench.gpu import ceilings, timing
+from bench.gpu.cells import every_cell
+from bench.gpu.goals import GOALS, verdict
 from core.conv import device
 from core.conv.cuda import fft, modules
 from tests.core.conv.cuda import standin
@@ -17,12 +21,18 @@ PROPERTIES = {
     "name": b"A stand-in 1", "sharedMemPerBlockOptin": 48 << 10, "major": 9, "minor": 0,
     "multiProcessorCount": 1, "totalGlobalMem": 1 << 30,
 }  # fmt: skip
-CELLS = [
-    Cell("dense-2d", "40² * 3²", (40, 40), (3, 3)),
-    Cell("dense-2d", "40² * 5²", (40, 40), (5, 5)),
-    Cell("channels-1d", "2×99 * 3", (2, 99), (3,)),
-    Cell("net-step", "step", (1, 2, 6, 6), (2, 2, 3, 3)),
-]
+
+
+def small(cell: Cell) -> Cell:
+    """The same with few numbers, and one kernel for all so that it is compiled once."""
+    if cell.is_net:
+        return replace(cell, shape=(1, 2, 6, 6), kernel=(2, 2, 3, 3))
+    return replace(
+        cell, shape=tuple(min(n, 40) for n in cell.shape), kernel=(3,) * len(cell.kernel)
+    )
+
+
+CELLS = [small(cell) for cell in every_cell()]
 
 
 @pytest.fixture
@@ -52,10 +62,12 @@ def test_a_run_writes_figures_page_and_plot(on_the_standin, tmp_path, monkeypatc
     assert [row["cell"] for row in report["rows"]] == [cell.name for cell in CELLS]
     assert set(report["ceilings"]) == {"copy", "multiply_adds", "to_device", "to_host"}
     assert {"convq", "convq fft-tiled", "cupyx ndimage"} <= set(report["rows"][0]["seconds"])
-    assert report["rows"][3]["skipped"]["torch"] == "torch is not installed"
+    assert report["rows"][-1]["skipped"]["torch"] == "torch is not installed"
     page = (tmp_path / "gpu-a-stand-in-1.md").read_text()
     assert "- torch: torch is not installed" in page
-    assert "| dense-2d | 2 | " in page
+    assert "| dense-2d | 10 | " in page
+    # Nets have no peer here.
+    assert re.search(r"^\| ahead of every peer \| \d+ of 16 \|$", page, re.MULTILINE)
     assert (tmp_path / "gpu-a-stand-in-1.png").read_bytes().startswith(b"\x89PNG")
     # What was recorded is drawn again without a device.
     monkeypatch.setitem(sys.modules, "cupy", None)
@@ -72,3 +84,27 @@ def test_without_cupy_it_says_so_and_lists_its_cells(monkeypatch, capsys) -> Non
     assert command.main(["--list", "--only", "64×64000"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
     assert command.main(["--only", "no such cell"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("family", "kernel", "seconds", "device", "missed"),
+    [
+        ("dense-2d", 9, {"convq": 9e-5}, "H100", []),
+        ("dense-2d", 9, {"convq": 9e-5 + 1e-9}, "H100", [0]),
+        ("dense-2d", 11, {"convq": 1.0}, "H100", None),
+        ("dense-2d", 31, {"convq": 2e-4, "torch": 1.0}, "NVIDIA H100 PCIe", [1]),
+        ("dense-2d", 31, {"convq": 2e-4, "torch": 1.0}, "A100", []),
+        ("channels-1d", 1024, {"convq": 1.0, "torch": 19.0}, "", [2]),
+        ("channels-1d", 1024, {"convq": 1.0, "torch": 20.0}, "", []),
+        ("net", 3, {"convq": 1.0, "convq direct": 0.5, "torch": 1.0}, "", [3]),
+        ("net", 3, {"convq": 1.0}, "", None),
+    ],
+)
+def test_a_row_says_which_of_its_goals_it_missed(family, kernel, seconds, device, missed) -> None:
+    report = {"ceilings": {"copy": 3e12, "multiply_adds": 3e13}, "machine": {"device": device}}
+    row = {
+        "family": family, "kernel": kernel, "seconds": seconds,
+        "bytes": 135_000_000, "multiply_adds": 1_000_000,
+    }  # fmt: skip
+    names = None if missed is None else ", ".join(GOALS[i].text for i in missed)
+    assert verdict(row, report) == ("" if names is None else f"no: {names}" if names else "yes")
