@@ -242,6 +242,14 @@ class RecordMetrics(Collector):
 
 
 def _of_gpus(workers: list[Worker]) -> Iterator[Metric]:
+    labels = ("worker", "gpu", "name")
+    up = GaugeMetricFamily("convq_gpu_up", "1 while it passes its tests, else 0.", labels=labels)
+    for worker in workers:
+        for index, gpu in enumerate(worker.about.get("vitals", {}).get("gpus", ())):
+            # One that has failed does not tell its name any more.
+            name = worker.about.get("gpu", gpu)["name"]
+            up.add_metric((worker.name, str(index), name), worker.about.get("fault") is None)
+    yield up
     for field, name, documentation in (
         ("utilisation", "utilisation_ratio", "Share of the last moment in which it computed."),
         ("memory", "memory_bytes", "Bytes in use."),
@@ -249,9 +257,7 @@ def _of_gpus(workers: list[Worker]) -> Iterator[Metric]:
         ("temperature", "temperature_celsius", "Temperature of the GPU."),
         ("watts", "power_watts", "Power that it takes."),
     ):
-        gauge = GaugeMetricFamily(
-            f"convq_gpu_{name}", documentation, labels=("worker", "gpu", "name")
-        )
+        gauge = GaugeMetricFamily(f"convq_gpu_{name}", documentation, labels=labels)
         for worker in workers:
             for index, gpu in enumerate(worker.about.get("vitals", {}).get("gpus", ())):
                 if gpu[field] is not None:

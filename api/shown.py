@@ -70,7 +70,7 @@ def with_plan(
 
 def worker(record: Worker) -> wire.Worker:
     """Return a worker's signs of life as clients see them."""
-    device = record.about.get("device")
+    device = record.about.get("gpu", record.about.get("device"))
     return wire.Worker(
         name=record.name,
         state=record.state,
@@ -80,6 +80,7 @@ def worker(record: Worker) -> wire.Worker:
         host=record.about.get("host"),
         pid=record.about.get("pid"),
         versions=record.about.get("versions", {}),
+        fault=record.about.get("fault"),
         vitals=record.about.get("vitals"),
     )
 

@@ -420,6 +420,7 @@ class Worker(BaseModel):
     host: str | None
     pid: int | None
     versions: dict[str, str]
+    fault: str | None = Field(description="Why its device is out of service; null while it works.")
     vitals: Vitals | None = Field(
         description="Null unless the key has the scope admin: it tells of what others compute."
     )

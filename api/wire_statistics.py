@@ -81,7 +81,14 @@ class Stats(BaseModel):
                         "waited": {"p50": 0.012, "p90": 0.4, "p99": 2.1},
                         "ran": {"p50": 0.031, "p90": 0.2, "p99": 1.3},
                     },
-                    "workers": {"up": 1, "busy": 1, "draining": 0, "unknown": 0, "down": 0},
+                    "workers": {
+                        "up": 1,
+                        "busy": 1,
+                        "draining": 0,
+                        "out": 0,
+                        "unknown": 0,
+                        "down": 0,
+                    },
                 }
             ]
         }

@@ -106,6 +106,23 @@ class Settings(BaseSettings):
         ge=1 << 20,
         description="A process that ever took more resident memory is replaced after its job.",
     )
+    gpus: str = Field(
+        default="auto",
+        description="GPUs to compute on, a worker for each: auto (all that answer, else the "
+        "processor), all, none, or numbers and UUIDs (GPU-..., MIG-...) between commas.",
+    )
+    concurrency: int | None = Field(
+        default=None,
+        ge=0,
+        description="Workers on the processor, beside those on GPUs; by default one where there "
+        "is no GPU.",
+    )
+    gpu_retry: float = Field(
+        default=10,
+        gt=0,
+        description="A GPU that failed is tested again after this, and after twice as long each "
+        "time, up to 64 times as long.",
+    )
     heartbeat_interval: float = Field(
         default=2, gt=0, description="Time between a worker's signs of life."
     )

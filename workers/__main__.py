@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from core.settings import Settings
+from workers.devices import by_uuid
 from workers.main import run
 
 
@@ -14,8 +15,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
     parser.add_argument("--name", required=True, help="unique name of this worker")
     parser.add_argument("--queue", action="append", dest="queues", help="Celery queue to serve")
+    parser.add_argument("--device", help="UUID of the GPU to compute on; else the processor")
     arguments = parser.parse_args()
-    return run(Settings(), name=arguments.name, queues=arguments.queues)
+    gpu = None if arguments.device is None else by_uuid(arguments.device)
+    return run(Settings(), name=arguments.name, gpu=gpu, queues=arguments.queues)
 
 
 if __name__ == "__main__":

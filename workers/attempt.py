@@ -17,18 +17,25 @@ from core.store import documents
 from core.store.artifacts import ArtifactStore
 from core.store.jobs import End, Job
 from workers.patience import REDIS_AWAY
+from workers.proof import prove
+from workers.trial import DeviceFailed
 
 log = logging.getLogger(__name__)
 
 # As many as run together, and some more.
 _SPECS = 128
 
+# Codes of failures behind which a GPU may be that has failed.
+_SUSPICIOUS = frozenset({"internal", "unavailable", "out_of_memory"})
+
 
 @dataclass(frozen=True)
 class Ending:
     """How the work of an attempt ended, before it is committed."""
 
-    state: Literal["succeeded", "failed", "cancelled", "released", "continued", "waiting", "lost"]
+    state: Literal[
+        "succeeded", "failed", "cancelled", "released", "continued", "waiting", "lost", "broken"
+    ]
     error: dict[str, Any] | None = None
     reason: str = ""
     children: tuple[str, ...] = ()
@@ -47,7 +54,22 @@ def _parsed(kind: str, text: str) -> Spec:
 
 
 def work(job: Job, run: Run) -> Ending:
-    """Run the kind of a job; whatever goes wrong is told, not raised."""
+    """Run the kind of a job; whatever goes wrong is told, not raised.
+
+    Where it may have been the fault of the GPU, that is tested. If it does not pass, the job is not
+    to blame, and the process can do nothing more.
+    """
+    ending = _tried(job, run)
+    if run.gpu is None or ending.error is None or ending.error["code"] not in _SUSPICIOUS:
+        return ending
+    try:
+        prove()
+    except DeviceFailed as fault:
+        return Ending("broken", reason=f"its GPU failed: {fault}")
+    return ending
+
+
+def _tried(job: Job, run: Run) -> Ending:
     try:
         try:
             registry.by_name(job.kind).run(spec_of(job, run.artifacts), run)

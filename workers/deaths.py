@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import signal
 import socket
 from collections.abc import Callable
 
@@ -38,20 +41,36 @@ def has_died(job: Job) -> bool:
         return False
 
 
-def bury(jobs: JobStore, job: Job, send: Callable[[], None], *, max_attempts: int) -> None:
-    """End the attempt of a process that has died, so that the job need not wait for its lease.
+def kill(job: Job) -> None:
+    """Kill the process that runs the job, one of this machine."""
+    assert job.pid is not None
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(job.pid, signal.SIGKILL)
+
+
+def bury(
+    jobs: JobStore,
+    job: Job,
+    send: Callable[[], None],
+    *,
+    max_attempts: int,
+    reason: str = "its process died",
+) -> None:
+    """End the attempt of a process that can go on no more, so that the job need not wait for it.
 
     Parameters
     ----------
     jobs : JobStore
         Where the record is.
     job : Job
-        As it was read when its process was found dead.
+        As it was read when that was found.
     send : callable
         Puts a message into the queue, which wakes a worker up.
     max_attempts : int
         A job that is lost this often is failed.
+    reason : str
+        What happened.
     """
-    state = jobs.abandon(job.id, job.attempt, reason="its process died", max_attempts=max_attempts)
-    log.warning("job %s: its process died; it is %s now", job.id, state or "elsewhere")
+    state = jobs.abandon(job.id, job.attempt, reason=reason, max_attempts=max_attempts)
+    log.warning("job %s: %s; it is %s now", job.id, reason, state or "elsewhere")
     wake(jobs, send)

@@ -1,7 +1,7 @@
 """What a worker's parent process does beside Celery: signs of life, reconciling, watching.
 
-The parent never runs a convolution and never touches a GPU, so it stays responsive whatever the
-child does.
+The parent never runs a convolution and never loads CUDA (it asks the driver how a GPU fares), so it
+stays responsive whatever the child does.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ from billiard.exceptions import WorkerLostError
 from celery import signals
 from redis.exceptions import RedisError
 
+from core import needs
 from core.conv.device import cpu
 from core.settings import Settings
 from core.store.connection import connect
 from core.store.jobs import JobStore
 from core.store.workers import WorkerStore
-from workers import memory
+from workers import devices, gpus, memory
+from workers.health import Health
 from workers.hearing import Hearing
 from workers.reconciler import Reconciler
 from workers.steering import Steering
 from workers.task import send
+from workers.trial import prove_apart
 from workers.vitals import Vitals
-from workers.waking import wake
+from workers.waking import summon, wake
 from workers.warden import Warden
 
 log = logging.getLogger(__name__)
@@ -58,8 +61,11 @@ class Parent:
         self._redis: redis.Redis = connect(settings)
         self._jobs = JobStore(self._redis, settings.redis_prefix)
         self._workers = WorkerStore(self._redis, settings)
+        self._warden = Warden(self._redis, settings, name, send)
         self._about = _about()
-        self._vitals = Vitals()
+        self._gpu = devices.bound_to(settings)
+        self._vitals = Vitals(self._gpu)
+        self._health = None if self._gpu is None else self._watched(self._gpu)
         self._leaving = threading.Event()
         self._stop = threading.Event()
 
@@ -76,8 +82,7 @@ class Parent:
     def _begin(self, consumer: Any) -> None:
         self._insist(partial(self._workers.forget, self._name))
         reconciler = Reconciler(self._redis, self._settings, send)
-        warden = Warden(self._redis, self._settings, self._name, send)
-        steering = Steering(self._redis, self._settings, self._name, consumer)
+        steering = Steering(self._redis, self._settings, self._name, consumer, self._works)
         hearing = Hearing(self._redis, self._settings, consumer, steering)
 
         def steer() -> None:
@@ -85,6 +90,8 @@ class Parent:
             if not self._leaving.is_set():
                 steering.steer()
                 hearing.listen()
+                if steering.flows:
+                    self._summon()
 
         def replace() -> None:
             # Celery looks after a process when a pipe from it closes. Of one that dies this is the
@@ -94,9 +101,11 @@ class Parent:
         self._every(self._settings.heartbeat_interval, self._beat)
         self._every(self._settings.reconcile_interval, reconciler.reconcile)
         self._every(self._settings.sweep_interval, reconciler.sweep)
-        self._every(_WATCH_INTERVAL, warden.watch)
+        self._every(_WATCH_INTERVAL, self._warden.watch)
         self._every(_WATCH_INTERVAL, steer)
         self._every(_WATCH_INTERVAL, replace)
+        if self._health is not None:
+            self._every(_WATCH_INTERVAL, self._health.watch)
 
     def _on_shutting_down(self, **_: Any) -> None:
         self._leaving.set()
@@ -115,10 +124,32 @@ class Parent:
         # Sent here only for a child that died; what a kind raises is handled in the child. Jobs
         # that it had claimed are the warden's; its message is used up.
         if isinstance(exception, WorkerLostError):
+            if self._health is not None:
+                self._health.suspect("the process that computed on it has died")
             wake(self._jobs, send)
 
     def _beat(self) -> None:
-        self._workers.beat(self._name, self._about | {"vitals": self._vitals.read()})
+        told = {} if self._health is None else self._health.told()
+        self._workers.beat(self._name, self._about | told | {"vitals": self._vitals.read()})
+
+    def _watched(self, gpu: str) -> Health:
+        retry = self._settings.gpu_retry
+        return Health(prove_apart, gpus.Alarm(gpu), self._on_health, retry=retry)
+
+    def _works(self) -> bool:
+        return self._health is None or self._health.works
+
+    def _on_health(self) -> None:
+        """Tell of the GPU, and let others have what cannot be done on it."""
+        assert self._health is not None
+        self._beat()
+        if self._health.failed:
+            self._warden.strike(f"its GPU failed: {self._health.fault}")
+
+    def _summon(self) -> None:
+        proven = None if self._health is None else self._health.proven
+        offers = needs.offers(self._about["memory"], None if proven is None else proven.memory)
+        summon(self._jobs, "cpu" if self._gpu is None else "gpu", offers, send)
 
     def _insist(self, action: Callable[[], None]) -> None:
         """Act once, as soon as Redis answers."""

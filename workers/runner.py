@@ -30,9 +30,11 @@ from core.store.workers import WorkerStore
 from workers import measured, memory
 from workers.attempt import Ending, end_of, needed_by
 from workers.children import Children
+from workers.deaths import bury
 from workers.lease import Held, Lease
 from workers.patience import PATIENCE_SECONDS, REDIS_AWAY, persist
 from workers.traced import work
+from workers.trial import DeviceFailed, Proven
 from workers.waking import wake
 
 log = logging.getLogger(__name__)
@@ -84,10 +86,18 @@ class Runner:
         The process that does the work (the parent kills it when a cancel is not answered).
     send : callable
         Puts a message into the queue, which wakes a worker up.
+    gpu : Proven, optional
+        The GPU of this process.
     """
 
     def __init__(
-        self, settings: Settings, *, worker: str, pid: int, send: Callable[[], None]
+        self,
+        settings: Settings,
+        *,
+        worker: str,
+        pid: int,
+        send: Callable[[], None],
+        gpu: Proven | None = None,
     ) -> None:
         client = connect(settings)
         self._settings = settings
@@ -100,20 +110,28 @@ class Runner:
         self._workers = WorkerStore(client, settings)
         self._measured: Counter[str] = Counter()
         self._device = cpu()
-        self._offers = needs.offers(memory.available())
+        self._gpu = gpu
+        self._offers = needs.offers(memory.available(), None if gpu is None else gpu.memory)
+        self._broken: str | None = None
         self._pool = ThreadPoolExecutor(_SYNCS, thread_name_prefix="convq-sync")
         # Committing is waiting, for the disk and for Redis: other jobs are computed meanwhile.
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="convq-commit")
         self._committing: Future[list[Job]] | None = None
 
     def run(self) -> None:
-        """Run queued jobs, the best first, until there is none for a while or the turn is over."""
+        """Run queued jobs, the best first, until there is none for a while or the turn is over.
+
+        Raises
+        ------
+        DeviceFailed
+            The GPU of this process cannot be used any more.
+        """
         over = time.monotonic() + _TURN_SECONDS
         if not self._take():
             return
         lingers_until = time.monotonic() + _LINGER_SECONDS
         try:
-            while time.monotonic() < min(over, lingers_until):
+            while time.monotonic() < min(over, lingers_until) and self._broken is None:
                 if self._take():
                     lingers_until = time.monotonic() + _LINGER_SECONDS
                 else:
@@ -121,15 +139,27 @@ class Runner:
         finally:
             self._settle()
         self._tell()
+        self._check_gpu()
         # What is queued is left to others, or to this worker's next turn.
         wake(self._jobs, self._send)
 
     def step(self) -> bool:
-        """Run the best job of the queue to its end; return whether there was one."""
+        """Run the best job of the queue to its end; return whether there was one.
+
+        Raises
+        ------
+        DeviceFailed
+            As `run`.
+        """
         try:
             return self._take()
         finally:
             self._settle()
+            self._check_gpu()
+
+    def _check_gpu(self) -> None:
+        if self._broken is not None:
+            raise DeviceFailed(self._broken)
 
     def _take(self) -> bool:
         """Run the best job of the queue, or compute it and others; return whether there was one."""
@@ -217,6 +247,9 @@ class Runner:
                 self._run(job)
 
     def _run(self, job: Job) -> None:
+        if self._broken is not None:
+            self._lose(job, self._broken)
+            return
         artifacts = self._artifacts.of(job.tenant)
         with tempfile.TemporaryDirectory(prefix="convq-") as scratch:
             run = self._make(job, artifacts, Path(scratch))
@@ -256,6 +289,7 @@ class Runner:
                 workers=self._workers.all,
             ),
             together=together,
+            gpu=None if self._gpu is None else self._gpu.device,
         )
 
     def _keep(self, job_id: str, attempt: int, digest: str) -> bool:
@@ -269,7 +303,9 @@ class Runner:
             log.warning("the job belongs to another attempt now")
             return
         lease.publish()
-        if ending.state == "waiting":
+        if ending.state == "broken":
+            self._lose(job, ending.reason)
+        elif ending.state == "waiting":
             children = list(ending.children)
             self._jobs.wait(job.id, job.attempt, ending.reason, children, run.progress)
         elif ending.state in ("released", "continued"):
@@ -277,6 +313,11 @@ class Runner:
         else:
             self._jobs.finish_many([end_of(job, run, ending)])
             self._note([run])
+
+    def _lose(self, job: Job, reason: str) -> None:
+        """Let others have a job, as if this process had died of it."""
+        self._broken = reason
+        bury(self._jobs, job, self._send, max_attempts=self._settings.max_attempts, reason=reason)
 
     def _note(self, runs: list[Run]) -> None:
         """Take down how long the plans of some runs took, to be told when the turn is over."""

@@ -1,8 +1,9 @@
-"""Stops taking messages while the queue is paused or the worker drains."""
+"""Stops taking messages while the queue is paused, the worker drains or its device is out."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -31,6 +32,8 @@ class Steering:
         The worker's name.
     consumer : celery.worker.consumer.Consumer
         Takes the messages.
+    works : callable
+        Tells whether the worker's device does.
 
     Attributes
     ----------
@@ -40,17 +43,26 @@ class Steering:
         Celery's queues that they are taken from.
     """
 
-    def __init__(self, client: redis.Redis, settings: Settings, worker: str, consumer: Any) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        settings: Settings,
+        worker: str,
+        consumer: Any,
+        works: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._jobs = JobStore(client, settings.redis_prefix)
         self._workers = WorkerStore(client, settings)
         self._worker = worker
         self._consumer = consumer
+        self._works = works
         self.queues = list(consumer.app.amqp.queues.consume_from)
         self.flows = True
 
     def steer(self) -> None:
         """Take messages if that is wanted now, else none."""
-        wanted = not (self._jobs.paused() or self._workers.drains(self._worker))
+        held = self._jobs.paused() or self._workers.drains(self._worker)
+        wanted = self._works() and not held
         if wanted == self.flows:
             return
         act = self._consumer.add_task_queue if wanted else self._consumer.cancel_task_queue

@@ -12,10 +12,11 @@ from celery import current_task, signals
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from core.queue import TASK
+from core.queue import QUEUE, TASK
 from core.settings import Settings
-from workers import scratch
+from workers import devices, scratch
 from workers.app import app
+from workers.trial import DeviceFailed
 
 if TYPE_CHECKING:
     from workers.runner import Runner
@@ -28,14 +29,20 @@ def wake_up(*_: Any) -> None:
     """Run what is queued. Whatever the message says, it grants nothing and chooses nothing."""
     try:
         _runner(current_task.request.hostname.partition("@")[0]).run()
+    except DeviceFailed as error:
+        # Nothing that this process has on its GPU can be used any more. Celery replaces it, and its
+        # parent tests the GPU before it lets the next one work.
+        log.warning("this process ends, since its GPU failed: %s", error)
+        logging.shutdown()
+        os._exit(1)
     finally:
         _tell_growth(Settings().worker_memory)
 
 
-def send() -> None:
-    """Put a message into the queue; if that fails, the reconciler will."""
+def send(queue: str = QUEUE) -> None:
+    """Put a message into a queue; if that fails, the reconciler will."""
     try:
-        wake_up.apply_async()
+        wake_up.apply_async(queue=queue)
     except (OperationalError, RedisError) as error:
         log.warning("no message sent, the reconciler will: %s", error)
 
@@ -70,4 +77,11 @@ def _runner(worker: str) -> Runner:
     # One per process: its connections and the engine's caches live as long as the process.
     from workers.runner import Runner
 
-    return Runner(Settings(), worker=worker, pid=os.getpid(), send=send)
+    settings = Settings()
+    gpu = None
+    if devices.bound_to(settings) is not None:
+        from workers.proof import prove
+
+        # Before the process claims its first job.
+        gpu = prove()
+    return Runner(settings, worker=worker, pid=os.getpid(), send=send, gpu=gpu)

@@ -15,9 +15,16 @@ _PROCESSOR = ("coretemp", "k10temp", "cpu_thermal", "cpu-thermal")
 
 
 class Vitals:
-    """Measures this process and all that it has started, from one reading to the next."""
+    """Measures this process and all that it has started, from one reading to the next.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    gpu : str, optional
+        UUID of the GPU that they compute on.
+    """
+
+    def __init__(self, gpu: str | None = None) -> None:
+        self._gpu = gpu
         self._me = psutil.Process()
         self._before: dict[int, float] = {}
         self._at = time.monotonic()
@@ -30,7 +37,7 @@ class Vitals:
         dict
             ``utilisation``, the share of the usable cores since the reading before; ``memory``,
             resident bytes; ``temperature`` of the processor in degrees Celsius, None where nothing
-            tells it; ``gpus``, as `workers.gpus.read` returns them.
+            tells it; ``gpus``, those that they compute on, as `workers.gpus.read` returns them.
         """
         seconds, memory = 0.0, 0
         used: dict[int, float] = {}
@@ -52,7 +59,7 @@ class Vitals:
             "utilisation": None if is_first else round(min(max(share, 0.0), 1.0), 3),
             "memory": memory,
             "temperature": _temperature(),
-            "gpus": gpus.read(),
+            "gpus": [] if self._gpu is None else [gpus.read(self._gpu)],
         }
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import signal
 import time
 from collections.abc import Callable
 
@@ -13,7 +10,7 @@ import redis
 
 from core.settings import Settings
 from core.store.jobs import JobStore
-from workers.deaths import bury, has_died, is_here
+from workers.deaths import bury, has_died, is_here, kill
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +47,12 @@ class Warden:
         self._worker = worker
         self._overdue: tuple[str, float] | None = None
 
+    def strike(self, reason: str) -> None:
+        """Take what the worker runs from its process, which can go on no more, and kill that."""
+        for job in filter(is_here, self._jobs.running_on(self._worker)):
+            bury(self._jobs, job, self._send, max_attempts=self._max_attempts, reason=reason)
+            kill(job)
+
     def watch(self) -> None:
         """Bury processes that have died; kill one whose cancel has gone unanswered for too long."""
         cancelled = []
@@ -69,6 +72,5 @@ class Warden:
             self._overdue = (job.id, time.monotonic())
         elif time.monotonic() - self._overdue[1] > self._grace:
             log.warning("job %s did not stop when cancelled; killing process %d", job.id, job.pid)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(job.pid, signal.SIGKILL)
+            kill(job)
             self._overdue = None

@@ -26,6 +26,7 @@ _STYLES = {
     "up": "green",
     "busy": "cyan",
     "draining": "yellow",
+    "out": "red",
     "unknown": "yellow",
     "down": "red",
 }
@@ -209,15 +210,22 @@ def workers_table(workers: Iterable[Worker]) -> Table:
     """Return a line for each worker."""
     made = table("WORKER", "STATE", "RUNNING", "SEEN", "DEVICE", right=("SEEN",), wide="DEVICE")
     for worker in workers:
-        device = worker.device
         made.add_row(
             text(worker.name),
             state(worker.state),
             text(worker.running or "-"),
             age(worker.last_seen),
-            text(f"{device.kind}: {device.name}" if device else "-"),
+            _device_of(worker),
         )
     return made
+
+
+def _device_of(worker: Worker) -> Text:
+    device = worker.device
+    shown = text(f"{device.kind}: {device.name}" if device else "-")
+    if worker.fault is not None:
+        shown.append(f", {worker.fault}", "red")
+    return shown
 
 
 def _good(progress: Progress) -> Text:

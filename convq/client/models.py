@@ -318,7 +318,7 @@ class Garbage(Model):
 
 
 class Device(Model):
-    """What computes: ``kind`` is cpu or cuda."""
+    """What computes: ``kind`` is cpu or gpu."""
 
     kind: str
     name: str = ""
@@ -351,8 +351,8 @@ class Vitals(Model):
 class Worker(Model):
     """A worker as it last told of itself; ``running`` is the id of the job that it runs.
 
-    ``state`` is ``up``, ``busy``, ``draining``, ``unknown`` or ``down``. Its ``vitals`` are for
-    keys with the scope admin.
+    ``state`` is ``up``, ``busy``, ``draining``, ``out`` (its device does not work: ``fault`` tells
+    why), ``unknown`` or ``down``. Its ``vitals`` are for keys with the scope admin.
     """
 
     name: str
@@ -363,6 +363,7 @@ class Worker(Model):
     host: str | None = None
     pid: int | None = None
     versions: dict[str, str] = Field(default_factory=dict)
+    fault: str | None = None
     vitals: Vitals | None = None
 
 

@@ -11,7 +11,7 @@ import redis
 from core.settings import Settings
 from core.store.connection import server_ms
 
-WorkerState = Literal["up", "busy", "draining", "unknown", "down"]
+WorkerState = Literal["up", "busy", "draining", "out", "unknown", "down"]
 
 # A worker that is silent for three heartbeats is unknown, for ten it is down.
 _UNKNOWN_AFTER, _DOWN_AFTER = 3, 10
@@ -26,14 +26,16 @@ class Worker:
     ----------
     name : str
         Unique among the workers of one service.
-    state : {"up", "busy", "draining", "unknown", "down"}
-        ``unknown`` and ``down`` are worked out from the age of the last sign of life.
+    state : {"up", "busy", "draining", "out", "unknown", "down"}
+        ``out`` is one whose device does not work, and ``about["fault"]`` tells why. ``unknown`` and
+        ``down`` are worked out from the age of the last sign of life.
     running : str or None
         Id of the job that it runs; the oldest where it runs several together.
     last_seen : float
         Seconds since the epoch.
     about : dict
-        Host, process id, versions, the device with its constants, and the vitals of the moment.
+        Host, process id, versions, the devices with their constants (``device``, the processor, and
+        ``gpu`` where it has one), their memory, and the vitals of the moment.
     """
 
     name: str
@@ -122,24 +124,32 @@ class WorkerStore:
         for name in names:
             pipeline.smembers(f"{self._prefix}:running:{name}")
         abouts, draining, *running = pipeline.execute()
+        told = [json.loads(about or "{}") for about in abouts]
         return [
             Worker(
                 name=name,
-                state=self._state(now - last_seen[name], bool(jobs), name in draining),
+                state=self._state(
+                    now - last_seen[name],
+                    busy=bool(jobs),
+                    draining=name in draining,
+                    out=about.get("fault") is not None,
+                ),
                 running=min(jobs, default=None),
                 last_seen=last_seen[name],
-                about=json.loads(about or "{}"),
+                about=about,
             )
-            for name, about, jobs in zip(names, abouts, running, strict=True)
+            for name, about, jobs in zip(names, told, running, strict=True)
         ]
 
-    def _state(self, silence: float, busy: bool, draining: bool) -> WorkerState:
+    def _state(self, silence: float, *, busy: bool, draining: bool, out: bool) -> WorkerState:
         if silence > _DOWN_AFTER * self._interval:
             return "down"
         if silence > _UNKNOWN_AFTER * self._interval:
             return "unknown"
         if draining:
             return "draining"
+        if out:
+            return "out"
         return "busy" if busy else "up"
 
     def _now(self) -> float:

@@ -77,8 +77,12 @@ def test_workers_and_gpus(http: httpx.Client, client: redis.Redis, settings: Set
     vitals = {"utilisation": None, "memory": 5, "temperature": 61.5, "gpus": [gpu | {"watts": 99}]}
     WorkerStore(client, settings).beat("w1", {"vitals": vitals})
     WorkerStore(client, settings).beat("w2", {})
+    silent = {"name": "a GPU that does not answer"} | dict.fromkeys([*gpu, "watts"][1:])
+    lost = {"vitals": vitals | {"gpus": [silent]}, "gpu": {"name": "H"}, "fault": "it is lost"}
+    WorkerStore(client, settings).beat("w3", lost)
     found = samples(http)
-    assert found["convq_workers", "up"] == 2
+    assert (found["convq_workers", "up"], found["convq_workers", "out"]) == (2, 1)
+    assert [found["convq_gpu_up", "0", "H", name] for name in ("w1", "w3")] == [1, 0]
     assert found["convq_worker_memory_bytes", "w1"] == 5
     assert found["convq_worker_temperature_celsius", "w1"] == 61.5
     assert found["convq_gpu_power_watts", "0", "H", "w1"] == 99

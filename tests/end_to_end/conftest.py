@@ -22,6 +22,7 @@ FAST = {
     "resend_after": 1,
     "cancel_grace": 0.5,
     "drain": 2,
+    "gpus": "none",
 }
 
 

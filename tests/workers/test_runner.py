@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from convq.stack.redis_server import RedisServer
+from core.conv import device
 from core.errors import InvalidInput, LeaseLost
 from core.jobs.run import Continued, Drained, Run, Waiting
 from core.needs import needed
@@ -23,6 +24,7 @@ from core.store.jobs import JobStore, NewJob
 from core.store.states import TERMINAL
 from core.store.workers import WorkerStore
 from workers.runner import Runner
+from workers.trial import DeviceFailed, Proven
 
 
 def make_runner(settings: Settings, worker: str = "w1", **changes: Any) -> Runner:
@@ -125,6 +127,92 @@ def test_what_a_kind_raises_fails_the_job_and_not_the_worker(
     failed = jobs.get(job.id)
     assert (failed.state, failed.error["code"]) == ("failed", code)
     assert jobs.running_on("w1") == []
+
+
+def make_gpu_runner(settings: Settings, monkeypatch: pytest.MonkeyPatch, *, works: bool) -> Runner:
+    """Return a runner with a GPU that passes its next test or does not."""
+
+    def prove() -> None:
+        if not works:
+            raise DeviceFailed("it burns")
+
+    monkeypatch.setattr("workers.attempt.prove", prove)
+    gpu = Proven(device.gpu("H"), 1 << 30)
+    return Runner(settings, worker="w1", pid=1, send=lambda: None, gpu=gpu)
+
+
+def test_a_job_that_meets_a_failed_gpu_is_lost_and_not_failed(
+    settings: Settings, scripted: Any, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = make_gpu_runner(settings, monkeypatch, works=False)
+    met = []
+
+    def behave(run: Run) -> None:
+        met.append(run.gpu)
+        raise RuntimeError("cudaErrorECCUncorrectable")
+
+    scripted.behave = behave
+    job, other = scripted.submit(), scripted.submit()
+    with pytest.raises(DeviceFailed, match="its GPU failed: it burns"):
+        runner.run()
+    lost = jobs.get(job.id)
+    assert (lost.state, [gpu.name for gpu in met]) == ("queued", ["H"])
+    (attempt,) = jobs.attempts(job.id)
+    assert (attempt.outcome, attempt.reason) == ("lost", "its GPU failed: it burns")
+    # The process begins nothing more, and what it holds is given back undone.
+    assert (jobs.get(other.id).attempt, jobs.running_on("w1")) == (0, [])
+    # As with processes that die, it may be the job that does it.
+    for _ in range(2):
+        with pytest.raises(DeviceFailed):
+            make_gpu_runner(settings, monkeypatch, works=False).step()
+    assert jobs.get(job.id).error["code"] == "poison"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (RuntimeError("cudaErrorInvalidValue"), "internal"),
+        (MemoryError(), "out_of_memory"),
+        (InvalidInput("too blue"), "invalid_input"),
+    ],
+)
+def test_a_gpu_that_works_is_not_to_blame(
+    settings: Settings,
+    scripted: Any,
+    jobs: JobStore,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: Exception,
+    code: str,
+) -> None:
+    def behave(run: Run) -> None:
+        raise raised
+
+    scripted.behave = behave
+    job = scripted.submit()
+    # What is the job's own fault is no reason to test the GPU.
+    make_gpu_runner(settings, monkeypatch, works=code != "invalid_input").step()
+    failed = jobs.get(job.id)
+    assert (failed.state, failed.error["code"]) == ("failed", code)
+
+
+def test_jobs_that_ran_together_on_a_gpu_that_fails_are_lost_together(
+    settings: Settings, scripted: Any, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+
+    def behave(run: Run) -> None:
+        runs.append(run)
+        raise RuntimeError("cudaErrorLaunchFailure")
+
+    scripted.behave = behave
+    alike = NewJob(kind="scripted", spec='{"kind":"scripted"}', alike="x")
+    made = [job.id for job, _ in jobs.submit_many([alike] * 3).answers]  # type: ignore[misc]
+    with pytest.raises(DeviceFailed):
+        make_gpu_runner(settings, monkeypatch, works=False).step()
+    assert [jobs.get(job).state for job in made] == ["queued"] * 3
+    assert [jobs.attempts(job)[0].outcome for job in made] == ["lost"] * 3
+    # All together, then the first of them alone: nothing runs on a GPU that is known to fail.
+    assert len(runs) == 4
 
 
 def test_a_job_none_of_whose_items_worked_is_failed(

@@ -37,9 +37,10 @@ function lane(worker) {
   node.update = (now) => {
     const at = Date.now();
     state.update(now.state);
-    if (runs.dataset.job !== `${now.running} ${now.state}`) {
-      runs.dataset.job = `${now.running} ${now.state}`;
-      fill(runs, now.running ? jobLink(now.running) : h("span", { class: "muted" }, now.state === "up" ? "idle" : `seen ${ago(now.last_seen)}`));
+    const shown = `${now.running} ${now.state} ${now.fault}`;
+    if (runs.dataset.shown !== shown) {
+      runs.dataset.shown = shown;
+      fill(runs, now.running ? jobLink(now.running) : h("span", { class: "muted", title: now.fault ?? "" }, now.state === "up" ? "idle" : now.fault ?? `seen ${ago(now.last_seen)}`));
     }
     extend(spans, now, at);
     draw(track, spans.items, at);
