@@ -13,8 +13,8 @@ from core.arrays import Array, array_module, is_on_gpu
 def beside(x: Array, numbers: Array) -> Array:
     """Return ``numbers``, of the host, on the device that has ``x``.
 
-    They are brought to a GPU once and stay there: in the middle of a step nothing may come from
-    the host, because a CUDA graph of the step could not hold that.
+    They are brought to a GPU once and stay there, for each stream: in the middle of a step nothing
+    may come from the host, because a CUDA graph of the step could not hold that.
 
     Examples
     --------
@@ -24,9 +24,13 @@ def beside(x: Array, numbers: Array) -> Array:
     if not is_on_gpu(x):
         return numbers
     found = np.asarray(numbers, order="C")
-    return _there(array_module(x), x.device.id, found.tobytes(), found.dtype.str, found.shape)
+    cupy = array_module(x)
+    stream = cupy.cuda.get_current_stream()
+    return _there(cupy, x.device.id, stream, found.tobytes(), found.dtype.str, found.shape)
 
 
 @lru_cache(maxsize=256)
-def _there(cupy: Any, device: int, numbers: bytes, dtype: str, shape: tuple[int, ...]) -> Array:
+def _there(
+    cupy: Any, device: int, stream: Any, numbers: bytes, dtype: str, shape: tuple[int, ...]
+) -> Array:
     return cupy.asarray(np.frombuffer(numbers, dtype).reshape(shape))

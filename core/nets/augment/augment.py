@@ -47,11 +47,11 @@ class Apply(Protocol[SpecT_contra]):
         spec
             The description.
         x : array of shape ``(N, C, *S)``
-            Images, of any dtype; not written to.
+            Images, of any dtype, in host memory or on a device; not written to.
         y : array of shape ``(N, ...)``
             Their labels or targets; not written to.
         random : numpy.random.Generator
-            All chance comes from it.
+            All chance comes from it; the same wherever the images are.
         classes : int, optional
             How many there are, if ``y`` is labels.
 

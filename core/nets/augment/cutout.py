@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from core.arrays import Array
+from core.arrays import Array, array_module
 from core.nets.augment.augment import Augment, AugmentSpec, spatial
 
 
@@ -37,10 +37,11 @@ def apply(
     array([[[1, 2, 0, 0]]])
     """
     sides = spatial(x)
-    hidden = np.ones((len(x), *(1,) * (x.ndim - 1)), bool)
+    xp = array_module(x)
+    hidden = xp.ones((len(x), *(1,) * (x.ndim - 1)), bool)
     for axis, side in enumerate(sides, start=2):
-        first = random.integers(0, side, len(x))[:, np.newaxis] - spec.size // 2
-        place = np.arange(side)
+        first = xp.asarray(random.integers(0, side, len(x)))[:, np.newaxis] - spec.size // 2
+        place = xp.arange(side)
         within = (first <= place) & (place < first + spec.size)
         hidden = hidden & within.reshape(
             len(x), *(side if a == axis else 1 for a in range(1, x.ndim))

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from core.arrays import Array
+from core.arrays import Array, array_module, is_on_gpu
 from core.nets.augment.augment import Augment, AugmentSpec, spatial, together
 
 
@@ -37,6 +37,10 @@ def apply(
     chosen = random.random(len(x)) < spec.probability
 
     def move(images: Array) -> Array:
+        if is_on_gpu(images):
+            xp = array_module(images)
+            there = xp.asarray(chosen).reshape(-1, *(1,) * (images.ndim - 1))
+            return xp.where(there, xp.flip(images, axis), images)
         moved = images.copy()
         moved[chosen] = np.flip(images[chosen], axis)
         return moved

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from core.arrays import Array
+from core.arrays import Array, array_module
 from core.errors import InvalidInput
 from core.nets.augment.augment import Augment, AugmentSpec
 
@@ -51,8 +51,9 @@ def apply(
     >>> bool((y[:, 1] == x[:, 0, 0].astype("float32")).all()), y.sum(axis=1)
     (True, array([1., 1.], dtype=float32))
     """
-    own = random.beta(spec.alpha, spec.alpha, len(x))
-    other = random.permutation(len(x))
+    xp = array_module(x)
+    own = xp.asarray(random.beta(spec.alpha, spec.alpha, len(x)))
+    other = xp.asarray(random.permutation(len(x)))
     if y.dtype.kind in "iu" and y.ndim == 1:
         y = _distributions(y, classes)
     return _mixed(x, own, other), _mixed(y, own, other)
@@ -74,7 +75,7 @@ def _distributions(labels: Array, classes: int | None) -> Array:
             given="mixup",
             accepted="data with classes, or with floating-point targets",
         )
-    return np.eye(classes, dtype=np.float32)[labels]
+    return array_module(labels).eye(classes, dtype=np.float32)[labels]
 
 
 AUGMENT = Augment(name="mixup", spec=MixupSpec, apply=apply)

@@ -44,6 +44,23 @@ def order(images: Indices, seed: int, epoch: int) -> Indices:
     return np.random.default_rng((seed, _ORDER, epoch)).permutation(images)
 
 
+def chosen(images: int, batch: int, step: int) -> slice:
+    """Return which of the images, in their order, are the batch of a step.
+
+    Examples
+    --------
+    >>> chosen(129, 64, 0), chosen(129, 64, 1)
+    (slice(0, 64, None), slice(64, 129, None))
+    """
+    end = (step + 1) * batch if step + 1 < steps(images, batch) else images
+    return slice(step * batch, end)
+
+
+def augmentation(seed: int, epoch: int, step: int) -> np.random.Generator:
+    """Return the random numbers that change the images of a batch."""
+    return np.random.default_rng((seed, _AUGMENT, epoch, step))
+
+
 def batches(
     data: Dataset, images: Indices, options: TrainOptions, epoch: int, first: int = 0
 ) -> Generator[tuple[Array, Array]]:
@@ -78,12 +95,11 @@ def batches(
     classes = None if data.classes is None else len(data.classes)
 
     def make(step: int) -> tuple[Array, Array]:
-        end = (step + 1) * options.batch if step + 1 < count else len(ordered)
-        chosen = ordered[step * options.batch : end]
-        x, y = data.batch(chosen)
-        check_finite(x, chosen, "data.x")
-        check_finite(y, chosen, "data.y")
-        random = np.random.default_rng((options.seed, _AUGMENT, epoch, step))
+        wanted = ordered[chosen(len(ordered), options.batch, step)]
+        x, y = data.batch(wanted)
+        check_finite(x, wanted, "data.x")
+        check_finite(y, wanted, "data.y")
+        random = augmentation(options.seed, epoch, step)
         for spec in options.augment:
             x, y = augment_of(spec).apply(spec, x, y, random, classes)
         return x, y

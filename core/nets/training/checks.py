@@ -117,6 +117,27 @@ def check_early_stopping(options: TrainOptions, data: Dataset, validation: Datas
         )
 
 
+def check_precision(options: TrainOptions, *, on_gpu: bool) -> None:
+    """Raise if mixed precision is wanted where it would only be slower.
+
+    Raises
+    ------
+    InvalidInput
+        The training is to run on a processor, which computes float16 by converting each number.
+
+    Examples
+    --------
+    >>> check_precision(TrainOptions(epochs=1), on_gpu=False)
+    """
+    if options.precision == "mixed" and not on_gpu:
+        raise InvalidInput(
+            "mixed precision is computed on a GPU only",
+            field="precision",
+            given=options.precision,
+            accepted="float32, or a worker that has a GPU",
+        )
+
+
 def check_finite(values: Array, images: Indices, field: str) -> None:
     """Raise if some of these images, or of their targets, have a number that is not finite.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.arrays import Array
+from core.arrays import Array, array_module, to_numpy
 from core.conv.blocks import Check, never
 from core.nets.data.dataset import Dataset
 from core.nets.layer import Weights
@@ -90,7 +90,7 @@ def evaluate(
     ----------
     network : Network
     weights : mapping
-        Its parameters and state.
+        Its parameters and state; where they are, on a device or not, the net is run.
     data : Dataset
     loss : LossSpec
     images : ndarray of int64, optional
@@ -110,6 +110,7 @@ def evaluate(
         If an image or a target has a number that is not finite (names the image).
     """
     chosen = np.arange(len(data)) if images is None else images
+    there = array_module(*weights.values())
     total = 0.0
     labels: list[Array] = []
     scores: list[Array] = []
@@ -119,9 +120,9 @@ def evaluate(
         x, y = data.batch(wanted)
         check_finite(x, wanted, "validation")
         check_finite(y, wanted, "validation")
-        outputs = network.run(weights, x, batch=batch, check=check)
+        outputs = to_numpy(network.run(weights, there.asarray(x), batch=batch, check=check))
         value, _ = loss_of(loss).value(loss, np.moveaxis(outputs, 0, -1), y)
-        total += value * len(x)
+        total += float(value) * len(x)
         if data.classes is not None:
             labels.append(y)
             scores.append(outputs)

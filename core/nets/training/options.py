@@ -52,6 +52,11 @@ class TrainOptions(BaseModel):
     )
     optimiser: AnyOptimiser = AdamSpec(optimiser="adam")
     schedule: AnySchedule = OneCycleSpec(schedule="one_cycle", rate=0.003)
+    precision: Literal["float32", "mixed"] = Field(
+        default="float32",
+        description="With mixed, layers that can do with it read and return float16; sums, weights "
+        "and the steps from them stay float32. On a GPU only.",
+    )
     standardize: bool = Field(
         default=True,
         description="Put a layer in front that brings each channel to mean 0 and deviation 1, "

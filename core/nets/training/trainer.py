@@ -20,9 +20,16 @@ from core.nets.optimisers import optimiser_of
 from core.nets.schedules import schedule_of
 from core.nets.training import state as states
 from core.nets.training.batches import batches, steps
-from core.nets.training.checks import check_early_stopping, check_fit, check_validation, loss_for
+from core.nets.training.checks import (
+    check_early_stopping,
+    check_fit,
+    check_precision,
+    check_validation,
+    loss_for,
+)
 from core.nets.training.divergence import check_loss, check_weights
 from core.nets.training.evaluation import Evaluation, evaluate
+from core.nets.training.gpu.training import Figures, GpuTraining, scale_of
 from core.nets.training.hooks import Checkpoint, Report, nobody, nowhere
 from core.nets.training.options import TrainOptions
 from core.nets.training.pace import Pace
@@ -72,6 +79,11 @@ class Trainer:
     options : TrainOptions
     validation : Dataset, optional
         Images to validate with; by default a part of ``data`` is kept aside.
+    gpu : module, optional
+        CuPy, to train on its current device; see `core.arrays.gpu_module`.
+    room : int, optional
+        Bytes of the device that images may take, by default a quarter of what is free; where they
+        take more they are brought over batch by batch.
 
     Attributes
     ----------
@@ -85,7 +97,7 @@ class Trainer:
     Raises
     ------
     InvalidInput
-        If net, data and options do not fit.
+        If net, data and options do not fit, or mixed precision is to be computed on a processor.
     """
 
     def __init__(
@@ -94,7 +106,11 @@ class Trainer:
         data: Dataset,
         options: TrainOptions,
         validation: Dataset | None = None,
+        *,
+        gpu: Any = None,
+        room: int | None = None,
     ) -> None:
+        check_precision(options, on_gpu=gpu is not None)
         self.data = data
         self.options = options
         self.loss = loss_for(data, options.loss)
@@ -118,6 +134,9 @@ class Trainer:
         self._steps = steps(len(self._images), options.batch)
         self._decays = {name for name, kind in network.parameters.items() if kind.decays}
         self.state = self._fresh()
+        self._gpu = gpu
+        self._there = None if gpu is None else self._on_gpu(gpu, room)
+        self._hand_over()
 
     def run(
         self, *, check: Check = never, report: Report = nobody, checkpoint: Checkpoint = nowhere
@@ -156,6 +175,7 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write the state into a file (`core.nets.training.state.save`)."""
+        self._bring_back()
         states.save(self.state, path, self._about())
 
     def restore(self, path: Path) -> None:
@@ -167,17 +187,38 @@ class Trainer:
             As `core.nets.training.state.restore`.
         """
         self.state = states.restore(path, self._fresh(), self._about())
+        self._hand_over()
 
     def _fresh(self) -> State:
         weights = self.network.init(self.options.seed)
         learned = {name: weights[name] for name in self.network.parameters}
         kept = optimiser_of(self.options.optimiser).init(self.options.optimiser, learned)
+        kept |= scale_of(self.options)
         copies = {name: array.copy() for name, array in weights.items()}
         return State(weights, kept, average=copies if self.options.ema is not None else {})
 
+    def _on_gpu(self, gpu: Any, room: int | None) -> GpuTraining:
+        if room is None:
+            free, _ = gpu.cuda.runtime.memGetInfo()
+            room = free // 4
+        return GpuTraining(
+            gpu,
+            self.network,
+            self.data,
+            self._images,
+            self.options,
+            self.loss,
+            seed=(self.options.seed, _NET),
+            room=room,
+        )
+
     def _about(self) -> dict[str, Any]:
+        options = self.options.model_dump(mode="json")
+        if self.options.precision == "float32":
+            # As it was before there was a choice, so that checkpoints of then are taken.
+            del options["precision"]
         return {
-            "options": self.options.model_dump(mode="json"),
+            "options": options,
             "classes": None if self.data.classes is None else list(self.data.classes),
             "images": len(self._images),
             "validation images": len(self.validation_images),
@@ -185,6 +226,13 @@ class Trainer:
         }
 
     def _epoch(self, pace: Pace, check: Check, report: Report, checkpoint: Checkpoint) -> None:
+        if self._there is None:
+            self._epoch_here(pace, check, report, checkpoint)
+        else:
+            self._epoch_there(self._there, pace, check, report, checkpoint)
+        self._end_epoch(pace, check, report)
+
+    def _epoch_here(self, pace: Pace, check: Check, report: Report, checkpoint: Checkpoint) -> None:
         progress = self.state.progress
         made = batches(self.data, self._images, self.options, progress.epoch, progress.step)
         with closing(made):
@@ -199,7 +247,52 @@ class Trainer:
                     report(self._event(pace))
                 if pace.checkpoint_due():
                     checkpoint(self.save)
-        self._end_epoch(pace, check, report)
+
+    def _epoch_there(
+        self,
+        there: GpuTraining,
+        pace: Pace,
+        check: Check,
+        report: Report,
+        checkpoint: Checkpoint,
+    ) -> None:
+        progress = self.state.progress
+        found = there.epoch(progress.epoch, progress.step, self._rate, check)
+        begin = time.perf_counter()
+        with closing(found):
+            try:
+                for figures in found:
+                    spent = time.perf_counter() - begin
+                    self._learned(figures)
+                    self._advance(seconds=self.state.progress.seconds + spent)
+                    pace.count(sum(step.images for step in figures), training=spent)
+                    if figures and pace.report_due():
+                        report(self._event(pace))
+                    if pace.checkpoint_due():
+                        checkpoint(self.save)
+                    begin = time.perf_counter()
+            except BaseException:
+                # The state is that after the last step that was launched.
+                self._learned(there.figures())
+                raise
+        self._bring_back()
+
+    def _learned(self, figures: list[Figures]) -> None:
+        """Take note of steps that were taken on a device."""
+        for step in figures:
+            progress = self.state.progress
+            check_loss("the loss", step.loss, self._rate(self._number()), progress)
+            self._count(step.loss, step.correct, step.images)
+
+    def _hand_over(self) -> None:
+        """Let a device have what the state has."""
+        if self._there is not None:
+            self._there.load(self.state)
+
+    def _bring_back(self) -> None:
+        """Let the state have what a device has."""
+        if self._there is not None:
+            self._there.store(self.state)
 
     def _step(self, x: Array, y: Array) -> None:
         state, options, progress = self.state, self.options, self.state.progress
@@ -207,7 +300,7 @@ class Trainer:
         done = self.network.step(
             state.weights, x, y, self.loss, seed=(options.seed, _NET, progress.epoch, progress.step)
         )
-        check_loss("the loss", done.loss, rate, progress)
+        check_loss("the loss", float(done.loss), rate, progress)
         if options.clip is not None:
             clip(done.gradients, options.clip)
         optimiser_of(options.optimiser).update(
@@ -216,12 +309,17 @@ class Trainer:
         state.weights.update(done.updates)
         if options.ema is not None:
             average(state.average, state.weights, options.ema, self._number() + 1)
+        self._count(float(done.loss), self._correct(done.outputs, y), len(x))
+
+    def _count(self, loss: float, correct: int, images: int) -> None:
+        """Add what a step found to the figures of the epoch."""
+        progress = self.state.progress
         self._advance(
             step=progress.step + 1,
-            images=progress.images + len(x),
-            correct=progress.correct + self._correct(done.outputs, y),
-            loss=progress.loss + done.loss * len(x),
-            last_loss=done.loss,
+            images=progress.images + images,
+            correct=progress.correct + correct,
+            loss=progress.loss + loss * images,
+            last_loss=loss,
         )
 
     def _end_epoch(self, pace: Pace, check: Check, report: Report) -> None:
@@ -266,6 +364,8 @@ class Trainer:
     def _evaluate(self, weights: dict[str, Array], check: Check) -> Evaluation | None:
         if self.validation is None:
             return None
+        if self._gpu is not None:
+            weights = {name: self._gpu.asarray(array) for name, array in weights.items()}
         return evaluate(
             self.network, weights, self.validation, self.loss, self.validation_images, check=check
         )

@@ -1,0 +1,222 @@
+"""Captures of the stand-in's streams: what is called is recorded, and done again when launched.
+
+As on a device, nothing has happened when a capture ends: what was there before is as it was, and
+what was made meanwhile holds rubbish until the graph is launched. A launch calls the same functions
+on the same memory. What a capture may not hold is refused as CuPy refuses it: reading from the
+device or bringing something over, cuBLAS, cuRAND, and memory that others may get, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.core.conv.cuda import standin, streams
+
+_BLAS = {"matmul", "dot", "vdot", "inner", "tensordot", "einsum"}
+_READING = ("get", "item", "tolist", "__bool__", "__int__", "__float__", "__complex__", "__index__")
+_FINDING = {"nonzero", "flatnonzero", "argwhere", "unique"}
+
+
+class Recorder:
+    """What is being captured, and how often the host has read from the device.
+
+    Attributes
+    ----------
+    reads, launches : int
+        How often the host has waited for numbers of the device; launches of graphs.
+    refuses : str or None
+        Why the driver captures nothing.
+    """
+
+    def __init__(self) -> None:
+        self.reads = self.launches = 0
+        self.refuses: str | None = None
+        self.pools: list[object] = []
+        self._tape: list[tuple[Callable[..., Any], Any, Any, Any]] | None = None
+        self._before: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._made: dict[int, np.ndarray] = {}
+        self._spoilt = False
+
+    def call(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Call what runs on the device."""
+        if self._tape is None:
+            return function(*args, **options)
+        tape, self._tape = self._tape, None
+        try:
+            for array in _arrays((args, options)):
+                root = streams.root_of(array)
+                if id(root) not in self._made:
+                    self._before.setdefault(id(root), (root, root.copy()))
+            found = function(*args, **options)
+        finally:
+            self._tape = tape
+        for array in _arrays(found):
+            root = streams.root_of(array)
+            if id(root) not in self._before:
+                self._made[id(root)] = root
+        tape.append((function, args, options, found))
+        return found
+
+    def read(self) -> None:
+        """Let the host wait for the device."""
+        self.reads += 1
+        self.forbid("the current stream is capturing, so nothing goes to the host")
+
+    def forbid(self, what: str, error: type[Exception] = RuntimeError) -> None:
+        """Refuse what a capture may not hold."""
+        if self._tape is not None:
+            self._spoilt = True
+            raise error(what)
+
+    def begin(self, stream: streams.Stream) -> None:
+        """Begin to capture."""
+        assert streams.CURRENT[-1] is stream
+        assert stream.name != "default"
+        assert self.pools, "what a capture allocates would be anybody's"
+        if self.refuses is not None:
+            raise RuntimeError(self.refuses)
+        self._tape, self._spoilt = [], False
+        self._before, self._made = {}, {}
+
+    def end(self, _: streams.Stream) -> Graph:
+        """Return the graph; nothing has happened."""
+        assert self._tape is not None
+        tape, self._tape = self._tape, None
+        for root, copy in self._before.values():
+            root[...] = copy
+        for root in self._made.values():
+            if root.flags.writeable:
+                root.fill(np.nan if root.dtype.kind in "fc" else np.iinfo(np.int8).max)
+        if self._spoilt:
+            raise RuntimeError("cudaErrorStreamCaptureInvalidated")
+        return Graph(self, tape)
+
+
+class Graph:
+    """What `cupy.cuda.Graph` offers."""
+
+    def __init__(self, recorder: Recorder, tape: list[Any]) -> None:
+        self._recorder, self._tape = recorder, tape
+
+    def launch(self, stream: streams.Stream) -> None:
+        """Do again what was recorded."""
+        self._recorder.launches += 1
+        with stream, np.errstate(all="ignore"):
+            for function, args, options, found in self._tape:
+                _into(found, function(*args, **options))
+
+
+def install(patch: pytest.MonkeyPatch, cupy: Any) -> Recorder:
+    """Let the stand-in capture."""
+    recorder = Recorder()
+    array = standin.ndarray
+
+    def recorded(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **options: recorder.call(function, *args, **options)
+
+    def method(name: str, before: Callable[..., None]) -> None:
+        original = getattr(array, name)
+
+        def replaced(self: Any, *args: Any, **options: Any) -> Any:
+            before(self, *args)
+            return recorder.call(original, self, *args, **options)
+
+        patch.setattr(array, name, replaced)
+
+    def of_function(_: Any, function: Any, *__: Any) -> None:
+        _check(recorder, function.__name__)
+
+    def of_index(_: Any, index: Any, *__: Any) -> None:
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(part, array) and part.dtype == bool for part in parts):
+            recorder.read()
+
+    method("__array_ufunc__", of_function)
+    method("__array_function__", of_function)
+    method("__getitem__", of_index)
+    method("__setitem__", lambda *_: None)
+    for name in _READING:
+        method(name, lambda *_: recorder.read())
+    method("set", lambda *_: recorder.forbid("H2D transfers are not allowed"))
+    launch = standin._Kernel.__call__
+    patch.setattr(
+        standin._Kernel,
+        "__call__",
+        lambda *args, **options: recorder.call(launch, *args, **options),
+    )
+    called, bringing = standin._called, standin._bringing
+
+    def checked(function: Callable[..., Any]) -> Callable[..., Any]:
+        owner = getattr(function, "__self__", None)
+        own = (array(owner),) if isinstance(owner, np.ndarray) else ()
+        inner = called(function)
+
+        def call(*args: Any, **options: Any) -> Any:
+            _check(recorder, function.__name__)
+            # The array whose method it is may be written to.
+            return recorder.call(lambda _, *a, **o: inner(*a, **o), own, *args, **options)
+
+        return call
+
+    def brought(function: Callable[..., Any]) -> Callable[..., Any]:
+        inner = bringing(function)
+
+        def bring(value: Any, *args: Any, **options: Any) -> Any:
+            if not isinstance(value, array):
+                recorder.forbid("H2D transfers are not allowed")
+            return recorder.call(inner, value, *args, **options)
+
+        return bring
+
+    patch.setattr(standin, "_called", checked)
+    patch.setattr(standin, "_bringing", brought)
+    patch.setattr(streams.Stream, "begin_capture", lambda self: recorder.begin(self), raising=False)
+    patch.setattr(streams.Stream, "end_capture", lambda self: recorder.end(self), raising=False)
+
+    @contextlib.contextmanager
+    def using_allocator(malloc: Any) -> Iterator[None]:
+        recorder.pools.append(malloc)
+        try:
+            yield
+        finally:
+            recorder.pools.pop()
+
+    patch.setattr(cupy.cuda, "using_allocator", using_allocator, raising=False)
+    patch.setattr(
+        cupy.cuda, "MemoryPool", lambda: types.SimpleNamespace(malloc=object()), raising=False
+    )
+    return recorder
+
+
+def as_kernel(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that is recorded as a whole, as what it stands for is one kernel."""
+    return lambda *args, **options: recorder.call(function, *args, **options)
+
+
+def _check(recorder: Recorder, name: str) -> None:
+    if name in _BLAS:
+        recorder.forbid("calling cuBLAS API during stream capture", NotImplementedError)
+    if name in _FINDING:
+        recorder.read()
+
+
+def _arrays(value: Any) -> Iterator[np.ndarray]:
+    if isinstance(value, standin.ndarray):
+        yield value._memory
+    elif isinstance(value, tuple | list):
+        for each in value:
+            yield from _arrays(each)
+    elif isinstance(value, dict):
+        yield from _arrays(list(value.values()))
+
+
+def _into(found: Any, again: Any) -> None:
+    for old, new in zip(_arrays(found), _arrays(again), strict=True):
+        if not np.shares_memory(old, new):
+            old[...] = new
