@@ -17,6 +17,7 @@
     ├── Unavailable           a service that convq needs did not answer; try again
     │   └── StoreAway         it is the store of the artifacts
     ├── StorageFull           the disk takes no more, or may not be written
+    │   └── QuotaFull         as much is stored as may be
     ├── Diverged              a training's loss is no finite number any more
     ├── IntegrityError        stored bytes are not the bytes that were stored
     ├── Cancelled             the user asked for the work to stop
@@ -185,6 +186,10 @@ class StorageFull(ConvqError):
     """The disk takes no more bytes, or may not be written; once there is room the same succeeds."""
 
     code = "storage_full"
+
+
+class QuotaFull(StorageFull):
+    """As much is stored as may be; nothing comes of waiting until something is deleted."""
 
 
 class Diverged(ConvqError, ArithmeticError):

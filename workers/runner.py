@@ -276,6 +276,11 @@ class Runner:
             keep=lambda digest: self._keep(job.id, job.attempt, digest),
             continue_after=self._settings.continue_after,
             patience=PATIENCE_SECONDS,
+            check_room=partial(
+                artifacts.check_room,
+                most=self._settings.max_stored,
+                most_of_tenant=self._settings.max_stored_of_tenant,
+            ),
             children=Children(
                 self._jobs,
                 artifacts,

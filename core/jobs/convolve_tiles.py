@@ -194,7 +194,8 @@ class Sheet:
         self.dtype = sample.dtype
 
     @property
-    def _itemsizes(self) -> tuple[int, int]:
+    def itemsizes(self) -> tuple[int, int]:
+        """Bytes of a value of the array, and of all results at one place."""
         return np.dtype(self.found.header.dtype).itemsize, prod(self.lead) * self.dtype.itemsize
 
     def subject(self, shape: Shape) -> Subject:
@@ -246,13 +247,13 @@ class Sheet:
             return cost.choose(
                 self.grid(chunks),
                 chunks,
-                self._itemsizes,
+                self.itemsizes,
                 work,
                 workers=workers,
                 memory_cap=memory_cap,
             )
         grid = self.grid(self._tile_shape(self.spec.tile_shape))
-        return cost.price(grid, self._itemsizes, work, workers)
+        return cost.price(grid, self.itemsizes, work, workers)
 
     def _tile_shape(self, given: list[int]) -> Shape:
         axes = len(self.found.header.shape)
@@ -328,6 +329,7 @@ def _gather(sheet: Sheet, run: Run) -> None:
     spec = _settled(sheet, run)
     assert spec.tile_shape is not None
     grid = sheet.grid(tuple(spec.tile_shape))
+    run.check_room(prod(grid.out) * sheet.itemsizes[1])
     run.expect(grid.count)
     jobs: dict[str, Job] = {}
     wanted = _tiles(spec, grid)

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar, cast
 
 from core.conv.device import Device
 from core.conv.residency import Devices
-from core.errors import Cancelled, ConvqError, LeaseLost, StorageFull, StoreAway
+from core.errors import Cancelled, ConvqError, LeaseLost, QuotaFull, StorageFull, StoreAway
 from core.jobs.inputs import unique
 from core.jobs.together import Together
 from core.media import MAX_PIXELS, ZARR
@@ -125,6 +125,9 @@ class Run:
     patience : float
         Seconds that finished work waits for room where the disk is full, before it fails, and for
         a store that does not answer, before it is given back.
+    check_room : callable, optional
+        ``check_room(size)`` raises `core.errors.QuotaFull` where the tenant may not store so many
+        bytes more. Not asked for results of jobs that run together, which are small.
     together : Together, optional
         Moves inputs and results of several jobs at once; results are then stored by its `place`.
     gpu : Device, optional
@@ -145,6 +148,7 @@ class Run:
         continue_after: float = math.inf,
         children: Children | None = None,
         patience: float = 0,
+        check_room: Callable[[int], None] = lambda size: None,
         together: Together | None = None,
         gpu: Device | None = None,
     ) -> None:
@@ -160,6 +164,7 @@ class Run:
         self.failures: list[dict[str, Any]] = []
         self.plan: dict[str, Any] | None = None
         self.children = children
+        self.check_room = check_room
         self._resumes_from = resumes_from
         self._keep = keep
         self._continue_after = continue_after
@@ -429,7 +434,11 @@ class Run:
                     write(path)
                     with path.open("rb") as file:
                         digest = digest_of_file(file)
+                    self.check_room(path.stat().st_size)
                     return self.artifacts.commit(path, digest, media_type, shape, dtype)[0]
+            except QuotaFull:
+                # Others are not to wait until this tenant deletes something.
+                raise
             except (StorageFull, StoreAway):
                 if time.monotonic() > deadline:
                     raise

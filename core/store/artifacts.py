@@ -326,7 +326,7 @@ class ArtifactStore:
             yield piece
 
     def check_room(self, more: int, most: int, most_of_tenant: int) -> None:
-        """Raise StorageFull if ``more`` bytes would exceed what is stored at most."""
+        """Raise QuotaFull if ``more`` bytes would exceed what is stored at most."""
         check_room(self._redis, self._prefix, self._tenant, more, most, most_of_tenant)
 
     def check_writable(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from core.errors import StorageFull
+from core.errors import QuotaFull
 
 _ALL = ":all"  # no tenant is called so
 
@@ -27,7 +27,7 @@ def check_room(
 
     Raises
     ------
-    StorageFull
+    QuotaFull
         They would exceed what may be stored in all, or by the tenant.
     """
     answer: Any = client.hmget(f"{prefix}:stored", [_ALL, tenant])
@@ -38,10 +38,10 @@ def check_room(
         raise no_room(tenant, most_of_tenant)
 
 
-def no_room(tenant: str, most: int) -> StorageFull:
+def no_room(tenant: str, most: int) -> QuotaFull:
     """Return the refusal of bytes of a tenant, or of all if ``tenant`` is empty."""
     whose = f"tenant {tenant}" if tenant else "the service"
-    return StorageFull(
+    return QuotaFull(
         f"{whose} has stored as much as it may; delete jobs that are not needed any more",
         field="artifact",
         accepted=f"at most {most} bytes",

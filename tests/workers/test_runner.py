@@ -64,6 +64,21 @@ def test_results_are_committed_with_progress_and_timings(
     assert artifacts.read(result["digest"]) == b"result"
 
 
+def test_results_that_a_tenant_may_not_store_fail_the_job_at_once(
+    settings: Settings, scripted: Any, jobs: JobStore
+) -> None:
+    scripted.behave = lambda run: write_text(run, "x" * 11)
+    for most in ("max_stored_of_tenant", "max_stored"):
+        job = scripted.submit()
+        assert make_runner(settings, **{most: 10}).step()
+        done = jobs.get(job.id)
+        assert (done.state, (done.error or {})["code"]) == ("failed", "storage_full")
+    # Once there is room the job can be tried again.
+    jobs.retry(job.id)
+    assert make_runner(settings, max_stored=11).step()
+    assert jobs.get(job.id).state == "succeeded"
+
+
 def test_a_job_that_cannot_be_claimed_is_not_run(
     runner: Runner, scripted: Any, jobs: JobStore
 ) -> None:

@@ -225,6 +225,19 @@ def test_a_cancel_stops_all_tiles(service: Arrays) -> None:
     assert not service.step()
 
 
+def test_a_result_for_which_there_is_no_room_begins_no_tile(
+    settings: Settings, jobs: JobStore, artifacts: ArtifactStore
+) -> None:
+    # A file may be listed any number of times, so that a small upload is a large array.
+    few = Arrays(settings.model_copy(update={"max_stored": 50_000}), jobs, artifacts)
+    digest = few.upload(np.zeros((1000, 1000), np.float32), (500, 500))
+    job = few.convolve(digest, kernel={"preset": "box"}, tile_shape=[500, 500])
+    few.work()
+    done = jobs.get(job.id)
+    assert (done.state, (done.error or {})["code"]) == ("failed", "storage_full")
+    assert few.children(job) == []
+
+
 def test_a_tile_that_fails_is_computed_again_alone(service: Arrays) -> None:
     x = values((40, 30), "float32")
     digest = service.upload(x, (16, 16))
