@@ -68,11 +68,10 @@ class Arena:
         self.average = cupy.zeros_like(self.whole) if averaged else None
         self.weights = _views(self.whole, every)
         self._averages = {} if self.average is None else _views(self.average, every)
-        sizes = [_size(shapes) for shapes in self._of_group.values()]
-        decaying, others = self.whole[: sizes[0]], self.whole[sizes[0] : sum(sizes)]
-        self.groups = {
-            name: part for name, part in ((DECAYING, decaying), (OTHERS, others)) if part.size
-        }
+        learned = self._of_group[DECAYING] | self._of_group[OTHERS]
+        self._slope = cupy.zeros(_size(learned), np.float32)
+        self._slopes = _views(self._slope, learned)
+        self.groups = self._groups_of(self.whole)
         self.kept: dict[str, Array] = optimiser_of(optimiser).init(optimiser, self.groups)
         if _COUNT in self.kept:
             self.kept[_COUNT] = cupy.asarray(self.kept[_COUNT])
@@ -83,13 +82,13 @@ class Arena:
         """Everything that a step may write to."""
         return [self.whole, *self.kept.values(), *([] if self.average is None else [self.average])]
 
-    def gathered(self, gradients: Mapping[str, Array]) -> dict[str, Array]:
+    def gather(self, gradients: Mapping[str, Array]) -> dict[str, Array]:
         """Return the gradients of the groups, given those of the parameters."""
-        return {
-            group: self._cupy.concatenate([gradients[name].reshape(-1) for name in names])
-            for group, names in self._of_group.items()
-            if names
-        }
+        # One after the other: to concatenate more than a few arrays CuPy brings their addresses
+        # over, which a CUDA graph cannot hold.
+        for name, gradient in gradients.items():
+            self._slopes[name][...] = gradient
+        return self._groups_of(self._slope)
 
     def load(self, state: State) -> None:
         """Take over what is in the arrays of ``state``, in host memory."""
@@ -101,6 +100,11 @@ class Arena:
         """Put what is here into ``state``, in new arrays in host memory."""
         for views, arrays in self._pairs(state):
             arrays.update({name: view.get() for name, view in views.items()})
+
+    def _groups_of(self, whole: Array) -> dict[str, Array]:
+        first, both = (_size(self._of_group[DECAYING]), sum(map(_size, self._of_group.values())))
+        parts = {DECAYING: whole[:first], OTHERS: whole[first:both]}
+        return {name: part for name, part in parts.items() if part.size}
 
     def _pairs(self, state: State) -> Sequence[tuple[dict[str, Array], dict[str, Array]]]:
         return (

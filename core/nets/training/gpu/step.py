@@ -93,7 +93,7 @@ class Step:
                 counter=self._number,
                 scale=self._scale.get(loss_scale.SCALE),
             )
-            gradients = arena.gathered(done.gradients)
+            gradients = arena.gather(done.gradients)
             before, finite = [], None
             if self._scale:
                 before = [array.copy() for array in arena.written]
