@@ -58,6 +58,14 @@ def series(
         Literal["standardise", "pca", "zca"] | None,
         typer.Option(metavar="NAME", help="whiten: standardise, pca or zca. \\[default: zca]"),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="whiten: the -series.json of an earlier one, to do as it did.",
+        ),
+    ] = None,
 ) -> Work:
     """Smooth, model and forecast time series, or take the correlations out of several.
 
@@ -76,4 +84,4 @@ def series(
     }
     white = "residuals.ljung_box.probability"
     show = columns("-series.json", variance="variance", aic="aic", ljung_box=white)
-    return Work(files, fields, show=show)
+    return Work(files, fields, referred={} if by is None else {"by": by}, show=show)

@@ -17,7 +17,15 @@ from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, plan_each, work
 from core.media import JSON, NPY, PICTURES
-from core.series import Whitening, diagnose, fit_arima, least_squares, whiten, yule_walker
+from core.series import (
+    Whitening,
+    diagnose,
+    earlier,
+    fit_arima,
+    least_squares,
+    whiten,
+    yule_walker,
+)
 from core.series.chart import chart
 
 _MOST_COLUMNS = 1000
@@ -72,8 +80,16 @@ class SeriesSpec(Spec):
         "of the covariance (pca), or that turned back to the original axes (zca).",
     )
 
+    by: Digest | None = Field(
+        default=None,
+        description="For whiten: the JSON of an earlier one, whose means and matrix are taken, so "
+        "that data which come later are whitened as those before.",
+    )
+
     @model_validator(mode="after")
     def _suits_the_method(self) -> SeriesSpec:
+        if self.by is not None and self.method != "whiten":
+            raise ValueError("by belongs to whiten")
         if self.method != "arima" and (self.difference or self.ma or self.horizon):
             raise ValueError("difference, ma and horizon belong to arima")
         if self.method == "autoregression" and self.ar == 0:
@@ -84,8 +100,8 @@ class SeriesSpec(Spec):
 
 
 def references(spec: SeriesSpec) -> tuple[str, ...]:
-    """Return the digests of the inputs, each once."""
-    return distinct(spec.inputs)
+    """Return the digests of the inputs and of an earlier whitening, each once."""
+    return distinct(spec.inputs, *([] if spec.by is None else [spec.by]))
 
 
 def plan(spec: SeriesSpec, planning: Planning) -> dict[str, Any]:
@@ -108,7 +124,8 @@ def plan(spec: SeriesSpec, planning: Planning) -> dict[str, Any]:
             return found.to_dict()
         if spec.method == "whiten":
             seconds = 6 * values * columns * planning.device.gemm["float64"]
-            return work("svd", f"of {length} × {columns}", seconds, 32 * values, planning)
+            how = "svd" if spec.by is None else "product"
+            return work(how, f"of {length} × {columns}", seconds, 32 * values, planning)
         parameters = spec.ar + spec.ma + 1
         # About fifteen steps of the search, each with a residual for each slope.
         rounds = 15 * parameters if spec.method == "arima" else 3
@@ -148,10 +165,19 @@ def _average(spec: SeriesSpec, run: Run, item: Item, x: NDArray[Any]) -> None:
 
 def _whiten(spec: SeriesSpec, run: Run, item: Item, x: NDArray[Any]) -> None:
     with run.stage("whiten"):
-        y, mean, matrix = whiten(x.reshape(len(x), -1), spec.whitening)
+        rows = x.reshape(len(x), -1)
+        if spec.by is None:
+            how = spec.whitening
+            y, mean, matrix = whiten(rows, how)
+        else:
+            how, mean, matrix = earlier(run.fetch(spec.by).read_bytes(), rows.shape[1])
+            y = (rows - mean) @ matrix
+        if y.shape == rows.shape and how != "pca":
+            # What was a picture is one still.
+            y = y.reshape(x.shape)
     with run.stage("store"):
         deliver_array(run, item, renamed(item.name, NPY, "-white"), y, NPY)
-        document = {"method": spec.whitening, "mean": mean.tolist(), "matrix": matrix.tolist()}
+        document = {"method": how, "mean": mean.tolist(), "matrix": matrix.tolist()}
         deliver_json(run, renamed(item.name, JSON, "-series"), document, item.digest)
 
 
@@ -227,12 +253,16 @@ def _autoregression(spec: SeriesSpec, run: Run, x: NDArray[Any]) -> _Fit:
 
 def _check(spec: SeriesSpec, subject: Subject) -> None:
     columns = math.prod(subject.shape[1:])
-    if subject.media_type in PICTURES or len(subject.shape) > 2 or columns > _MOST_COLUMNS:
+    many = len(subject.shape) > 2 and spec.method != "whiten"
+    if subject.media_type in PICTURES or many or columns > _MOST_COLUMNS:
+        accepted = f"(T,), or (T, D) for up to {_MOST_COLUMNS} series"
+        if spec.method == "whiten":
+            accepted = f"arrays of up to {_MOST_COLUMNS} values for each index of their first axis"
         raise InvalidInput(
             "no time series",
             field="inputs",
             given=describe(subject.shape, subject.dtype),
-            accepted=f"(T,), or (T, D) for up to {_MOST_COLUMNS} series",
+            accepted=accepted,
         )
     _check_length(spec, subject.shape[0])
 

@@ -3,7 +3,7 @@
 from core.series.arima import Arima, Forecast, fit_arima
 from core.series.autoregression import autocovariance, least_squares, levinson, yule_walker
 from core.series.diagnostics import diagnose
-from core.series.whitening import WHITENINGS, Whitening, whiten
+from core.series.whitening import WHITENINGS, Whitening, earlier, whiten
 
 __all__ = [
     "WHITENINGS",
@@ -12,6 +12,7 @@ __all__ = [
     "Whitening",
     "autocovariance",
     "diagnose",
+    "earlier",
     "fit_arima",
     "least_squares",
     "levinson",

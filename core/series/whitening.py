@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -65,3 +66,45 @@ def whiten(x: NDArray[Any], how: Whitening) -> tuple[NDArray[Any], NDArray[Any],
     if how == "zca":
         matrix = matrix @ directions[:, varies].T
     return centred @ matrix, mean, matrix
+
+
+def earlier(document: bytes, features: int) -> tuple[Whitening, NDArray[Any], NDArray[Any]]:
+    """Return how an earlier whitening was done, its means and its matrix.
+
+    Parameters
+    ----------
+    document : bytes
+        JSON with ``method``, ``mean`` and ``matrix``, as a job writes it.
+    features : int
+        How many figures the rows have that are to be whitened.
+
+    Returns
+    -------
+    how : {"standardise", "pca", "zca"}
+    mean : ndarray, shape (D,)
+    matrix : ndarray, shape (D, R)
+
+    Raises
+    ------
+    InvalidInput
+        It is no such document, or one for rows of another length.
+
+    Examples
+    --------
+    >>> text = b'{"method": "pca", "mean": [1.0, 2.0], "matrix": [[0.5], [0.25]]}'
+    >>> how, mean, matrix = earlier(text, 2)
+    >>> (([[3.0, 6.0]] - mean) @ matrix).tolist()
+    [[2.0]]
+    """
+    accepted = f"the JSON of a whitening of rows of {features} values"
+    try:
+        found = json.loads(document)
+        how = WHITENINGS[WHITENINGS.index(found["method"])]
+        mean, matrix = (np.array(found[name], np.float64) for name in ("mean", "matrix"))
+    except (ValueError, TypeError, KeyError):
+        raise InvalidInput("is no whitening", field="by", accepted=accepted) from None
+    good = mean.shape == (features,) and matrix.ndim == 2 and len(matrix) == features
+    if not (good and np.isfinite(mean).all() and np.isfinite(matrix).all()):
+        given = f"means {mean.shape}, matrix {matrix.shape}"
+        raise InvalidInput("does not fit the input", field="by", given=given, accepted=accepted)
+    return how, mean, matrix

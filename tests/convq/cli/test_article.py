@@ -61,7 +61,9 @@ CASES = {
     "series a.bin --method moving-average --weight 2 --weight 1": {
         "method": "moving-average", "weights": [2.0, 1.0],
     },
-    "series a.bin --method whiten --whitening pca": {"method": "whiten", "whitening": "pca"},
+    "series a.bin --method whiten --whitening pca --by c.bin": {
+        "method": "whiten", "whitening": "pca", "by": "c.bin",
+    },
     "deconvolve a.bin --method wiener --noise 0.1 --regularisation 2 --iterations 9 "
     "--kernel box:size=5 --boundary wrap --output npy --range rescale": {
         "method": "wiener", "noise": 0.1, "regularisation": 2.0, "iterations": 9,
@@ -112,7 +114,7 @@ def test_all_options_reach_the_job(convq: Callable[..., Any], service: Any, line
     spec = by_name(kind).spec.model_validate(sent)
     assert service.artifacts[sent["inputs"][0]["artifact"]]["data"] == b"a.bin"
     stated = spec.model_dump(mode="json", exclude_unset=True)
-    for name in ("template", "mask"):
+    for name in ("template", "mask", "by"):
         if name in stated:  # a file that was uploaded
             stated[name] = service.artifacts[stated[name]]["data"].decode()
     assert {name: stated[name] for name in CASES[line]} == CASES[line]

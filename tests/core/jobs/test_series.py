@@ -67,9 +67,26 @@ def test_white_series(works: Any) -> None:
     np.testing.assert_allclose((several - found["mean"]) @ found["matrix"], y)
 
 
+def test_what_comes_later_is_whitened_as_what_came_before(works: Any) -> None:
+    random = np.random.default_rng(0)
+    patches = random.normal(size=(90, 3, 4)) + random.normal(size=(90, 1, 1))
+    run = works.run("series", works.named(patches[:60], "x.npy"), method="whiten")
+    white = works.array(run, "x-white.npy")
+    assert white.shape == (60, 3, 4)
+    np.testing.assert_allclose(np.cov(white.reshape(60, 12).T), np.eye(12), atol=1e-9)
+    (by,) = (result["digest"] for result in run.results if result["name"] == "x-series.json")
+    again = works.run("series", works.named(patches[30:], "y.npy"), method="whiten", by=by)
+    np.testing.assert_allclose(works.array(again, "y-white.npy")[:30], white[30:])
+    assert works.json(again, "y-series.json") == works.json(run, "x-series.json")
+    other = works.run("series", works.named(patches[..., 0], "z.npy"), method="whiten", by=by)
+    assert other.failures[0]["accepted"] == "the JSON of a whitening of rows of 3 values"
+    assert works.run("series", by, method="whiten", by=by).failures
+
+
 @pytest.mark.parametrize(
     "fields",
     [
+        {"by": "sha256:" + "0" * 64},
         {"method": "whiten", "horizon": 3},
         {"method": "autoregression", "ar": 0},
         {"method": "moving-average", "weights": [1.0, -1.0]},
