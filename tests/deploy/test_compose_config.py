@@ -113,16 +113,29 @@ def test_each_further_gpu_is_a_service_as_documented(tmp_path: Path) -> None:
     override = tmp_path / "docker-compose.override.yml"
     # Compose looks for the file of `extends` beside the override.
     override.write_text(block.replace("docker-compose.yml", str(ROOT / "docker-compose.yml")))
-    services = services_of(override)
+    services = services_of(override, CONVQ_GPU="0")
     devices = [
         services[name]["deploy"]["resources"]["reservations"]["devices"]
         for name in ("worker-gpu", "worker-gpu-1")
     ]
     assert devices == [
-        [{"driver": "nvidia", "device_ids": [number], "capabilities": ["gpu"]}]
-        for number in ("0", "1")
+        [
+            {
+                "driver": "nvidia",
+                "device_ids": [which],
+                "capabilities": ["gpu", "compute", "utility"],
+            }
+        ]
+        for which in ("0", "1")
     ]
     assert services["worker-gpu-1"]["image"] == services["worker-gpu"]["image"]
+
+
+def test_workers_compute_where_their_name_says(services: dict[str, Any]) -> None:
+    for name, gpus in (("worker-cpu", "none"), ("worker-gpu", "all")):
+        given = services[name]["environment"]
+        assert given.pop("CONVQ_GPUS") == gpus
+        assert given == services["api"]["environment"]
 
 
 def test_https_is_one_more_port_of_the_proxy() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -26,6 +27,8 @@ FILES = [*KUSTOMIZATION["resources"], *(f"gpu/{name}" for name in COMPONENT["res
 RESOURCES = [
     resource for name in FILES for resource in yaml.safe_load_all((FOLDER / name).read_text())
 ]
+OPERATIONS = FOLDER.parents[1] / "docs" / "operations.md"
+GPU_WORKER = "Deployment/worker-gpu"
 # Secrets are the operator's to make: docs/operations.md.
 SECRETS = {"convq", "convq-store"}
 
@@ -70,14 +73,20 @@ def test_kubernetes_takes_it(resource: dict[str, Any]) -> None:
     kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
-def test_kustomize_makes_of_it_what_is_meant(tmp_path: Path) -> None:
-    folder = shutil.copytree(FOLDER, tmp_path / "k8s")
+def kustomized(folder: Path, more: str) -> list[dict[str, Any]]:
+    """Return what kustomize makes of a copy of the manifests, with lines more."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    shutil.copytree(FOLDER, folder)
     with (folder / "kustomization.yaml").open("a") as file:
-        file.write("components: [gpu]\n")
+        file.write(more)
     done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    made = list(yaml.safe_load_all(done.stdout))
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def test_kustomize_makes_of_it_what_is_meant(tmp_path: Path) -> None:
+    made = kustomized(tmp_path / "k8s", "components: [gpu]\n")
     assert len(made) == len(RESOURCES) + len(KUSTOMIZATION["configMapGenerator"])
     everywhere = {r["metadata"].get("namespace") for r in made if r["kind"] != "Namespace"}
     assert everywhere == {KUSTOMIZATION["namespace"]}
@@ -151,9 +160,20 @@ def test_workers_with_gpus_are_those_without_and_a_gpu() -> None:
     )
     limits = with_gpu["containers"][0]["resources"]["limits"]
     assert limits.pop("nvidia.com/gpu") == 1
+    # It does not start without one, and the others take none.
+    for pod, gpus in ((with_gpu, "all"), (worker, "none")):
+        pod["containers"][0]["env"].remove({"name": "CONVQ_GPUS", "value": gpus})
     assert with_gpu.pop("tolerations")
     with_gpu["containers"][0]["image"] = worker["containers"][0]["image"]
     assert with_gpu == worker
+
+
+def test_slices_of_gpus_are_asked_for_as_documented(tmp_path: Path) -> None:
+    page = OPERATIONS.read_text()
+    (lines,) = (b for b in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "mig" in b)
+    (worker,) = (r for r in kustomized(tmp_path / "k8s", lines) if name_of(r) == GPU_WORKER)
+    limits = worker["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert limits == {"cpu": "4", "memory": "12Gi", "nvidia.com/mig-1g.10gb": 1}
 
 
 def test_the_metrics_that_scale_the_workers_are_told(settings: Settings) -> None:
