@@ -55,8 +55,45 @@ def slots(settings: Settings, name: str) -> list[Slot]:
         )
     if count + len(chosen) == 1:
         return [Slot(name, chosen[0] if chosen else None)]
-    on_gpus = [Slot(f"{name}-gpu{gpu.index.replace(':', '-')}", gpu) for gpu in chosen]
-    return [*on_gpus, *(Slot(f"{name}-cpu{number}", None) for number in range(1, count + 1))]
+    beside = [Slot(f"{name}-cpu{number}", None) for number in range(1, count + 1)]
+    return [*_on(chosen, name), *beside]
+
+
+def stack_slots(settings: Settings, name: str, count: int) -> list[Slot]:
+    """Return the workers of a whole service on this machine.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``gpus`` says which GPUs.
+    name : str
+        First part of all names.
+    count : int
+        How many workers compute on the processor.
+
+    Raises
+    ------
+    InvalidInput, Unavailable
+        As `slots`.
+    """
+    chosen = choose(settings.gpus, gpus.found(), os.environ)
+    on_processor = [Slot(f"{name}-{number}", None) for number in range(1, count + 1)]
+    return [*on_processor, *_on(chosen, name)]
+
+
+def is_one_of(worker: str, name: str) -> bool:
+    """Tell whether a worker is one of those that `slots` names.
+
+    Examples
+    --------
+    >>> is_one_of("lab", "lab"), is_one_of("lab-gpu0", "lab"), is_one_of("lab-2", "lab")
+    (True, True, False)
+    """
+    return worker == name or worker.startswith((f"{name}-gpu", f"{name}-cpu"))
+
+
+def _on(chosen: Sequence[Gpu], name: str) -> list[Slot]:
+    return [Slot(f"{name}-gpu{gpu.index.replace(':', '-')}", gpu) for gpu in chosen]
 
 
 def choose(wanted: str, found: Sequence[Gpu], environment: Mapping[str, str]) -> list[Gpu]:

@@ -35,16 +35,42 @@ def run_worker(
     name: Annotated[
         str, typer.Argument(help="Unique among all workers.", show_default="the host's name")
     ] = "",
+    gpus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHICH",
+            help="A worker for each of these GPUs: all, none, or numbers and UUIDs between commas. "
+            "\\[default: CONVQ_GPUS, else all that answer]",
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Workers on the processor beside them. \\[default: CONVQ_CONCURRENCY, else 1 "
+            "where there is no GPU]",
+        ),
+    ] = None,
     queue: Annotated[list[str] | None, typer.Option(help="A queue to serve; repeat it.")] = None,
 ) -> None:
-    """Run only a worker; CONVQ_REDIS_URL and CONVQ_STORE_URL say for which service."""
+    """Run a worker for each GPU, else one on the processor, and no more of the service.
+
+    CONVQ_REDIS_URL and CONVQ_STORE_URL say for which service.
+    """
     from convq.preflight import check_surroundings
+    from convq.stack.fleet import run_fleet
     from core.settings import Settings
+    from workers.devices import slots
     from workers.main import run
 
-    settings = Settings()
+    given: dict[str, Any] = {"gpus": gpus, "concurrency": concurrency}
+    settings = Settings(**{key: value for key, value in given.items() if value is not None})
     check_surroundings(settings)
-    raise typer.Exit(run(settings, name=name or socket.gethostname(), queues=queue or None))
+    found = slots(settings, name or socket.gethostname())
+    if len(found) > 1:
+        raise typer.Exit(run_fleet(settings, found, queue or ()))
+    raise typer.Exit(run(settings, name=found[0].name, gpu=found[0].gpu, queues=queue or None))
 
 
 @app.command("check", cls=Command)
@@ -55,22 +81,26 @@ def check(
 ) -> None:
     """Fail unless a worker has shown signs of life lately; for the engine that runs its container.
 
-    Looks into Redis, as the worker itself does: CONVQ_REDIS_URL.
+    Of several that convq worker run has started under the name, one is enough. Looks into Redis, as
+    the worker itself does: CONVQ_REDIS_URL.
     """
     from convq.given_redis import check_redis
     from core.errors import Unavailable
     from core.settings import Settings
     from core.store.connection import connect
     from core.store.workers import WorkerStore
+    from workers.devices import is_one_of
 
     settings, name = Settings(), name or socket.gethostname()
     check_redis(settings.redis_url)
     with connect(settings) as client:
-        states = {worker.name: worker.state for worker in WorkerStore(client, settings).all()}
-    state = states.get(name, "not known")
-    if state not in ("up", "busy", "draining"):
-        raise Unavailable("the worker shows no signs of life", given=f"{name}: {state}")
-    typer.echo(f"{name}: {state}")
+        found = [
+            worker for worker in WorkerStore(client, settings).all() if is_one_of(worker.name, name)
+        ]
+    told = "\n".join(f"{worker.name}: {worker.state}" for worker in found) or f"{name}: not known"
+    if not any(worker.state in ("up", "busy", "draining") for worker in found):
+        raise Unavailable("the worker shows no signs of life", given=told)
+    typer.echo(told)
 
 
 @app.command("list", cls=Command)

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from convq.given_redis import check_redis
 from convq.preflight import check_store_url
+from convq.stack.fleet import WORKER_DEADLINE, command, environment
 from convq.stack.folders import make_folder
 from convq.stack.lock import lock_folder
 from convq.stack.logs import fresh_log
@@ -30,10 +31,8 @@ from core.errors import Conflict, InvalidInput, Unavailable
 from core.settings import Settings
 from core.store.connection import connect
 from core.store.workers import WorkerStore
+from workers.devices import stack_slots
 
-# Seconds between the request to end and the kill. A worker lets its job go on for a while
-# (`Settings.drain`) and hands it back then; this is the time that it gets after that.
-WORKER_DEADLINE = 15.0
 API_DEADLINE = 10.0
 REDIS_DEADLINE = 10.0
 
@@ -50,7 +49,8 @@ class LocalStack:
     host : str
         Address that the API listens on.
     workers : int
-        Number of Celery workers, named ``worker-1``, ``worker-2``, ...
+        Number of Celery workers on the processor, named ``worker-1``, ``worker-2``, ... Each GPU of
+        the settings (``gpus``) has one more: ``worker-gpu0``, ...
     redis_url : str, optional
         A Redis that runs already, which is then neither started nor stopped. By default one is
         started for the stack alone.
@@ -64,7 +64,9 @@ class LocalStack:
     Raises
     ------
     InvalidInput
-        When there are too few workers.
+        When there are too few workers, or no such GPUs.
+    Unavailable
+        When GPUs are asked for and there are none.
 
     Examples
     --------
@@ -93,18 +95,23 @@ class LocalStack:
         self.host = host
         # A Redis from outside may serve other machines too, whose workers have names as well.
         machine = f"{socket.gethostname()}-" if redis_url is not None else ""
-        self.workers = [f"{machine}worker-{number}" for number in range(1, workers + 1)]
+        self._settings = Settings(**settings)
+        self._slots = stack_slots(self._settings, f"{machine}worker", workers)
         self.redis: RedisServer | None = None
         self.port = 0
         self._wanted_port = port
         self._outside_redis_url = redis_url
-        self._settings = Settings(**settings)
         self._overrides = {f"CONVQ_{name.upper()}": str(value) for name, value in settings.items()}
         self._on_death = on_death
         self._lock: int | None = None
         self._api: Process | None = None
         self._workers: list[Process] = []
         self._supervisor: Supervisor | None = None
+
+    @property
+    def workers(self) -> list[str]:
+        """Names of the workers."""
+        return [slot.name for slot in self._slots]
 
     @property
     def url(self) -> str:
@@ -266,17 +273,17 @@ class LocalStack:
                 self.data / "redis", log=fresh_log(logs, "redis"), keep=[self._lock]
             )
             self.redis.start()
-        environment = self._child_environment()
+        variables = self._child_environment()
 
-        def module(name: str, *arguments: str) -> Process:
-            command = [sys.executable, "-m", *arguments]
-            return Process(name, command, log=fresh_log(logs, name), environment=environment)
+        def process(name: str, command: list[str]) -> Process:
+            return Process(name, command, log=fresh_log(logs, name), environment=variables)
 
-        self._api = module("api", "api", "--host", self.host, "--port", str(self.port))
-        self._workers = [module(name, "workers", "--name", name) for name in self.workers]
+        api = [sys.executable, "-m", "api", "--host", self.host, "--port", str(self.port)]
+        self._api = process("api", api)
+        self._workers = [process(slot.name, command(slot)) for slot in self._slots]
         children = [self._api, *self._workers]
-        for process in children:
-            process.start()
+        for child in children:
+            child.start()
         self._await_ready(end, children)
         if self.redis is not None:
             children.append(self.redis.process)
@@ -285,13 +292,10 @@ class LocalStack:
 
     def _child_environment(self) -> dict[str, str]:
         return {
-            **os.environ,
+            **environment(),
             **self._overrides,
             "CONVQ_REDIS_URL": self.redis_url,
             "CONVQ_STORE_URL": self.store_url,
-            # A folder named `api` or `workers` where the user happens to stand is not ours.
-            "PYTHONSAFEPATH": "1",
-            "PYTHONUNBUFFERED": "1",
         }
 
     def _await_ready(self, end: float, must_run: list[Process] | None = None) -> None:
@@ -322,7 +326,7 @@ class LocalStack:
         up = {
             worker.about["pid"]
             for worker in seen
-            if worker.about.get("host") == here and worker.state in ("up", "busy")
+            if worker.about.get("host") == here and worker.state in ("up", "busy", "out")
         }
         return next((worker.name for worker in self._workers if worker.pid not in up), None)
 

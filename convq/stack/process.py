@@ -8,8 +8,9 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from typing import IO
 
 from convq.stack.guard import GUARD
 
@@ -27,8 +28,9 @@ class Process:
         What people call it, for example ``"worker-1"``.
     command : sequence of str
         Program and arguments.
-    log : Path
-        File to which standard output and standard error are appended.
+    log : Path or None
+        File to which standard output and standard error are appended; those of this process by
+        default.
     environment : mapping of str to str, optional
         The whole environment of the command; this process's by default.
     keep : sequence of int
@@ -40,7 +42,7 @@ class Process:
         name: str,
         command: Sequence[str],
         *,
-        log: Path,
+        log: Path | None = None,
         environment: Mapping[str, str] | None = None,
         keep: Sequence[int] = (),
     ) -> None:
@@ -72,13 +74,13 @@ class Process:
         FileNotFoundError
             When the folder of the log does not exist.
         """
-        with self._lock, self.log.open("ab") as log:
+        with self._lock, self._output() as log:
             assert not self.running(), f"{self.name} runs already"
             self._popen = subprocess.Popen(  # noqa: S603 - no shell reads the arguments
                 ["/bin/sh", "-c", _GATE, self.name, *self.command],
                 stdin=subprocess.PIPE,
                 stdout=log,
-                stderr=subprocess.STDOUT,
+                stderr=None if log is None else subprocess.STDOUT,
                 env=self.environment,
                 pass_fds=self.keep,
                 bufsize=0,
@@ -114,11 +116,16 @@ class Process:
 
     def last_lines(self, count: int = 12) -> list[str]:
         """Return the end of the log, for a person who must find out what went wrong."""
+        if self.log is None:
+            return []
         with suppress(FileNotFoundError), self.log.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - (64 << 10)))
             lines = log.read().decode(errors="replace").splitlines()
             return [line for line in lines if line.strip()][-count:]
         return []
+
+    def _output(self) -> AbstractContextManager[IO[bytes] | None]:
+        return nullcontext() if self.log is None else self.log.open("ab")
 
     def _require(self) -> subprocess.Popen[bytes]:
         assert self._popen is not None

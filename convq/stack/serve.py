@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from convq.stack.local import LocalStack
 from convq.stack.report import print_death, print_start
+from convq.stack.signals import interrupted_by_signals, signal_events
 
 
 def serve(*, data: Path, port: int = 8000, host: str = "127.0.0.1", workers: int = 1) -> int:
@@ -59,12 +55,12 @@ def serve(*, data: Path, port: int = 8000, host: str = "127.0.0.1", workers: int
         on_death=lambda death: print_death(console, death),
     )
     try:
-        with console.status("starting Redis, API and workers"), _interrupted_by_signals():
+        with console.status("starting Redis, API and workers"), interrupted_by_signals():
             stack.start()
     except KeyboardInterrupt:
         console.print("interrupted; nothing runs")
         return 130
-    with _signal_events() as (asked, again):
+    with signal_events() as (asked, again):
         try:
             print_start(console, stack)
             asked.wait()
@@ -76,37 +72,3 @@ def serve(*, data: Path, port: int = 8000, host: str = "127.0.0.1", workers: int
         return 1
     console.print("[bold green]stopped[/]; jobs and results are kept in", str(stack.data))
     return 0
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@contextmanager
-def _interrupted_by_signals() -> Iterator[None]:
-    def handle(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    with _handled_by(handle):
-        yield
-
-
-@contextmanager
-def _signal_events() -> Iterator[tuple[threading.Event, threading.Event]]:
-    """Turn the first signal into one event and the second into another."""
-    asked, again = threading.Event(), threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        (again if asked.is_set() else asked).set()
-
-    with _handled_by(handle):
-        yield asked, again
-
-
-@contextmanager
-def _handled_by(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

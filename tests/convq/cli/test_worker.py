@@ -33,6 +33,9 @@ def test_a_worker_that_gives_signs_of_life_is_well(
 
     workers.drain("w1")
     assert convq("worker", "check", "w1").stdout == "w1: draining\n"
+    # Those of several GPUs belong together, and one of them is enough.
+    workers.beat("w1-gpu0", {"fault": "it burns"})
+    assert convq("worker", "check", "w1").stdout == "w1: draining\nw1-gpu0: out\n"
     client.zincrby("convq:workers", -60, "w1")
     assert convq("worker", "check", "w1").exit_code == 3
 
