@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core import conv
+from core.arrays import Array, array_module
 from core.deconvolution import (
     Boundary,
     extended_shape,
@@ -25,6 +27,7 @@ from core.jobs.each import Item, brightness, deliver_json, deliver_like, each, r
 from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kernels import KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
+from core.jobs.places import Places, planned
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, check_axes, check_plane, plan_each, work
 from core.kernels import build
@@ -97,46 +100,52 @@ def references(spec: DeconvolveSpec) -> tuple[str, ...]:
 def plan(spec: DeconvolveSpec, planning: Planning) -> dict[str, Any]:
     """Price the transforms, or plan the convolutions of a step, from the records of the inputs."""
     loaded = _loaded(spec, planning.artifacts)
-
-    def plan_one(subject: Subject) -> dict[str, Any]:
-        _check(spec, subject)
-        kernel = _gaussian(_GUESS) if loaded is None else _kernel(loaded, subject)
-        device, itemsize = planning.device, subject.precision.itemsize
-        if spec.method != "richardson-lucy":
-            lengths = padded_shape(subject.extent, kernel.shape, spec.boundary)
-            planes = math.prod(subject.shape) // math.prod(subject.extent)
-            points = math.prod(lengths)
-            seconds = (2 * planes + 1) * device.fft_seconds(lengths, str(subject.precision))
-            seconds += (planes + 6) * 4 * points * itemsize * device.copy
-            why = f"division of {' × '.join(map(str, lengths))} coefficients"
-            return work("fft", why, seconds, (4 * planes + 6) * points * itemsize, planning)
-        found = conv.plan(
-            extended_shape(subject.shape, subject.axes, kernel.shape),
-            kernel,
-            dtype=subject.precision,
-            mode="valid",
-            axes=subject.axes,
-            device=device,
-            memory_cap=planning.memory_cap,
-        )
-        values = math.prod(found.problem.out_shape)
-        return found.to_dict() | {
-            "seconds": (2 * spec.iterations + 1) * (found.candidate.seconds or 0)
-            + spec.iterations * 8 * values * itemsize * device.copy,
-            "bytes": int((found.candidate.bytes or 0) + 6 * values * itemsize),
-            "passes": 2 * spec.iterations,
-        }
-
+    plan_one = planned(partial(_plan_one, spec, loaded), planning, spec.device)
     return plan_each(spec.inputs, planning, plan_one)
+
+
+def _plan_one(
+    spec: DeconvolveSpec, loaded: Loaded | None, subject: Subject, planning: Planning
+) -> dict[str, Any]:
+    _check(spec, subject)
+    kernel = _gaussian(_GUESS) if loaded is None else _kernel(loaded, subject)
+    device, itemsize = planning.device, subject.precision.itemsize
+    if spec.method != "richardson-lucy":
+        lengths = padded_shape(subject.extent, kernel.shape, spec.boundary)
+        planes = math.prod(subject.shape) // math.prod(subject.extent)
+        points = math.prod(lengths)
+        seconds = (2 * planes + 1) * device.fft_seconds(lengths, str(subject.precision))
+        seconds += (planes + 6) * 4 * points * itemsize * device.copy
+        why = f"division of {' × '.join(map(str, lengths))} coefficients"
+        return work("fft", why, seconds, (4 * planes + 6) * points * itemsize, planning)
+    found = conv.plan(
+        extended_shape(subject.shape, subject.axes, kernel.shape),
+        kernel,
+        dtype=subject.precision,
+        mode="valid",
+        axes=subject.axes,
+        device=device,
+        memory_cap=planning.memory_cap,
+    )
+    values = math.prod(found.problem.out_shape)
+    return found.to_dict() | {
+        "seconds": (2 * spec.iterations + 1) * (found.candidate.seconds or 0)
+        + spec.iterations * 8 * values * itemsize * device.copy,
+        "bytes": int((found.candidate.bytes or 0) + 6 * values * itemsize),
+        "passes": 2 * spec.iterations,
+    }
 
 
 def run(spec: DeconvolveSpec, run: Run) -> None:
     """Deconvolve one input after another; one that cannot be processed fails alone."""
     loaded = _loaded(spec, run.artifacts)
-    each(spec.inputs, run, lambda name, digest: _one(spec, run, loaded, name, digest))
+    places = Places(run, spec.device, partial(_plan_one, spec, loaded))
+    each(spec.inputs, run, lambda name, digest: _one(spec, run, loaded, places, name, digest))
 
 
-def _one(spec: DeconvolveSpec, run: Run, loaded: Loaded | None, name: str, digest: str) -> None:
+def _one(
+    spec: DeconvolveSpec, run: Run, loaded: Loaded | None, places: Places, name: str, digest: str
+) -> None:
     with run.stage("load"):
         item = read(run, name, digest)
         _check(spec, item.subject)
@@ -148,9 +157,14 @@ def _one(spec: DeconvolveSpec, run: Run, loaded: Loaded | None, name: str, diges
         kernel = _gaussian(sigma)
     else:
         kernel = _kernel(loaded, item.subject)
+
+    def deconvolved(y: Array) -> tuple[Array, dict[str, Any]]:
+        there = array_module(y).asarray(kernel)
+        x = _deconvolved(spec, run, y, there, item.subject.axes)
+        return x, _measured(run, item, y, x, there)
+
     with run.stage("deconvolve"):
-        x = _deconvolved(spec, run, y, kernel, item.subject.axes)
-        found = _measured(run, item, y, x, kernel)
+        x, found = places.compute(item.subject, deconvolved, y)
     with run.stage("store"):
         deliver_like(run, item, x, npy=spec.output == "npy", policy=spec.range)
         document = {"method": spec.method, "sigma": sigma} | found
@@ -160,11 +174,11 @@ def _one(spec: DeconvolveSpec, run: Run, loaded: Loaded | None, name: str, diges
 def _deconvolved(
     spec: DeconvolveSpec,
     run: Run,
-    y: NDArray[Any],
-    kernel: NDArray[np.float64],
+    y: Array,
+    kernel: Array,
     axes: tuple[int, ...],
-) -> NDArray[Any]:
-    x: NDArray[Any]
+) -> Array:
+    x: Array
     match spec.method:
         case "wiener":
             x = wiener(y, kernel, axes, spec.noise, spec.boundary)
@@ -177,9 +191,7 @@ def _deconvolved(
     return x
 
 
-def _measured(
-    run: Run, item: Item, y: NDArray[Any], x: NDArray[Any], kernel: NDArray[np.float64]
-) -> dict[str, Any]:
+def _measured(run: Run, item: Item, y: Array, x: Array, kernel: Array) -> dict[str, Any]:
     """Return how well the result explains the input, once it is convolved again."""
     again = conv.convolve(
         x,
@@ -244,4 +256,5 @@ KIND = Kind(
     items=count,
     plan=plan,
     run=run,
+    on_gpu=True,
 )

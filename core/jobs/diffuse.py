@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from core import conv
+from core.arrays import Array, array_module, to_numpy
 from core.conv.boundary import Boundary
 from core.diffusion import Conductivity, heat_kernels, perona_malik, propagate, steps_for
 from core.diffusion.heat import MAX_TIME
@@ -20,6 +22,7 @@ from core.jobs.each import Item, deliver_bytes, deliver_json, deliver_like, each
 from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kernels import KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
+from core.jobs.places import Places, planned
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, check_axes, plan_each, work
 from core.kernels import Normalization
@@ -28,7 +31,7 @@ from core.media import JSON, WEBP, RangePolicy, film, to_range
 # Nothing leaves and nothing comes in.
 _CLOSED = ("reflect", "wrap")
 
-Step = Callable[[NDArray[Any], int], NDArray[Any]]
+Step = Callable[[Array, int], Array]
 
 
 class DiffuseSpec(Spec):
@@ -132,63 +135,73 @@ def references(spec: DiffuseSpec) -> tuple[str, ...]:
 def plan(spec: DiffuseSpec, planning: Planning) -> dict[str, Any]:
     """Plan the convolutions, or price the explicit steps, from the records of the inputs."""
     loaded = _loaded(spec, planning.artifacts)
-
-    def plan_one(subject: Subject) -> dict[str, Any]:
-        _check(spec, subject)
-        values, device = math.prod(subject.shape), planning.device
-        if spec.method == "perona-malik":
-            assert spec.time is not None
-            steps = steps_for(spec.time, len(subject.axes))
-            # About seven passes for an axis and step.
-            seconds = steps * len(subject.axes) * 7 * values * subject.precision.itemsize * 2
-            why = f"{steps} explicit steps"
-            needed = values * subject.precision.itemsize * (3 + 2 * len(subject.axes))
-            return work("perona-malik", why, seconds * device.copy, needed, planning)
-        times = _pieces(spec)
-        plans = [
-            conv.plan(
-                subject.shape,
-                kernel,
-                dtype=subject.precision,
-                mode="same",
-                boundary=spec.boundary,
-                cval=spec.cval,
-                axes=axes,
-                device=device,
-                memory_cap=planning.memory_cap,
-            )
-            for kernel, axes in _convolutions(spec, loaded, subject)
-        ]
-        group = plans[0].to_dict()
-        each_time = sum(found.candidate.seconds or 0 for found in plans)
-        return group | {
-            "seconds": times * each_time,
-            "bytes": max(found.candidate.bytes or 0 for found in plans),
-            "passes": times * len(plans),
-        }
-
+    plan_one = planned(partial(_plan_one, spec, loaded), planning, spec.device)
     return plan_each(spec.inputs, planning, plan_one)
+
+
+def _plan_one(
+    spec: DiffuseSpec, loaded: Loaded | None, subject: Subject, planning: Planning
+) -> dict[str, Any]:
+    _check(spec, subject)
+    values, device = math.prod(subject.shape), planning.device
+    if spec.method == "perona-malik":
+        assert spec.time is not None
+        steps = steps_for(spec.time, len(subject.axes))
+        # About seven passes for an axis and step.
+        seconds = steps * len(subject.axes) * 7 * values * subject.precision.itemsize * 2
+        why = f"{steps} explicit steps"
+        needed = values * subject.precision.itemsize * (3 + 2 * len(subject.axes))
+        return work("perona-malik", why, seconds * device.copy, needed, planning)
+    times = _pieces(spec)
+    plans = [
+        conv.plan(
+            subject.shape,
+            kernel,
+            dtype=subject.precision,
+            mode="same",
+            boundary=spec.boundary,
+            cval=spec.cval,
+            axes=axes,
+            device=device,
+            memory_cap=planning.memory_cap,
+        )
+        for kernel, axes in _convolutions(spec, loaded, subject)
+    ]
+    group = plans[0].to_dict()
+    each_time = sum(found.candidate.seconds or 0 for found in plans)
+    return group | {
+        "seconds": times * each_time,
+        "bytes": max(found.candidate.bytes or 0 for found in plans),
+        "passes": times * len(plans),
+    }
 
 
 def run(spec: DiffuseSpec, run: Run) -> None:
     """Let one input after another diffuse; one that cannot be processed fails alone."""
     loaded = _loaded(spec, run.artifacts)
-    each(spec.inputs, run, lambda name, digest: _one(spec, run, loaded, name, digest))
+    places = Places(run, spec.device, partial(_plan_one, spec, loaded))
+    each(spec.inputs, run, lambda name, digest: _one(spec, run, loaded, places, name, digest))
 
 
-def _one(spec: DiffuseSpec, run: Run, loaded: Loaded | None, name: str, digest: str) -> None:
+def _one(
+    spec: DiffuseSpec, run: Run, loaded: Loaded | None, places: Places, name: str, digest: str
+) -> None:
     with run.stage("load"):
         item = read(run, name, digest)
         _check(spec, item.subject)
         x = real(item)
-    frames: list[NDArray[np.uint8]] = []
     step = _step(spec, run, loaded, item.subject)
-    with run.stage("diffuse"):
-        y = x
+
+    def diffused(u: Array) -> tuple[Array, list[NDArray[np.uint8]]]:
+        frames = []
         for piece in range(_pieces(spec)):
             if spec.frames and _shown(spec, piece):
-                frames.append(_frame(item, x, y))
-            y = step(y, piece)
+                frames.append(_frame(item, x, to_numpy(u)))
+            u = step(u, piece)
+        return u, frames
+
+    with run.stage("diffuse"):
+        y, frames = places.compute(item.subject, diffused, x)
         found = _measured(spec, item, x, y)
     with run.stage("store"):
         deliver_like(run, item, y, npy=spec.output == "npy", policy=spec.range)
@@ -215,10 +228,10 @@ def _step(spec: DiffuseSpec, run: Run, loaded: Loaded | None, subject: Subject) 
     if spec.method == "kernel":
         ((kernel, _),) = _convolutions(spec, loaded, subject)
 
-        def convolved(u: NDArray[Any], piece: int) -> NDArray[Any]:
-            y: NDArray[Any] = conv.convolve(
+        def convolved(u: Array, piece: int) -> Array:
+            y: Array = conv.convolve(
                 u,
-                kernel,
+                array_module(u).asarray(kernel),
                 "same",
                 spec.boundary,
                 cval=spec.cval,
@@ -233,8 +246,8 @@ def _step(spec: DiffuseSpec, run: Run, loaded: Loaded | None, subject: Subject) 
     time = spec.time / _pieces(spec)
     if spec.method == "heat":
 
-        def spread(u: NDArray[Any], piece: int) -> NDArray[Any]:
-            y: NDArray[Any] = propagate(
+        def spread(u: Array, piece: int) -> Array:
+            y: Array = propagate(
                 u,
                 time,
                 axes,
@@ -249,8 +262,8 @@ def _step(spec: DiffuseSpec, run: Run, loaded: Loaded | None, subject: Subject) 
     assert spec.edge is not None
     edge = spec.edge
 
-    def conducted(u: NDArray[Any], piece: int) -> NDArray[Any]:
-        y: NDArray[Any] = perona_malik(
+    def conducted(u: Array, piece: int) -> Array:
+        y: Array = perona_malik(
             u, time, edge, axes, spec.conductivity, spec.smooth, check=run.check
         )
         return y
@@ -331,4 +344,5 @@ KIND = Kind(
     items=count,
     plan=plan,
     run=run,
+    on_gpu=True,
 )

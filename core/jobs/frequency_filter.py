@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from core.arrays import Array
 from core.errors import InvalidInput
 from core.frequency import (
     Band,
@@ -25,6 +27,7 @@ from core.frequency import (
 from core.jobs.each import Item, deliver_json, deliver_like, deliver_picture, each, read, real
 from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kind import Kind, Planning, Spec
+from core.jobs.places import Places, planned
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, check_axes, plan_each, work
 from core.media import JSON, WAV, RangePolicy
@@ -125,35 +128,37 @@ def references(spec: FrequencyFilterSpec) -> tuple[str, ...]:
 
 def plan(spec: FrequencyFilterSpec, planning: Planning) -> dict[str, Any]:
     """Price the transforms, from the records of the inputs."""
-
-    def plan_one(subject: Subject) -> dict[str, Any]:
-        _check(spec, subject)
-        planes = math.prod(subject.shape) // math.prod(subject.extent)
-        one = planning.device.fft_seconds(subject.extent, str(subject.precision))
-        values = math.prod(subject.shape)
-        seconds = 2 * planes * one + 20 * values * 8 * planning.device.copy
-        if spec.keep is not None:  # sorting
-            seconds += values * math.log2(max(values, 2)) * 4e-9
-        needed = values * (4 * subject.precision.itemsize + 16 * (spec.keep is not None))
-        name = "dct" if spec.boundary == "reflect" else "fft"
-        why = f"there and back, {' × '.join(map(str, subject.extent))} points"
-        return work(name, why, seconds, needed, planning)
-
+    plan_one = planned(partial(_plan_one, spec), planning, spec.device)
     return plan_each(spec.inputs, planning, plan_one)
+
+
+def _plan_one(spec: FrequencyFilterSpec, subject: Subject, planning: Planning) -> dict[str, Any]:
+    _check(spec, subject)
+    planes = math.prod(subject.shape) // math.prod(subject.extent)
+    one = planning.device.fft_seconds(subject.extent, str(subject.precision))
+    values = math.prod(subject.shape)
+    seconds = 2 * planes * one + 20 * values * 8 * planning.device.copy
+    if spec.keep is not None:  # sorting
+        seconds += values * math.log2(max(values, 2)) * 4e-9
+    needed = values * (4 * subject.precision.itemsize + 16 * (spec.keep is not None))
+    name = "dct" if spec.boundary == "reflect" else "fft"
+    why = f"there and back, {' × '.join(map(str, subject.extent))} points"
+    return work(name, why, seconds, needed, planning)
 
 
 def run(spec: FrequencyFilterSpec, run: Run) -> None:
     """Filter one input after another; one that cannot be processed fails alone."""
-    each(spec.inputs, run, lambda name, digest: _one(spec, run, name, digest))
+    places = Places(run, spec.device, partial(_plan_one, spec))
+    each(spec.inputs, run, lambda name, digest: _one(spec, run, places, name, digest))
 
 
-def _one(spec: FrequencyFilterSpec, run: Run, name: str, digest: str) -> None:
+def _one(spec: FrequencyFilterSpec, run: Run, places: Places, name: str, digest: str) -> None:
     with run.stage("load"):
         item = read(run, name, digest)
         _check(spec, item.subject)
         x = real(item)
     with run.stage("filter"):
-        y, mask, found = _filtered(spec, item, x)
+        y, mask, found = places.compute(item.subject, partial(_filtered, spec, item), x)
         found |= _error(item, x, y)
     with run.stage("store"):
         policy: RangePolicy = spec.range or ("clip" if _keeps_mean(spec) else "signed")
@@ -168,8 +173,8 @@ def _one(spec: FrequencyFilterSpec, run: Run, name: str, digest: str) -> None:
 
 
 def _filtered(
-    spec: FrequencyFilterSpec, item: Item, x: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any], dict[str, Any]]:
+    spec: FrequencyFilterSpec, item: Item, x: Array
+) -> tuple[Array, Array, dict[str, Any]]:
     subject = item.subject
     if spec.keep is not None:
         kept = keep_largest(x, spec.keep, subject.axes, spec.boundary)
@@ -220,7 +225,7 @@ def _keeps_mean(spec: FrequencyFilterSpec) -> bool:
     return spec.band not in ("high-pass", "band-pass")
 
 
-def _energy(x: NDArray[Any]) -> float:
+def _energy(x: Array) -> float:
     return float(np.square(x, dtype=float).sum())
 
 
@@ -245,4 +250,5 @@ KIND = Kind(
     items=count,
     plan=plan,
     run=run,
+    on_gpu=True,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from core import conv
+from core.arrays import Array, array_module, to_numpy
 from core.errors import InvalidInput
 from core.jobs.each import (
     Item,
@@ -25,10 +27,12 @@ from core.jobs.each import (
 )
 from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kind import Kind, Planning, Spec
+from core.jobs.places import Places, planned
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, of_record, plan_each, work
 from core.match import (
     Match,
+    Registration,
     Template,
     best_matches,
     local_maxima,
@@ -125,8 +129,13 @@ class _Wanted:
 
     values: NDArray[Any]
     weights: NDArray[Any] | None
-    axes: tuple[int, ...]
+    subject: Subject
     rate: int | None
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Those of space or time."""
+        return self.subject.axes
 
 
 def references(spec: MatchSpec) -> tuple[str, ...]:
@@ -140,35 +149,38 @@ def plan(spec: MatchSpec, planning: Planning) -> dict[str, Any]:
     template = of_record(planning.inputs[spec.template])
     if template is None:
         raise _no_template(planning.inputs[spec.template].media_type)
-
-    def plan_one(subject: Subject) -> dict[str, Any]:
-        _check(spec, subject, template)
-        shape = subject.extent
-        if spec.method == "phase":
-            one = planning.device.fft_seconds(shape, "complex128")
-            needed = 16.0 * 8 * math.prod(shape)
-            return work("phase", "three transforms", 4 * one, needed, planning)
-        block = (min(shape[0], _BLOCK + template.extent[0]),) if len(shape) == 1 else shape
-        found = conv.plan(
-            block,
-            template.extent,
-            "correlate",
-            dtype="float64",
-            mode="valid",
-            device=planning.device,
-            memory_cap=planning.memory_cap,
-        )
-        variants = len(spec.scales) * len(spec.rotations)
-        channels = 3 if len(subject.shape) == len(template.shape) == 3 else 1
-        times = variants * channels * _correlations(spec, len(shape))
-        blocks = math.ceil(math.prod(shape) / math.prod(block))
-        return found.to_dict() | {
-            "seconds": times * blocks * (found.candidate.seconds or 0),
-            "bytes": int((found.candidate.bytes or 0) + 40 * math.prod(block)),
-            "correlations": times * blocks,
-        }
-
+    plan_one = planned(partial(_plan_one, spec, template), planning, spec.device)
     return plan_each(spec.inputs, planning, plan_one)
+
+
+def _plan_one(
+    spec: MatchSpec, template: Subject, subject: Subject, planning: Planning
+) -> dict[str, Any]:
+    _check(spec, subject, template)
+    shape = subject.extent
+    if spec.method == "phase":
+        one = planning.device.fft_seconds(shape, "complex128")
+        needed = 16.0 * 8 * math.prod(shape)
+        return work("phase", "three transforms", 4 * one, needed, planning)
+    block = (min(shape[0], _BLOCK + template.extent[0]),) if len(shape) == 1 else shape
+    found = conv.plan(
+        block,
+        template.extent,
+        "correlate",
+        dtype="float64",
+        mode="valid",
+        device=planning.device,
+        memory_cap=planning.memory_cap,
+    )
+    variants = len(spec.scales) * len(spec.rotations)
+    channels = 3 if len(subject.shape) == len(template.shape) == 3 else 1
+    times = variants * channels * _correlations(spec, len(shape))
+    blocks = math.ceil(math.prod(shape) / math.prod(block))
+    return found.to_dict() | {
+        "seconds": times * blocks * (found.candidate.seconds or 0),
+        "bytes": int((found.candidate.bytes or 0) + 40 * math.prod(block)),
+        "correlations": times * blocks,
+    }
 
 
 def _correlations(spec: MatchSpec, ndim: int) -> int:
@@ -185,15 +197,18 @@ def run(spec: MatchSpec, run: Run) -> None:
     """Search one input after another; one that cannot be processed fails alone."""
     with run.stage("load"):
         wanted = _wanted(spec, run)
-    each(spec.inputs, run, lambda name, digest: _one(spec, run, wanted, name, digest))
+    places = Places(run, spec.device, partial(_plan_one, spec, wanted.subject))
+    each(spec.inputs, run, lambda name, digest: _one(spec, run, wanted, places, name, digest))
 
 
-def _one(spec: MatchSpec, run: Run, wanted: _Wanted, name: str, digest: str) -> None:
+def _one(
+    spec: MatchSpec, run: Run, wanted: _Wanted, places: Places, name: str, digest: str
+) -> None:
     with run.stage("load"):
         item = read(run, name, digest)
         x, template = _alike(spec, item, wanted)
     if spec.method == "phase":
-        _phase(run, item, x, template)
+        _phase(run, item, places, x, template)
         return
     with run.stage("match"):
         variants = [
@@ -201,7 +216,10 @@ def _one(spec: MatchSpec, run: Run, wanted: _Wanted, name: str, digest: str) -> 
             for scale in spec.scales
             for turn in spec.rotations
         ]
-        found, scores = _searched(spec, run, x, [made for _, _, made in variants])
+        templates = [made for _, _, made in variants]
+        found, scores = places.compute(
+            item.subject, lambda x: _searched(spec, run, x, templates), x
+        )
     described = [_described(match, variants[match.variant][:2], wanted) for match in found]
     with run.stage("store"):
         deliver_json(run, renamed(name, JSON, "-matches"), _document(spec, described), digest)
@@ -216,24 +234,29 @@ def _one(spec: MatchSpec, run: Run, wanted: _Wanted, name: str, digest: str) -> 
 
 
 def _searched(
-    spec: MatchSpec, run: Run, x: NDArray[Any], templates: list[Template]
+    spec: MatchSpec, run: Run, x: Array, templates: list[Template]
 ) -> tuple[list[Match], NDArray[Any]]:
     """Return the best matches, and the scores of the last template."""
     score = normalised if spec.method == "normalised" else raw
     threshold = spec.threshold
     if threshold is None and spec.method == "normalised":
         threshold = _DEFAULT_THRESHOLD
+    on = array_module(x).asarray
     candidates: list[Match] = []
     pieces: list[NDArray[Any]] = []
     for variant, template in enumerate(templates):
         if any(k > n for k, n in zip(template.shape, x.shape[:-1], strict=True)):
             continue  # in this size and direction it does not fit into the picture
+        weights = template.weights
+        there = Template(on(template.values), None if weights is None else on(weights))
         length = template.shape[0]
         step = _BLOCK if x.ndim == 2 else len(x)
         for start in range(0, len(x) - length + 1, step):
             # One place more on both sides, so that what rises across a seam is seen to rise.
             first, last = max(start - 1, 0), min(start + step + length, len(x))
-            found = score(x[first:last], template, memory_cap=run.memory_cap, check=run.check)
+            found = to_numpy(
+                score(x[first:last], there, memory_cap=run.memory_cap, check=run.check)
+            )
             candidates += [
                 match
                 for match in local_maxima(found, template.shape, threshold, variant, first)
@@ -255,9 +278,12 @@ def _searched(
     return best_matches(candidates, spec.count, spec.overlap), scores
 
 
-def _phase(run: Run, item: Item, x: NDArray[Any], template: Template) -> None:
+def _phase(run: Run, item: Item, places: Places, x: NDArray[Any], template: Template) -> None:
+    def registered(x: Array, values: Array) -> Registration:
+        return register(x.sum(axis=-1, dtype=np.float64), values.sum(axis=-1))
+
     with run.stage("match"):
-        found = register(x.sum(axis=-1, dtype=np.float64), template.values.sum(axis=-1))
+        found = places.compute(item.subject, registered, x, template.values)
     shift: dict[str, Any]
     if len(found.shift) == 2:
         shift = {"x": found.shift[1], "y": found.shift[0]}
@@ -346,7 +372,7 @@ def _wanted(spec: MatchSpec, run: Run) -> _Wanted:
         weights = _mask(run.fetch(spec.mask), values.shape[: len(item.subject.axes)], run)
     elif item.alpha is not None:
         weights = item.alpha.astype(float) / np.iinfo(item.alpha.dtype).max
-    return _Wanted(values, weights, item.subject.axes, item.info.extra.get("sample_rate"))
+    return _Wanted(values, weights, item.subject, item.info.extra.get("sample_rate"))
 
 
 def _mask(path: Path, shape: tuple[int, ...], run: Run) -> NDArray[Any]:
@@ -430,4 +456,5 @@ KIND = Kind(
     items=count,
     plan=plan,
     run=run,
+    on_gpu=True,
 )

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 
-from core.arrays import gpu_module
+from core.arrays import Array, gpu_module
 from core.conv import residency
 from core.conv.cuda.transfers import Pending, Work, transfers, with_enough_memory
 from core.conv.device import Device
@@ -148,6 +148,14 @@ class Places:
         self._run.plan = self._document()
         return found
 
+    def bring(self, subject: Subject, array: NDArray[Any]) -> Array:
+        """Return an array where an input is computed, for work that goes on piece by piece."""
+        if self._is_simple:
+            return array
+        place = self._of(subject).place
+        self._run.plan = self._document()
+        return array if place.device.kind == "cpu" else gpu_module().asarray(array)
+
     def _of(self, subject: Subject) -> Placed[Group]:
         if subject not in self._placed:
             planning = Planning(self._run.artifacts, {}, self._run.device, self._run.memory_cap)
@@ -183,8 +191,10 @@ class Measured:
 
     def group(self, planned: Group) -> Group:
         """Return the plan's group with the seconds that an input took on average."""
-        measured = self._seconds / max(self._inputs, 1)
-        return {"inputs": self._inputs} | planned | {"measured_seconds": measured}
+        told: Group = {"inputs": max(self._inputs, 1)} | planned
+        if self._inputs:
+            told["measured_seconds"] = self._seconds / self._inputs
+        return told
 
 
 def planned(plan_one: PlanOne, planning: Planning, wish: Wish) -> Callable[[Subject], Group]:
@@ -194,8 +204,8 @@ def planned(plan_one: PlanOne, planning: Planning, wish: Wish) -> Callable[[Subj
     ----------
     plan_one : callable
         Returns for a sort of input and the device of a `Planning` at least ``seconds`` and
-        ``bytes``, or raises what such inputs fail with there. As many values as the input has, in
-        its precision, are taken to go to a GPU and to come back.
+        ``bytes``, or raises what such inputs fail with there. Where it does not tell as
+        ``moved_bytes`` what goes to a GPU and what comes back, that is as much as the input takes.
     planning : Planning
         Names the devices.
     wish : {"auto", "cpu", "gpu"}
@@ -234,13 +244,14 @@ def _choose(
         lambda device: plan_one(subject, replace(planning, device=device, gpu=None)),
         lambda group: float(group["seconds"]),
         devices,
-        lambda group: _moved(subject),
+        lambda group: _moved(subject, group),
     )
 
 
-def _moved(subject: Subject) -> tuple[int, int]:
-    moved = subject.precision.itemsize * math.prod(subject.shape)
-    return moved, moved
+def _moved(subject: Subject, group: Group) -> tuple[int, int]:
+    size = subject.precision.itemsize * math.prod(subject.shape)
+    there, back = group.get("moved_bytes", (size, size))
+    return there, back
 
 
 class _Done:

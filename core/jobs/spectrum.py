@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from core.conv.device import Device
 from core.errors import InvalidInput
 from core.jobs.each import (
     Item,
@@ -22,6 +24,7 @@ from core.jobs.each import (
 )
 from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kind import Kind, Planning, Spec
+from core.jobs.places import Places, planned
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, check_plane, plan_each, work
 from core.media import JSON, NPY
@@ -80,28 +83,35 @@ def references(spec: SpectrumSpec) -> tuple[str, ...]:
 
 def plan(spec: SpectrumSpec, planning: Planning) -> dict[str, Any]:
     """Price the transforms, from the records of the inputs."""
-
-    def plan_one(subject: Subject) -> dict[str, Any]:
-        _check(spec, subject)
-        shape, device = subject.shape[:2], planning.device
-        precision = str(subject.precision)
-        complex_bytes = 2 * subject.precision.itemsize
-        padded = (2 * max(shape), 2 * max(shape))
-        transforms = 2 if spec.window == "periodic" else 1
-        seconds = transforms * device.fft_seconds(shape, f"complex{8 * complex_bytes}")
-        seconds += device.fft_seconds(padded, precision)
-        # Drawing, sorting into rings and sectors: about fifty passes over the values.
-        seconds += 50 * np.prod(shape) * 8 * device.copy
-        needed = np.prod(shape) * (3 * complex_bytes + 48) + np.prod(padded) * complex_bytes
-        why = f"one transform of {' × '.join(map(str, shape))} points, and one to find directions"
-        return work("fft", why, float(seconds), float(needed), planning)
-
+    plan_one = planned(partial(_plan_one, spec, planning.device), planning, spec.device)
     return plan_each(spec.inputs, planning, plan_one)
+
+
+def _plan_one(
+    spec: SpectrumSpec, cpu: Device, subject: Subject, planning: Planning
+) -> dict[str, Any]:
+    _check(spec, subject)
+    shape, device = subject.shape[:2], planning.device
+    precision = str(subject.precision)
+    complex_bytes = 2 * subject.precision.itemsize
+    padded = (2 * max(shape), 2 * max(shape))
+    transforms = 2 if spec.window == "periodic" else 1
+    seconds = transforms * device.fft_seconds(shape, f"complex{8 * complex_bytes}")
+    # The rest is done on the processor, whatever transforms.
+    seconds += cpu.fft_seconds(padded, precision)
+    # Drawing, sorting into rings and sectors: about fifty passes over the values.
+    seconds += 50 * np.prod(shape) * 8 * cpu.copy
+    needed = np.prod(shape) * (3 * complex_bytes + 48) + np.prod(padded) * complex_bytes
+    why = f"one transform of {' × '.join(map(str, shape))} points, and one to find directions"
+    moved = (int(np.prod(shape)) * complex_bytes // 2, int(np.prod(shape)) * complex_bytes)
+    planned = work("fft", why, float(seconds), float(needed), planning)
+    return planned | {"moved_bytes": moved}
 
 
 def run(spec: SpectrumSpec, run: Run) -> None:
     """Transform one input after another; one that cannot be processed fails alone."""
-    each(spec.inputs, run, lambda name, digest: _one(spec, run, name, digest))
+    places = Places(run, spec.device, partial(_plan_one, spec, run.device))
+    each(spec.inputs, run, lambda name, digest: _one(spec, run, places, name, digest))
 
 
 def _check(spec: SpectrumSpec, subject: Subject) -> None:
@@ -115,14 +125,14 @@ def _check(spec: SpectrumSpec, subject: Subject) -> None:
         )
 
 
-def _one(spec: SpectrumSpec, run: Run, name: str, digest: str) -> None:
+def _one(spec: SpectrumSpec, run: Run, places: Places, name: str, digest: str) -> None:
     with run.stage("load"):
         item = read(run, name, digest)
         _check(spec, item.subject)
         values = real(item)
     with run.stage("transform"):
         x = brightness(values)
-        spectrum = transform(x, spec.window)
+        spectrum = places.compute(item.subject, lambda x: transform(x, spec.window), x)
     with run.stage("measure"):
         found = _measured(spec, x, spectrum)
     with run.stage("store"):
@@ -174,4 +184,5 @@ KIND = Kind(
     items=count,
     plan=plan,
     run=run,
+    on_gpu=True,
 )

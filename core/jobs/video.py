@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from core import conv
+from core.arrays import Array, to_numpy
 from core.conv.boundary import Boundary
 from core.errors import InvalidInput
 from core.jobs import kernels
@@ -20,6 +22,7 @@ from core.jobs.each import Item, deliver_bytes, deliver_json, deliver_like, each
 from core.jobs.inputs import Digest, Input, count, describe, digests, distinct, names, renamed
 from core.jobs.kernels import KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
+from core.jobs.places import Places, planned
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, of_record, plan_each
 from core.kernels import Normalization
@@ -99,43 +102,47 @@ def plan(spec: VideoSpec, planning: Planning) -> dict[str, Any]:
         found = {of_record(planning.inputs[digest]) for digest in digests(spec.inputs)}
         if len(found) > 1:
             raise _uneven(", ".join(sorted(str(one and one.shape) for one in found)))
-
-    def plan_one(subject: Subject) -> dict[str, Any]:
-        shape = _video_shape(spec, subject)
-        kernel = _kernel(spec, loaded, subject)
-        at_once = _at_once(shape, kernel, planning.memory_cap)
-        window = min(shape[0], at_once) + len(kernel) - 1
-        made = conv.plan(
-            (window, *shape[1:]),
-            kernel,
-            dtype=kernel.dtype,
-            mode="same",
-            boundary=spec.boundary,
-            cval=spec.cval,
-            axes=(0, 1, 2),
-            device=planning.device,
-            memory_cap=planning.memory_cap,
-        )
-        windows = math.ceil(shape[0] / at_once)
-        seconds = windows * (made.candidate.seconds or 0)
-        held = window * math.prod(shape[1:]) * kernel.itemsize
-        return made.to_dict() | {
-            "seconds": seconds / (shape[0] if spec.sequence else 1),
-            "bytes": int((made.candidate.bytes or 0) + 2 * held),
-            "windows": windows,
-            "frames_at_once": at_once,
-        }
-
+    plan_one = planned(partial(_plan_one, spec, loaded), planning, spec.device)
     return plan_each(spec.inputs, planning, plan_one)
+
+
+def _plan_one(
+    spec: VideoSpec, loaded: Loaded, subject: Subject, planning: Planning
+) -> dict[str, Any]:
+    shape = _video_shape(spec, subject)
+    kernel = _kernel(spec, loaded, subject)
+    at_once = _at_once(shape, kernel, planning.memory_cap)
+    window = min(shape[0], at_once) + len(kernel) - 1
+    made = conv.plan(
+        (window, *shape[1:]),
+        kernel,
+        dtype=kernel.dtype,
+        mode="same",
+        boundary=spec.boundary,
+        cval=spec.cval,
+        axes=(0, 1, 2),
+        device=planning.device,
+        memory_cap=planning.memory_cap,
+    )
+    windows = math.ceil(shape[0] / at_once)
+    seconds = windows * (made.candidate.seconds or 0)
+    held = window * math.prod(shape[1:]) * kernel.itemsize
+    return made.to_dict() | {
+        "seconds": seconds / (shape[0] if spec.sequence else 1),
+        "bytes": int((made.candidate.bytes or 0) + 2 * held),
+        "windows": windows,
+        "frames_at_once": at_once,
+    }
 
 
 def run(spec: VideoSpec, run: Run) -> None:
     """Filter one video after another, or the frames of one."""
     loaded = kernels.load(spec.kernel, run.artifacts)
+    places = Places(run, spec.device, partial(_plan_one, spec, loaded))
     if spec.sequence:
-        _sequence(spec, run, loaded)
+        _sequence(spec, run, loaded, places)
     else:
-        each(spec.inputs, run, lambda name, digest: _array(spec, run, loaded, name, digest))
+        each(spec.inputs, run, lambda name, digest: _array(spec, run, loaded, places, name, digest))
 
 
 class _Array:
@@ -176,7 +183,9 @@ class _Pictures:
         return item
 
 
-def _array(spec: VideoSpec, run: Run, loaded: Loaded, name: str, digest: str) -> None:
+def _array(
+    spec: VideoSpec, run: Run, loaded: Loaded, places: Places, name: str, digest: str
+) -> None:
     with run.stage("load"):
         item = read(run, name, digest)
         shape = _video_shape(spec, item.subject)
@@ -189,7 +198,8 @@ def _array(spec: VideoSpec, run: Run, loaded: Loaded, name: str, digest: str) ->
     path = run.scratch / "video.npy"
     with run.stage("filter"):
         target = np.lib.format.open_memmap(path, "w+", stored, shape)
-        for index, frame in enumerate(_filtered(spec, run, _Array(item.values), kernel)):
+        there = places.bring(item.subject, kernel)
+        for index, frame in enumerate(_filtered(spec, run, _Array(item.values), there)):
             target[index] = frame if stored == kernel.dtype else to_range(frame, stored, "clip")
             means.append(float(frame.mean(dtype=float)))
             if _is_shown(spec, index, shape[0]):
@@ -210,7 +220,7 @@ def _array(spec: VideoSpec, run: Run, loaded: Loaded, name: str, digest: str) ->
         _deliver_about(spec, run, item, shown, means)
 
 
-def _sequence(spec: VideoSpec, run: Run, loaded: Loaded) -> None:
+def _sequence(spec: VideoSpec, run: Run, loaded: Loaded, places: Places) -> None:
     with run.stage("load"):
         frames = _Pictures(spec, run)
         subject = frames.first.subject
@@ -219,7 +229,8 @@ def _sequence(spec: VideoSpec, run: Run, loaded: Loaded) -> None:
     shown: list[NDArray[np.uint8]] = []
     means = []
     with run.stage("filter"):
-        for index, frame in enumerate(_filtered(spec, run, frames, kernel)):
+        there = places.bring(subject, kernel)
+        for index, frame in enumerate(_filtered(spec, run, frames, there)):
             item = frames.take(index)
             deliver_like(run, item, frame, npy=spec.output == "npy")
             means.append(float(frame.mean(dtype=float)))
@@ -234,10 +245,9 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def _filtered(
-    spec: VideoSpec, run: Run, frames: Frames, kernel: NDArray[Any]
-) -> Iterator[NDArray[Any]]:
-    return filtered(
+def _filtered(spec: VideoSpec, run: Run, frames: Frames, kernel: Array) -> Iterator[NDArray[Any]]:
+    """Compute where the kernel is."""
+    found = filtered(
         frames,
         kernel,
         spec.boundary,
@@ -246,6 +256,7 @@ def _filtered(
         memory_cap=run.memory_cap,
         check=run.check,
     )
+    return map(to_numpy, found)
 
 
 def _deliver_about(
@@ -286,7 +297,7 @@ def _kernel(spec: VideoSpec, loaded: Loaded, subject: Subject) -> NDArray[Any]:
     return kernel[:, None, None] if spec.over == "time" else kernel
 
 
-def _at_once(shape: tuple[int, ...], kernel: NDArray[Any], memory_cap: int) -> int:
+def _at_once(shape: tuple[int, ...], kernel: Array, memory_cap: int) -> int:
     return frames_at_once(shape, len(kernel), kernel.itemsize, memory_cap)
 
 
@@ -332,4 +343,5 @@ KIND = Kind(
     items=count,
     plan=plan,
     run=run,
+    on_gpu=True,
 )

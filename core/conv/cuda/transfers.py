@@ -217,6 +217,8 @@ def _mapped(function: Callable[[Array], Any], made: Any) -> Any:
         return function(made)
     if isinstance(made, dict):
         return {name: _mapped(function, value) for name, value in made.items()}
+    if isinstance(made, tuple) and hasattr(made, "_fields"):
+        return type(made)(*(_mapped(function, value) for value in made))
     if isinstance(made, tuple | list):
         return type(made)(_mapped(function, value) for value in made)
     return made
