@@ -243,6 +243,7 @@ def _valid_bodies(client: httpx.Client) -> list[tuple[str, dict[str, Any]]]:
     return [
         *(("/v1/plans", job) for job in jobs),
         *(("/v1/jobs", job) for job in jobs),
+        ("/v1/jobs/batch", {"jobs": jobs[:3]}),
         ("/v1/models/digits", {"artifact": model}),
     ]
 

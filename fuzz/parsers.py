@@ -6,19 +6,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
+from math import prod
 from pathlib import Path
 from typing import Any, Final
+from zipfile import ZipFile
 
 from pydantic import ValidationError
 
 from api.body import parse
-from core.errors import ConvqError
+from core.errors import ConvqError, UnsupportedMedia
 from core.jobs import index as indices
 from core.media import decode, inspect
 from core.nets import data, model, onnx
 from core.nets.network import Network
 from core.nets.spec import NetSpec
 from core.nets.training import state
+from core.tiles import listing
+from core.tiles.arrays import reader
+from core.tiles.header import read_header
 from fuzz import samples
 
 # Small enough that a limit that does not hold is seen.
@@ -79,6 +85,22 @@ def _checkpoint(path: Path) -> None:
     state.restore(path, samples.training(), {})
 
 
+def _array(content: bytes, scratch: Path) -> None:
+    files = {}
+    try:
+        with ZipFile(BytesIO(content)) as archive:
+            for place, name in enumerate(archive.namelist()):
+                (scratch / str(place)).write_bytes(archive.read(name))
+                files[name] = str(place)
+    except Exception as error:
+        # How the files come is no matter of the array.
+        raise UnsupportedMedia("no archive") from error
+    header = read_header(files, lambda name: (scratch / name).read_bytes())
+    if prod(header.shape) > _PIXELS:
+        raise UnsupportedMedia("an array that no tile holds")
+    reader(files, header, lambda name: scratch / name)(tuple(map(slice, header.shape)))
+
+
 def _net(content: bytes, _scratch: Path) -> None:
     Network(NetSpec.model_validate(parse(content)))
 
@@ -109,6 +131,8 @@ PARSERS: Final[tuple[Parser, ...]] = (
     Parser("model (safetensors)", samples.model, partial(_filed, model.load)),
     Parser("checkpoint (safetensors)", samples.checkpoint, partial(_filed, _checkpoint)),
     Parser("index of images (npz)", samples.neighbours, partial(_filed, indices.load)),
+    Parser("array (Zarr)", samples.array, _array),
+    Parser("listing (JSON)", samples.listing, lambda content, _: listing.parse(content)),
     Parser("ONNX", samples.onnx, lambda content, _: onnx.load(content)),
     Parser("net (JSON)", samples.net, _net),
 )

@@ -13,9 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numcodecs
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 from PIL import Image
+from zarr.storage import MemoryStore
 
 from core.jobs import index as indices
 from core.media import encode
@@ -23,6 +26,7 @@ from core.nets.model import Model, dump
 from core.nets.network import Network
 from core.nets.spec import NetSpec
 from core.nets.training import state
+from core.tiles import listing as listings
 
 _RNG: Final = np.random.default_rng(0)
 _COLOUR: Final = _RNG.integers(0, 256, (12, 15, 3), np.uint8)
@@ -204,6 +208,25 @@ def neighbours() -> list[bytes]:
         return [path.read_bytes()]
 
 
+def array() -> list[bytes]:
+    """Return Zarr arrays of both versions, plain, compressed and in shards, each as a ZIP."""
+    sorts: tuple[dict[str, Any], ...] = (
+        {"compressors": None},
+        {"compressors": zarr.codecs.ZstdCodec()},
+        {"compressors": zarr.codecs.BloscCodec()},
+        {"shards": (4, 4)},
+        {"zarr_format": 2},
+        {"zarr_format": 2, "compressors": numcodecs.Blosc()},
+    )
+    return [_array(**sort) for sort in sorts]
+
+
+def listing() -> list[bytes]:
+    """Return the listing of an array."""
+    names = ("zarr.json", "c/0/0", "c/0/1", "c/1/0")
+    return [listings.write({name: f"sha256:{at:064x}" for at, name in enumerate(names)})]
+
+
 def net() -> list[bytes]:
     """Return descriptions of nets."""
     return [json.dumps(document).encode() for document in NETS]
@@ -260,6 +283,13 @@ def _idx(array: NDArray[Any], *, gzipped: bool = False) -> bytes:
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, kind, array.ndim, *array.shape)
     content = header + array.astype(array.dtype.newbyteorder(">")).tobytes()
     return gzip.compress(content) if gzipped else content
+
+
+def _array(**sort: Any) -> bytes:
+    files: dict[str, Any] = {}
+    made = zarr.create_array(MemoryStore(files), shape=(6, 5), chunks=(2, 2), dtype="i2", **sort)
+    made[...] = np.arange(30).reshape(6, 5)
+    return packed({name: data.to_bytes() for name, data in files.items()})
 
 
 def packed(members: Mapping[str, bytes]) -> bytes:

@@ -7,6 +7,7 @@ under a lease, and only by the attempt that owns the job.
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from api.routes.artifacts import CONTENT_RESPONSES
 from api.routes.edge_box import Asking
 from api.routes.jobs import JobId
 from api.services import Services, Using
+from api.upload import check_room
 from core.conv.device import cpu
 from core.errors import Conflict, NotFound
 from core.jobs.ending import committed, without_results
@@ -144,6 +146,7 @@ def finish_edge_job(
             memory_cap=services.settings.memory_cap,
             scratch=FilePath(scratch),
             total=job.progress.total,
+            check_room=partial(check_room, services),
         )
         run.timings |= {"load": end.load, "run": end.run}
         receive(_spec_of(services, job), [part.said for part in end.results], run)

@@ -199,6 +199,21 @@ def test_each_job_is_one_boxs_and_only_the_attempt_that_owns_it_commits(
     assert outcomes == ["expired", "succeeded"]
 
 
+def test_a_box_keeps_what_its_tenant_may_not_store(
+    group: Group, http_with: Callable[..., httpx.Client], npy: Npy
+) -> None:
+    box = group.box("s")
+    job = group.submit([group.upload(npy(IMAGES[0]))])
+    claimed = box.claim()
+    assert claimed is not None
+    roomy, group.http = group.http, http_with(max_stored_of_tenant=10)
+    answer = box.finish(claimed, OUTPUTS[0])
+    assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
+    assert group.job(job["id"])["state"] == "running"
+    group.http = roomy
+    assert box.finish(claimed, OUTPUTS[0]).json() == {"state": "succeeded"}
+
+
 def test_cancelling_pausing_and_giving_back(group: Group, http: httpx.Client, npy: Npy) -> None:
     box, image = group.box("s"), group.upload(npy(IMAGES[0]))
     queued, running = group.submit([image]), group.submit([image])
