@@ -73,6 +73,18 @@ def test_kubernetes_takes_it(resource: dict[str, Any]) -> None:
     kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
 
 
+@pytest.mark.parametrize(
+    "resource", [r for r in RESOURCES if "keda" in r["apiVersion"]], ids=name_of
+)
+def test_keda_takes_it(resource: dict[str, Any]) -> None:
+    # A second to import, for this test alone.
+    from cloudcoil.models.keda import v1alpha1
+
+    read = getattr(v1alpha1, resource["kind"]).model_validate(resource)
+    # What it does not know it leaves out.
+    assert read.model_dump(mode="json", by_alias=True, exclude_unset=True) == resource
+
+
 def kustomized(folder: Path, more: str) -> list[dict[str, Any]]:
     """Return what kustomize makes of a copy of the manifests, with lines more."""
     if shutil.which("kubectl") is None:
