@@ -74,7 +74,9 @@ def items(spec: EmbedSpec) -> int:
 def plan(spec: EmbedSpec, planning: Planning) -> dict[str, Any]:
     """Check the model against the inputs, from their headers; as `core.jobs.predict.plan`."""
     inference = _inference(spec, read_model(planning.artifacts, spec.model))
-    found = inference.plan(spec.inputs, spec.reading, planning, kept=_kept(inference))
+    found = inference.plan(
+        spec.inputs, spec.reading, planning, kept=_kept(inference), wish=spec.device
+    )
     return found | {"model": spec.model}
 
 
@@ -85,7 +87,7 @@ def run(spec: EmbedSpec, run: Run) -> None:
     inference = _inference(spec, model)
     parts: list[Part] = []
     rows = 0
-    for part in inference.parts(spec.inputs, spec.reading, run):
+    for part in inference.parts(spec.inputs, spec.reading, run, spec.device):
         rows += len(part.rows)
         check_room(rows * _kept(inference), run.memory_cap)
         # The images themselves are not kept.
@@ -140,4 +142,5 @@ KIND = Kind(
     plan=plan,
     run=run,
     pin=pin,
+    on_gpu=True,
 )

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.arrays import Array, gpu_module
+from core.conv.cuda.transfers import transfers, with_enough_memory
+from core.conv.device import Device
+from core.conv.residency import Devices, Place, choose
 from core.errors import Cancelled, ConvqError, InvalidInput, LeaseLost, TooLarge
 from core.jobs.images import Reader, each_kind
 from core.jobs.inputs import Digest, Input, digests, names
 from core.jobs.kind import Planning
 from core.jobs.run import Drained, Run
 from core.kernels import PresetKernel
+from core.needs import Wish
 from core.nets.data import DataOptions, Room
 from core.nets.model import Model
 from core.nets.network import Network
@@ -27,6 +32,10 @@ _BATCH = 256
 _FLOAT = 4
 # Times that an activation goes through memory: written by a layer, read by the next.
 _TRIPS = 2
+# Operations on arrays that a layer takes, where each is one on a GPU. Counted, not measured.
+_OPERATIONS = 4
+
+_Compute: TypeAlias = Callable[[NDArray[Any], Run], NDArray[Any]]
 
 
 class Row(NamedTuple):
@@ -110,6 +119,7 @@ class Inference:
         planning: Planning,
         *,
         kept: int,
+        wish: Wish = "auto",
     ) -> dict[str, Any]:
         """Return what the job will take; an input that cannot be read will fail alone.
 
@@ -121,6 +131,8 @@ class Inference:
             Of the job.
         kept : int
             Bytes that are kept for each image until the end.
+        wish : {"auto", "cpu", "gpu"}
+            The device that the job asks for.
 
         Raises
         ------
@@ -151,17 +163,42 @@ class Inference:
         batch = self.batch(planning.memory_cap)
         needed = network.memory(batch, training=False) + read + images * kept
         check_room(needed, planning.memory_cap)
-        moved = sum(prod(shape) for shape in network.shapes.values()) * _FLOAT * _TRIPS
-        device = planning.device
-        each = network.multiply_adds * device.direct["float32"] + moved * device.copy
-        return {
-            "seconds": images * each,
+        place = self.place(images, batch, planning.devices(wish))
+        told = {} if place.why is None else {"device": place.device.name, "why": place.why}
+        return told | {
+            "seconds": place.plan + place.transfers,
             "bytes": needed,
             "groups": [],
             "images": images,
             "shape": list(self.shape),
             "failing": len(errors),
         }
+
+    def place(self, images: int, batch: int, devices: Devices) -> Place[float]:
+        """Return where so many images are done first, with the seconds that they take there.
+
+        What is compared with the outputs of other jobs stays on the processor, where they are
+        computed too, unless a GPU is asked for.
+
+        Raises
+        ------
+        Unavailable
+            A GPU is asked for, and none is there.
+        """
+        network = self.model.network
+        moved = sum(prod(shape) for shape in network.shapes.values()) * _FLOAT * _TRIPS
+
+        def seconds(device: Device) -> float:
+            each = network.multiply_adds * device.direct["float32"] + moved * device.copy
+            launched = len(network.nodes) * _OPERATIONS * -(-images // batch)
+            return images * each + (launched * device.call if device.kind == "gpu" else 0)
+
+        if self.compared and devices.wish == "auto":
+            devices = replace(devices, gpu=None)
+        there, back = (_FLOAT * prod(shape) for shape in (network.input_shape, self.shape))
+        return choose(
+            seconds, lambda found: found, devices, lambda _: (images * there, images * back)
+        )
 
     def batch(self, memory_cap: int) -> int:
         """Return how many images at a time fit into half of the memory.
@@ -178,36 +215,67 @@ class Inference:
         return batch
 
     def parts(
-        self, inputs: Sequence[Digest | Input], reading: DataOptions | None, run: Run
+        self,
+        inputs: Sequence[Digest | Input],
+        reading: DataOptions | None,
+        run: Run,
+        wish: Wish = "auto",
     ) -> Iterator[Part]:
         """Run the net over all inputs, images of several inputs together.
+
+        ``wish`` is the device that the job asks for.
 
         An input that cannot be read fails alone; of a data set that turns out to be damaged, the
         images before that stay.
         """
         batch = self.batch(run.memory_cap)
         before = self.before
+        place = self.place(batch, batch, run.devices(wish))
+        compute = self._there if place.device.kind == "gpu" else self._here
         rows: list[Row] = []
         waiting: list[NDArray[Any]] = []
         for row, x in self._images(inputs, reading, run, batch):
             if len(rows) + len(row) > batch:
-                yield self._part(rows, waiting, before, run)
+                yield self._part(rows, waiting, before, compute, run)
                 rows, waiting = [], []
             rows += row
             waiting.append(x)
         if rows:
-            yield self._part(rows, waiting, before, run)
+            yield self._part(rows, waiting, before, compute, run)
 
     def _part(
-        self, rows: list[Row], waiting: list[NDArray[Any]], before: Network | None, run: Run
+        self,
+        rows: list[Row],
+        waiting: list[NDArray[Any]],
+        before: Network | None,
+        compute: _Compute,
+        run: Run,
     ) -> Part:
         with run.stage("run"):
             x = np.concatenate(waiting)
             seen = x if before is None else before.run({}, x, check=run.check)
-            y = self._run(seen, run)
+            y = compute(seen, run)
         return Part(rows, x, np.asarray(y))
 
-    def _run(self, x: NDArray[Any], run: Run) -> NDArray[Any]:
+    def _there(self, x: NDArray[Any], run: Run) -> NDArray[Any]:
+        cupy, network = gpu_module(), self.model.network
+
+        def work(images: Array) -> Array:
+            weights = self._weights_there
+            return network.run(weights, images, output=self.layer, batch=len(x), check=run.check)
+
+        needed = network.memory(len(x), training=False) + x.nbytes
+        pending = with_enough_memory(lambda: transfers(cupy).begin(work, x), cupy, needed)
+        # In memory of its own: pinned memory is for what is on its way.
+        y: NDArray[Any] = pending.result().copy()
+        return y
+
+    @cached_property
+    def _weights_there(self) -> dict[str, Array]:
+        cupy = gpu_module()
+        return {name: cupy.asarray(array) for name, array in self.model.weights.items()}
+
+    def _here(self, x: NDArray[Any], run: Run) -> NDArray[Any]:
         model = self.model
         compute = partial(model.network.run, model.weights) if self.compared else model.run
         y: NDArray[Any] = compute(x, output=self.layer, batch=len(x), check=run.check)

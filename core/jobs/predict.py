@@ -99,7 +99,9 @@ def plan(spec: PredictSpec, planning: Planning) -> dict[str, Any]:
     if spec.on is not None:
         shapes = model.network.input_shape, model.network.output_shape
         return on_boxes.plan(spec.on, spec.model, spec.inputs, shapes, planning)
-    found = inference.plan(spec.inputs, spec.reading, planning, kept=_kept(spec, inference))
+    found = inference.plan(
+        spec.inputs, spec.reading, planning, kept=_kept(spec, inference), wish=spec.device
+    )
     return found | {"model": spec.model}
 
 
@@ -110,7 +112,7 @@ def run(spec: PredictSpec, run: Run) -> None:
     inference = _inference(spec, model)
     rows: list[Row] = []
     found: list[tuple[NDArray[Any], ...]] = []
-    for part in inference.parts(spec.inputs, spec.reading, run):
+    for part in inference.parts(spec.inputs, spec.reading, run, spec.device):
         rows += part.rows
         # Data sets may hold more than their headers said.
         check_room(len(rows) * _kept(spec, inference), run.memory_cap)
@@ -231,4 +233,5 @@ KIND = Kind(
     run=run,
     pin=pin,
     boxes=boxes,
+    on_gpu=True,
 )

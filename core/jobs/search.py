@@ -68,7 +68,7 @@ def plan(spec: SearchSpec, planning: Planning) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="convq-") as scratch:
         index, inference, reading = _opened(spec, planning.artifacts, Path(scratch))
     kept = _NEIGHBOUR * spec.neighbours + 4 * index.vectors.shape[1]
-    found = inference.plan(spec.inputs, reading, planning, kept=kept)
+    found = inference.plan(spec.inputs, reading, planning, kept=kept, wish=spec.device)
     compared = found["images"] * index.vectors.size * planning.device.direct["float32"]
     return found | {
         "seconds": found["seconds"] + compared,
@@ -84,7 +84,7 @@ def run(spec: SearchSpec, run: Run) -> None:
     rows: list[Row] = []
     found: list[Neighbours] = []
     drawn: list[NDArray[np.uint8]] = []
-    for part in inference.parts(spec.inputs, reading, run):
+    for part in inference.parts(spec.inputs, reading, run, spec.device):
         with run.stage("search"):
             found.append(_search(spec, index, part, run))
         drawn.append(thumbnails(part.x[: max(0, _ROWS - len(rows))]))
@@ -189,4 +189,5 @@ KIND = Kind(
     items=items,
     plan=plan,
     run=run,
+    on_gpu=True,
 )

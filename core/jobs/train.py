@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from core.arrays import gpu_module
 from core.errors import ConvqError
 from core.jobs.inputs import Digest
 from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Continued, Drained, Run
 from core.jobs.snapshot import filters
-from core.jobs.train_plan import describe, net_spec
+from core.jobs.train_plan import describe, net_spec, place_of
 from core.jobs.trained import deliver, deliver_paused
 from core.nets.architectures import AnyArchitecture
 from core.nets.data import DataOptions, Dataset, Room, load
@@ -96,6 +97,7 @@ def plan(spec: TrainSpec, planning: Planning) -> dict[str, Any]:
     Returns
     -------
     dict
+        Where there is a GPU the ``device`` on which the training is done first and ``why``;
         ``seconds`` and ``bytes`` of the whole, ``seconds_per_epoch``, ``data`` (what the data set
         holds), ``parameters``, ``multiply_adds`` of an image, and ``layers`` with their shapes.
 
@@ -107,7 +109,14 @@ def plan(spec: TrainSpec, planning: Planning) -> dict[str, Any]:
         If the training would need more memory than a worker may use.
     """
     return describe(
-        spec.model, spec.data, spec.validation, spec.reading, spec.options, items(spec), planning
+        spec.model,
+        spec.data,
+        spec.validation,
+        spec.reading,
+        spec.options,
+        items(spec),
+        planning,
+        spec.device,
     )
 
 
@@ -117,7 +126,9 @@ def run(spec: TrainSpec, run: Run) -> None:
         data = _load(spec, spec.data, run)
         validation = None if spec.validation is None else _load(spec, spec.validation, run)
         network = Network(net_spec(spec.model, data.info))
-        trainer = Trainer(network, data, spec.options, validation)
+        gpu = _gpu(spec, run, network, data)
+        room = run.memory_cap // 4
+        trainer = Trainer(network, data, spec.options, validation, gpu=gpu, room=room)
     saved = run.resume()
     if saved is None and spec.start is not None:
         saved = run.fetch(spec.start)
@@ -126,6 +137,9 @@ def run(spec: TrainSpec, run: Run) -> None:
     try:
         with run.stage("train"):
             trained = _train(trainer, spec, run)
+        if gpu is not None:
+            planning = Planning(run.artifacts, {}, run.device, run.memory_cap, gpu=run.gpu)
+            run.plan = plan(spec, planning) | {"on_gpu": trainer.on_gpu}
         with run.stage("store"):
             if trained is None:
                 deliver_paused(run, trainer, spec.data)
@@ -134,6 +148,13 @@ def run(spec: TrainSpec, run: Run) -> None:
     except (Continued, Drained):
         run.checkpoint(trainer.save)
         raise
+
+
+def _gpu(spec: TrainSpec, run: Run, network: Network, data: Dataset) -> Any:
+    """Return CuPy where the training is done first on the GPU, else None."""
+    devices = run.devices(spec.device)
+    place = place_of(network, data.info, len(data), spec.options, items(spec), devices)
+    return gpu_module() if place.device.kind == "gpu" else None
 
 
 def _load(spec: TrainSpec, digest: str, run: Run) -> Dataset:
@@ -176,4 +197,5 @@ KIND = Kind(
     items=items,
     plan=plan,
     run=run,
+    on_gpu=True,
 )

@@ -11,14 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.conv.device import Device
+from core.conv.residency import Devices, Place, choose
 from core.errors import InvalidInput, TooLarge
 from core.jobs.kind import Planning
+from core.needs import Wish
 from core.nets.architectures import architecture_of
 from core.nets.architectures.architecture import ArchitectureSpec
 from core.nets.data import DataInfo, DataOptions, Dataset, inspect
 from core.nets.network import Network
 from core.nets.spec import NetSpec
-from core.nets.training.checks import check_early_stopping, check_fit, check_validation, loss_for
+from core.nets.training.batches import steps
+from core.nets.training.checks import (
+    check_early_stopping,
+    check_fit,
+    check_precision,
+    check_validation,
+    loss_for,
+)
 from core.nets.training.options import TrainOptions
 from core.nets.training.split import split
 
@@ -27,6 +36,9 @@ _PASSES = 3
 # Times that an activation goes through memory in a step: written and read by each pass of a layer.
 _TRIPS = 8
 _FLOAT = 4
+# Operations on arrays that a layer takes in a step, forward and back, where each is one on a GPU.
+# Counted, not measured; a CUDA graph launches them faster than one by one, as they are priced.
+_OPERATIONS = 16
 # Of the weights, beside those that the net counts: what an optimiser keeps at most, a moving
 # average, and the best weights yet.
 _COPIES = 4
@@ -66,6 +78,7 @@ def describe(
     options: TrainOptions,
     epochs: int,
     planning: Planning,
+    wish: Wish,
 ) -> dict[str, Any]:
     """Return the plan of a training; see `core.jobs.train.plan`."""
     info = _inspect(data, reading, planning)
@@ -74,6 +87,7 @@ def describe(
     known = _described(info)
     with _below("options"):
         loss_for(known, options.loss)
+        check_precision(options, on_gpu=wish == "gpu")
     check_fit(network, known)
     learned, validated = info.count, None
     if validation is not None:
@@ -97,12 +111,13 @@ def describe(
             given=f"{needed} bytes",
             accepted=f"at most {planning.memory_cap}; a smaller batch, or fewer parameters",
         )
-    seconds = _seconds(network, learned, info.count, planning.device)
-    return {
-        "seconds": seconds * epochs,
+    place = place_of(network, info, learned, options, epochs, planning.devices(wish))
+    told = {} if place.why is None else {"device": place.device.name, "why": place.why}
+    return told | {
+        "seconds": place.plan + place.transfers,
         "bytes": needed,
         "groups": [],
-        "seconds_per_epoch": seconds,
+        "seconds_per_epoch": place.plan / epochs,
         "data": info.to_dict() | {"about": {}},
         "images": learned,
         "parameters": network.parameter_count,
@@ -118,6 +133,42 @@ def describe(
             for node in network.nodes
         ],
     }
+
+
+def place_of(
+    network: Network,
+    info: DataInfo,
+    learned: int,
+    options: TrainOptions,
+    epochs: int,
+    devices: Devices,
+) -> Place[float]:
+    """Return where a training is done first, with the seconds that it takes there.
+
+    Parameters
+    ----------
+    network : Network
+    info : DataInfo
+        Of the images to learn from.
+    learned : int
+        How many of them are learned from; the others are for validation.
+    options : TrainOptions
+    epochs : int
+        How many there will be.
+    devices : Devices
+        To choose from.
+
+    Raises
+    ------
+    Unavailable
+        A GPU is wanted, and none is there.
+    """
+    return choose(
+        lambda device: epochs * _seconds(network, learned, info.count, options.batch, device),
+        lambda seconds: seconds,
+        devices,
+        lambda _: (info.nbytes, 0),
+    )
 
 
 class _Unread:
@@ -164,8 +215,15 @@ def _bytes(network: Network, info: DataInfo, options: TrainOptions, memory_cap: 
     return network.memory(batch, training=True) + copies + images
 
 
-def _seconds(network: Network, learned: int, count: int, device: Device) -> float:
+def _seconds(network: Network, learned: int, count: int, batch: int, device: Device) -> float:
     """Return the predicted seconds of an epoch: training, and validation with the other images."""
+    if device.kind == "gpu":
+        operations = _OPERATIONS * len(network.nodes) * steps(learned, batch)
+        return operations * device.call + _of_images(network, learned, count, device)
+    return _of_images(network, learned, count, device)
+
+
+def _of_images(network: Network, learned: int, count: int, device: Device) -> float:
     activations = sum(prod(shape) for shape in network.shapes.values())
     forward = network.multiply_adds * device.direct["float32"]
     moved = activations * _FLOAT * _TRIPS * device.copy

@@ -173,6 +173,17 @@ class Trainer:
         progress = self.state.progress
         return progress.stopped or progress.epoch == self.options.epochs
 
+    @property
+    def on_gpu(self) -> dict[str, Any] | None:
+        """How steps are taken on a GPU, JSON-ready; None on a processor.
+
+        ``resident`` is whether all images lie there, ``without_graphs`` why steps are not CUDA
+        graphs, or None.
+        """
+        if self._there is None:
+            return None
+        return {"resident": self._there.resident, "without_graphs": self._there.refused}
+
     def save(self, path: Path) -> None:
         """Write the state into a file (`core.nets.training.state.save`)."""
         self._bring_back()

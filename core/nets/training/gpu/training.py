@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from core.arrays import Array
 from core.conv.blocks import Check
+from core.errors import TooLarge
 from core.nets.data.dataset import Dataset
 from core.nets.layers import embedding
 from core.nets.losses import AnyLoss, loss_of
@@ -32,6 +34,27 @@ class Figures(NamedTuple):
     loss: float
     correct: int
     images: int
+
+
+@contextmanager
+def telling_memory(cupy: Any) -> Iterator[None]:
+    """Say what helps where the device has too little memory.
+
+    Raises
+    ------
+    TooLarge
+        With how much is free of how much.
+    """
+    try:
+        yield
+    except cupy.cuda.memory.OutOfMemoryError:
+        free, total = cupy.cuda.runtime.memGetInfo()
+        raise TooLarge(
+            "the device has too little memory left for the training",
+            field="options.batch",
+            given=f"{free} bytes free of {total}",
+            accepted="a smaller batch, or a smaller net",
+        ) from None
 
 
 class GpuTraining:
@@ -74,7 +97,8 @@ class GpuTraining:
         # The default stream cannot be captured.
         self._stream = cupy.cuda.Stream(non_blocking=True)
         self.resident = bytes_of(data, len(images)) <= room
-        with self._stream:
+        self._cupy = cupy
+        with telling_memory(cupy), self._stream:
             scale = {n: cupy.asarray(a) for n, a in scale_of(options).items()}
             averaged = options.ema is not None
             self._arena = Arena(cupy, network, options.optimiser, averaged=averaged, beside=scale)
@@ -130,7 +154,7 @@ class GpuTraining:
         """
         count = steps(self._count, self._batch)
         self._launched = self._known = first
-        with self._stream:
+        with telling_memory(self._cupy), self._stream:
             before = epoch * count
             self._step.begin([rate(before + n) for n in range(count)], first, before + first)
             looked = time.monotonic()

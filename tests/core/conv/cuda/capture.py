@@ -9,13 +9,19 @@ device or bringing something over, cuBLAS, cuRAND, and memory that others may ge
 from __future__ import annotations
 
 import contextlib
+import sys
 import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from core.conv import device
+from core.conv.algorithms import direct
+from core.conv.cuda import transfers
+from core.nets import constants
 from tests.core.conv.cuda import standin, streams
 
 _BLAS = {"matmul", "dot", "vdot", "inner", "tensordot", "einsum"}
@@ -194,6 +200,29 @@ def install(patch: pytest.MonkeyPatch, cupy: Any) -> Recorder:
         cupy.cuda, "MemoryPool", lambda: types.SimpleNamespace(malloc=object()), raising=False
     )
     return recorder
+
+
+@contextlib.contextmanager
+def nets(folder: Path) -> Iterator[tuple[Any, Recorder]]:
+    """Let nets find a stand-in that captures under CuPy's name; yield it and its recorder.
+
+    Convolutions are operations on arrays: kernels have tests of their own.
+    """
+    found = standin.modules(folder, {"name": b"a stand-in", "sharedMemPerBlockOptin": 0})
+    generated = direct._generated
+    with pytest.MonkeyPatch.context() as patch:
+        recorder = install(patch, found["cupy"])
+        for name, module in found.items():
+            patch.setitem(sys.modules, name, module)
+        patch.setattr(
+            direct,
+            "_generated",
+            lambda form, where, cap: None if where.kind == "gpu" else generated(form, where, cap),
+        )
+        patch.setattr(direct, "numpy_run", as_kernel(recorder, direct.numpy_run))
+        yield found["cupy"], recorder
+    for cached in (device.gpu, device._gpu, constants._there, transfers.transfers):
+        cached.cache_clear()
 
 
 def as_kernel(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.conv import device
-from core.conv.algorithms import direct
 from core.errors import Cancelled, Diverged, InvalidInput
-from core.nets import constants
 from core.nets.training.gpu import training
 from core.nets.training.options import TrainOptions
 from core.nets.training.trainer import Trainer
-from tests.core.conv.cuda import capture, standin
+from tests.core.conv.cuda import capture
 
-PROPERTIES = {"name": b"a stand-in", "sharedMemPerBlockOptin": 0}
 IMAGE = (2, 6, 6)
 LAYERS = [
     # Of a constant before batch norm the gradient is what rounding leaves of zero.
@@ -36,23 +31,8 @@ CERTAIN = [layer for layer in LAYERS if layer["layer"] != "dropout"]
 
 @pytest.fixture(scope="module")
 def patched(tmp_path_factory):
-    found = standin.modules(tmp_path_factory.mktemp("none"), PROPERTIES)
-    cupy = found["cupy"]
-    generated = direct._generated
-    with pytest.MonkeyPatch.context() as patch:
-        recorder = capture.install(patch, cupy)
-        for name, module in found.items():
-            patch.setitem(sys.modules, name, module)
-        # Kernels for convolutions have tests of their own.
-        patch.setattr(
-            direct,
-            "_generated",
-            lambda form, where, cap: None if where.kind == "gpu" else generated(form, where, cap),
-        )
-        patch.setattr(direct, "numpy_run", capture.as_kernel(recorder, direct.numpy_run))
-        yield cupy, recorder
-    for cached in (device.gpu, device._gpu, constants._there):
-        cached.cache_clear()
+    with capture.nets(tmp_path_factory.mktemp("none")) as found:
+        yield found
 
 
 @pytest.fixture
