@@ -15,6 +15,8 @@ from core.errors import InvalidInput
 
 # Of sums, relative to the largest that there can be: several times what any algorithm is bound by.
 _ROUNDING = 4096 * float(np.finfo(np.float64).eps)
+# Times as far from zero as values are from their mean: then correlations lose three digits.
+_FAR = 1e3
 # Scores that are computed at a time.
 _STRIP = 1 << 14
 
@@ -129,16 +131,38 @@ def normalised(
             field="template",
             accepted="a template with more than one value",
         )
+    if alike and len(size) == 2 and not is_on_gpu(x) and codegen.available():
+        return _in_one_pass(x, centred, power, memory_cap, check)
     # Where the image is far from zero, squares would lose what matters.
     planes = _planes(x, centre=True)
     scores = _over_channels(planes, w * centred, memory_cap, check)
     floor = _ROUNDING * total * sum(peak(plane) ** 2 for plane in planes)
-    if alike and len(size) == 2 and not is_on_gpu(planes) and codegen.available():
-        from core.conv.codegen import coefficient
+    _divide(scores, planes, weights, power, floor, memory_cap, check)
+    return scores
 
-        coefficient.divide(scores, planes, size, power, floor, check)
-    else:
-        _divide(scores, planes, weights, power, floor, memory_cap, check)
+
+def _in_one_pass(
+    x: Array, taps: Array, power: float, memory_cap: int | None, check: Check
+) -> Array:
+    """Return the scores of a picture in which all places of a template count alike."""
+    from core.conv.codegen import coefficient
+
+    planes = np.ascontiguousarray(np.moveaxis(x, -1, 0))
+    if planes.dtype.name not in coefficient.DTYPES:
+        planes = planes.astype(np.float64)
+    height, width = taps.shape[:-1]
+    # Any number near the mean is as good: what it is does not change the variance.
+    centres = [float(plane[::height, ::width].mean(dtype=np.float64)) for plane in planes]
+    reach = [
+        max(float(plane.max()) - centre, centre - float(plane.min()))
+        for plane, centre in zip(planes, centres, strict=True)
+    ]
+    if any(abs(centre) > _FAR * far for centre, far in zip(centres, reach, strict=True)):
+        # Sums of products would lose what matters, too.
+        planes, centres = _planes(x, centre=True), [0.0] * len(planes)
+    scores = _over_channels(planes, taps, memory_cap, check)
+    floor = _ROUNDING * height * width * sum(far**2 for far in reach)
+    coefficient.divide(scores, planes, centres, (height, width), power, floor, check)
     return scores
 
 

@@ -27,18 +27,24 @@ from core.conv.codegen.memory import address, scratch
 from core.conv.codegen.target import Target, host
 
 PARAMETERS: tuple[Kind, ...] = ("pointer",) * 4 + ("integer",) * 8
+DTYPES = ("float32", "float64")
+"""What images are read as."""
+
 _DTYPE, _ITEM = "float64", 8
 # Rows and columns of outputs that one call takes: the sums begin anew, and the lines of a row stay
 # in the cache.
 _ROWS, _COLUMNS = 128, 512
 _BASE = 4
+# Where the centres stand among the numbers.
+_CENTRES = 4
 
 _Pair: TypeAlias = "tuple[Value, Value]"
 
 
 def divide(
     fits: NDArray[np.float64],
-    x: NDArray[np.float64],
+    x: NDArray[np.floating],
+    centres: Sequence[float],
     size: tuple[int, int],
     power: float,
     floor: float,
@@ -50,8 +56,10 @@ def divide(
     ----------
     fits : array of float64, shape (H - h + 1, W - w + 1)
         The sums of the products of image and template, all channels together; contiguous.
-    x : array of float64, shape (C, H, W)
-        The image; contiguous. The nearer to 0, the smaller the roundings.
+    x : array of `DTYPES`, shape (C, H, W)
+        The image; contiguous.
+    centres : sequence of C floats
+        What is taken away of each channel. The nearer values are to it, the smaller the roundings.
     size : tuple of int
         The template's, (h, w).
     power : float
@@ -65,22 +73,22 @@ def divide(
     --------
     >>> from core.conv.blocks import never
     >>> fits = np.array([[3.0, 0.0]])
-    >>> divide(fits, np.array([[[1.0, 4.0, 4.0]]]), (1, 2), 2.0, 1e-9, never)
+    >>> divide(fits, np.array([[[1.0, 4.0, 4.0]]]), [3.0], (1, 2), 2.0, 1e-9, never)
     >>> fits
     array([[1., 0.]])
     """
     (rows, columns), (height, width) = fits.shape, size
     step = max(_COLUMNS, width)
-    function = kernel(width)
+    function = kernel(width, x.dtype.name)
     line = min(step, columns) + width + host().lanes(_ITEM)
     needed = _ITEM * line * (1 + 2 * (_levels(width) - 1 + len(x)))
-    numbers = np.array([1 / math.prod(size), power, floor, 1.0])
+    numbers = np.array([1 / math.prod(size), power, floor, 1.0, *centres])
 
     def compute(at: tuple[int, int]) -> None:
         top, left = at
         function(
             address(fits) + top * fits.strides[0] + left * _ITEM,
-            address(x) + top * x.strides[1] + left * _ITEM,
+            address(x) + top * x.strides[1] + left * x.itemsize,
             scratch(needed),
             address(numbers),
             min(_ROWS, rows - top),
@@ -88,8 +96,8 @@ def divide(
             height,
             len(x),
             fits.strides[0] // _ITEM,
-            x.strides[0] // _ITEM,
-            x.strides[1] // _ITEM,
+            x.strides[0] // x.itemsize,
+            x.strides[1] // x.itemsize,
             line,
         )
 
@@ -98,18 +106,18 @@ def divide(
 
 
 @lru_cache(maxsize=256)
-def kernel(width: int) -> Kernel:
+def kernel(width: int, dtype: str) -> Kernel:
     """Return the compiled kernel for this machine; for its arguments see `source`."""
-    return load(partial(source, width, host()), "coefficient", PARAMETERS)
+    return load(partial(source, width, dtype, host()), "coefficient", PARAMETERS)
 
 
-def source(width: int, target: Target) -> str:
-    """Return the IR of a kernel for templates that are ``width`` wide.
+def source(width: int, dtype: str, target: Target) -> str:
+    """Return the IR of a kernel for templates that are ``width`` wide and images of ``dtype``.
 
     Its arguments:
 
     - addresses of the sums of products, of the image, of a scratch and of the numbers: one over
-      the template's size, power and floor as for `divide`, and 1;
+      the template's size, power and floor as for `divide`, 1, and the centres;
     - how many rows and columns of outputs, the template's height, and the number of channels;
     - how far it is from row to row of the outputs, from channel to channel and from row to row of
       the image;
@@ -118,14 +126,14 @@ def source(width: int, target: Target) -> str:
 
     Examples
     --------
-    >>> "llvm.sqrt" in source(48, host())
+    >>> "llvm.sqrt" in source(48, "float32", host())
     True
     """
     code = Emitter(target, "coefficient", PARAMETERS)
     fits, x, memory, numbers, rows, columns, height, channels, out_row, plane, x_row, line = (
         code.arguments
     )
-    lines = _Lines(code, target, width, columns)
+    lines = _Lines(code, target, width, columns, dtype)
     first_own = 1 + 2 * (_levels(width) - 1)
 
     def of_line(which: Integer) -> Value:
@@ -135,20 +143,22 @@ def source(width: int, target: Target) -> str:
         first = code.index(first_own, (channel, 2))
         return of_line(first), of_line(code.index(first, 1))
 
+    def centre_of(channel: Value) -> Value:
+        return code.at(numbers, _DTYPE, code.index(_CENTRES, channel))
+
     energies = of_line(0)
     powers = [(of_line(first), of_line(first + 1)) for first in range(1, first_own, 2)]
     with code.loop(0, channels) as channel:
-        lines.begin(
-            code.at(x, _DTYPE, code.index((channel, plane))), x_row, height, sums_of(channel)
-        )
+        top = code.at(x, dtype, code.index((channel, plane)))
+        lines.begin(top, centre_of(channel), x_row, height, sums_of(channel))
     with code.loop(0, rows) as row:
         lines.clear(energies)
         goes_on = code.builder.icmp_signed("<", code.index(row, 1), rows)
         with code.loop(0, channels) as channel:
             sums = sums_of(channel)
             lines.add_energies(energies, [sums, *powers], numbers)
-            out = code.at(x, _DTYPE, code.index((channel, plane), (row, x_row)))
-            lines.move(out, code.index((height, x_row)), sums, goes_on)
+            out = code.at(x, dtype, code.index((channel, plane), (row, x_row)))
+            lines.move(out, centre_of(channel), code.index((height, x_row)), sums, goes_on)
         lines.divide(code.at(fits, _DTYPE, code.index((row, out_row))), energies, numbers)
     return code.finish()
 
@@ -159,30 +169,34 @@ class _Lines:
     Beyond their ends lines of the scratch hold anything; that reaches no output.
     """
 
-    def __init__(self, code: Emitter, target: Target, width: int, columns: Value) -> None:
-        self.code, self.width, self.columns = code, width, columns
+    def __init__(
+        self, code: Emitter, target: Target, width: int, columns: Value, dtype: str
+    ) -> None:
+        self.code, self.width, self.columns, self.dtype = code, width, columns, dtype
         self.lanes = target.lanes(_ITEM)
         self.span = code.index(columns, width - 1)
 
-    def begin(self, x: Value, x_row: Value, height: Value, lines: _Pair) -> None:
+    def begin(self, x: Value, centre: Value, x_row: Value, height: Value, lines: _Pair) -> None:
         """Sum values and squares of the first ``height`` rows."""
         code = self.code
         for loop, lanes in self._exactly(self.span):
+            less = code.broadcast(centre, _DTYPE, lanes)
             with loop as at:
                 pair = [code.constant(0, _DTYPE, lanes)] * 2
                 with code.loop(0, height, carried=pair) as row:
-                    value = code.load(x, _DTYPE, lanes, code.index((row, x_row), at))
+                    value = code.sub(self._value(x, lanes, code.index((row, x_row), at)), less)
                     pair[:] = code.add(pair[0], value), code.fma(value, value, pair[1])
                 self._store(pair, lines, at)
 
-    def move(self, x: Value, below: Value, lines: _Pair, goes_on: Value) -> None:
+    def move(self, x: Value, centre: Value, below: Value, lines: _Pair, goes_on: Value) -> None:
         """Let the row at ``x`` go, and take the one that lies ``below``, if there is another."""
         code = self.code
         for loop, lanes in self._exactly(code.builder.select(goes_on, self.span, code.integer(0))):
+            less = code.broadcast(centre, _DTYPE, lanes)
             with loop as at:
                 sums, squares = self._load(lines, at, lanes)
-                gone = code.load(x, _DTYPE, lanes, at)
-                come = code.load(x, _DTYPE, lanes, code.index(below, at))
+                gone = code.sub(self._value(x, lanes, at), less)
+                come = code.sub(self._value(x, lanes, code.index(below, at)), less)
                 sums = code.add(sums, code.sub(come, gone))
                 squares = code.fma(come, come, code.fma(code.neg(gone), gone, squares))
                 self._store((sums, squares), lines, at)
@@ -238,6 +252,9 @@ class _Lines:
         whole = self.code.builder.and_(length, self.code.integer(-self.lanes))
         yield self.code.loop(0, whole, self.lanes), self.lanes
         yield self.code.loop(whole, length), 1
+
+    def _value(self, x: Value, lanes: int, at: Value) -> Value:
+        return self.code.load(x, self.dtype, lanes, at, as_dtype=_DTYPE)
 
     def _load(self, lines: _Pair, at: Value, lanes: int) -> _Pair:
         sums, squares = (self.code.load(line, _DTYPE, lanes, at) for line in lines)
