@@ -17,7 +17,10 @@ end
 
 local moved = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. ':leases', '-inf', now, 'LIMIT', 0, limit)) do
+  local outcome, went_well = tried(take, id)
+  -- A Redis that is full has refused the first write: nothing has been changed.
+  if not went_well and string.find(outcome, '^OOM ') then return redis.error_reply(outcome) end
   table.insert(moved, id)
-  table.insert(moved, (tried(take, id)))
+  table.insert(moved, outcome)
 end
 return moved

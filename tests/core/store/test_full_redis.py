@@ -52,12 +52,16 @@ def raw(settings: Settings) -> Iterator[redis.Redis]:
 def test_what_is_refused_has_changed_nothing(jobs: JobStore, raw: redis.Redis, full: Full) -> None:
     job, attempt = running(jobs)
     end = End(job, attempt, "succeeded", progress=Progress(), timings={})
+    # Its worker has fallen silent.
+    raw.zadd("convq:leases", {job: 1})
     before = snapshot(raw)
     with full():
         with pytest.raises(OutOfMemoryError):
             jobs.submit(kind="convolve", spec="{}")
         with pytest.raises(OutOfMemoryError):
             jobs.finish_many([end])
+        with pytest.raises(OutOfMemoryError):
+            jobs.expire(max_attempts=3)
     assert snapshot(raw) == before
 
 
