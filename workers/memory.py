@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_CGROUPS = Path("/sys/fs/cgroup")
+# Of cgroups of version 2, and of version 1.
+_LIMITS = (_CGROUPS / "memory.max", _CGROUPS / "memory" / "memory.limit_in_bytes")
 
 
-def available(limit: Path = _LIMIT) -> int:
+def available(limits: Sequence[Path] = _LIMITS) -> int:
     """Return the bytes of the machine's memory, or of the container's if that is less.
 
     Parameters
     ----------
-    limit : Path
-        Where Linux tells the limit of the container (cgroup version 2).
+    limits : sequence of Path
+        Where Linux tells the limit of the container; there is one of them at most.
 
     Examples
     --------
@@ -22,8 +25,10 @@ def available(limit: Path = _LIMIT) -> int:
     True
     """
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        text = limit.read_text().strip()
-    except OSError:
-        return machine
-    return machine if text == "max" else min(machine, int(text))
+    for limit in limits:
+        try:
+            text = limit.read_text().strip()
+        except OSError:
+            continue
+        return machine if text == "max" else min(machine, int(text))
+    return machine
