@@ -31,6 +31,7 @@ from tests.compose.containers import (
     revision,
     wait_until,
 )
+from workers.memory import available
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -132,6 +133,13 @@ def test_no_container_has_rights_that_it_does_not_need(service: Service) -> None
             processes = docker("top", container, "-eo", "pid,uid,args").splitlines()[1:]
             assert "0" not in {line.split()[1] for line in processes}, name
             assert not any(service.password in line for line in processes), name
+
+
+def test_a_worker_knows_how_much_memory_it_may_have(service: Service) -> None:
+    (worker,) = service.containers("worker-cpu")
+    ask = "from workers.memory import available; print(available())"
+    limit = inspected(worker)["HostConfig"]["Memory"]
+    assert int(docker("exec", worker, "python", "-c", ask)) == min(limit, available())
 
 
 def test_the_image_says_what_it_is_and_holds(service: Service) -> None:
