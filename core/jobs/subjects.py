@@ -160,7 +160,9 @@ def plan_each(
         groups.append(group)
     if len(errors) == len(groups):
         raise errors[0]
-    return document(planning.device, groups)
+    far = planning.gpu
+    is_far = far is not None and any(group.get("device") == far.name for group in groups)
+    return document(far if far is not None and is_far else planning.device, groups)
 
 
 def document(device: Device, groups: list[dict[str, Any]]) -> dict[str, Any]:

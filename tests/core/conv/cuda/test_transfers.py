@@ -19,7 +19,6 @@ def ferry(cupy):
     """Transfers to a device that nobody has used; in the end nothing was freed too early."""
     streams.reset()
     yield Transfers(cupy)
-    gc.collect()
     assert streams.MEMORY.freed_early == []
     streams.reset()
 
