@@ -9,7 +9,9 @@
 // (`parts`); each writes its own part, so that the order of additions never changes.
 //
 // Defined from outside: STORED and NUMBER; BLOCK_Y and BLOCK_X of the threads of a block, ROWS and
-// COLUMNS of a thread's sums; TAPS_0 to TAPS_2, the kernel's size along planes, rows and columns.
+// COLUMNS of a thread's sums; TAPS_0 to TAPS_2, the kernel's size along planes, rows and columns;
+// CHANNELS_FIRST, whether the sum goes through DEPTH channels of a tap at a time, so that where they
+// lie is found once for all of them, or through all taps of a channel.
 #include "numbers.cuh"
 
 constexpr int THREADS = BLOCK_Y * BLOCK_X;
@@ -22,6 +24,22 @@ constexpr int STEP = THREADS / SPAN_X;
 constexpr int WEIGHTS = (DEPTH * SPAN_Y + THREADS - 1) / THREADS;
 static_assert(THREADS % SPAN_X == 0 && DEPTH % STEP == 0, "a thread gathers for one column");
 
+// Weights of a place lie apart from those of the next one by a vector more than they are, so that
+// threads which bring them for DEPTH places find different banks.
+constexpr int LEFT_PITCH = SPAN_Y + LENGTH;
+// Rows and columns that a thread reads at a time.
+constexpr int ROWS_READ = ROWS % LENGTH == 0 ? LENGTH : 1;
+constexpr int COLUMNS_READ = COLUMNS % LENGTH == 0 ? LENGTH : 1;
+
+// A thread's columns lie BLOCK_X apart among the outputs, so that neighbouring threads write
+// neighbouring numbers, and side by side in shared memory, so that they are read at once.
+__device__ int slot_of(int column)
+{
+    const int across = column % BLOCK_X, number = column / BLOCK_X;
+    return number / COLUMNS_READ * (BLOCK_X * COLUMNS_READ) + across * COLUMNS_READ +
+           number % COLUMNS_READ;
+}
+
 // Distances are counted in numbers. `start` are the places of the inputs that the first tap of the
 // first output meets.
 struct Problem {
@@ -32,45 +50,108 @@ struct Problem {
     long long parts;
 };
 
-// An output's corner among the inputs.
+// Where the inputs of an output begin. Within an image, places are counted in 32 bits.
 struct Corner {
     const STORED *x;
-    int at_0, at_1, at_2;
+    int at[3];
     bool exists;
 };
+
+__device__ bool is_inside(long long at, long long size) { return at >= 0 && at < size; }
 
 __device__ Corner corner_of(const Problem &p, const STORED *x, int group, long long column)
 {
     const int in_row = (int)p.out_2, in_plane = in_row * (int)p.out_1;
     const int in_image = in_plane * (int)p.out_0;
-    const bool exists = column < p.images * in_image;
     const int image = (int)(column / in_image), rest = (int)(column % in_image);
-    Corner corner;
-    corner.exists = exists;
-    corner.at_0 = (int)(rest / in_plane * p.stride_0 + p.start_0);
-    corner.at_1 = (int)(rest % in_plane / in_row * p.stride_1 + p.start_1);
-    corner.at_2 = (int)(rest % in_row * p.stride_2 + p.start_2);
-    corner.x = x + (exists ? image : 0) * p.x_image + group * p.group_inputs * p.x_channel;
-    return corner;
+    const long long at_0 = rest / in_plane * p.stride_0 + p.start_0;
+    const long long at_1 = rest % in_plane / in_row * p.stride_1 + p.start_1;
+    const long long at_2 = rest % in_row * p.stride_2 + p.start_2;
+    // Along axes with one tap nothing changes any more.
+    const bool exists = image < p.images && (TAPS_0 > 1 || is_inside(at_0, p.size_0)) &&
+                        (TAPS_1 > 1 || is_inside(at_1, p.size_1)) &&
+                        (TAPS_2 > 1 || is_inside(at_2, p.size_2));
+    const STORED *place = x + (exists ? image : 0) * p.x_image + group * p.group_inputs * p.x_channel;
+    return {
+        place + at_0 * p.x_0 + at_1 * p.x_1 + at_2 * p.x_2, {(int)at_0, (int)at_1, (int)at_2}, exists};
 }
 
-// The input that place `k` of the sum takes for an output, zero where there is none.
-__device__ NUMBER gathered(const Problem &p, const Corner &corner, int k, int end)
+// How far from its corner a channel's input lies that a tap takes for an output, and whether there
+// is one.
+struct Found {
+    int place;
+    bool exists;
+};
+__device__ Found found(const Problem &p, const Corner &corner, int channel, int tap)
 {
-    const unsigned channel = (unsigned)k / TAPS, tap = (unsigned)k % TAPS;
-    const int a = corner.at_0 + (int)(tap / (TAPS_1 * TAPS_2)) * (int)p.dilation_0;
-    const int b = corner.at_1 + (int)(tap / TAPS_2 % TAPS_1) * (int)p.dilation_1;
-    const int c = corner.at_2 + (int)(tap % TAPS_2) * (int)p.dilation_2;
+    const int a = tap / (TAPS_1 * TAPS_2) * (int)p.dilation_0;
+    const int b = tap / TAPS_2 % TAPS_1 * (int)p.dilation_1;
+    const int c = tap % TAPS_2 * (int)p.dilation_2;
     // A negative place is a very large one without a sign.
-    const bool exists = corner.exists && k < end && (unsigned)a < (unsigned)p.size_0 &&
-                        (unsigned)b < (unsigned)p.size_1 && (unsigned)c < (unsigned)p.size_2;
-    return exists ? number(corner.x[channel * p.x_channel + a * p.x_0 + b * p.x_1 + c * p.x_2])
-                  : (NUMBER)0;
+    const bool exists = corner.exists &&
+                        (TAPS_0 == 1 || (unsigned)(corner.at[0] + a) < (unsigned)p.size_0) &&
+                        (TAPS_1 == 1 || (unsigned)(corner.at[1] + b) < (unsigned)p.size_1) &&
+                        (TAPS_2 == 1 || (unsigned)(corner.at[2] + c) < (unsigned)p.size_2);
+    return {channel * (int)p.x_channel + a * (int)p.x_0 + b * (int)p.x_1 + c * (int)p.x_2, exists};
 }
 
-// `weights` are groups times group_outputs times group_inputs times TAPS; `y` is parts times images
-// times channels times outputs, contiguous.
-extern "C" __global__ void __launch_bounds__(THREADS, 2) channels(
+// Gathers the inputs of a thread's column for DEPTH places of the sum after the other, those from
+// `first` on that are its own.
+struct Gathering {
+    const Problem &p;
+    const Corner corner;
+    const int first;
+    // Where channels come first: the next one, and what the tap found for all of them.
+    int channel, tap;
+    const STORED *place;
+    bool exists;
+
+    __device__ void begin(int from)
+    {
+        channel = from % (int)p.group_inputs;
+        tap = from / (int)p.group_inputs;
+        locate();
+    }
+    __device__ void locate()
+    {
+        const Found at = found(p, corner, channel + first, tap);
+        place = corner.x + at.place;
+        exists = at.exists;
+    }
+    __device__ void step(int k, int end, NUMBER (&inputs)[GATHERED])
+    {
+#pragma unroll
+        for (int i = 0; i < GATHERED; i++)
+            if constexpr (CHANNELS_FIRST) {
+                inputs[i] = exists ? number(place[i * STEP * p.x_channel]) : (NUMBER)0;
+            } else {
+                const unsigned at = k + first + i * STEP;
+                const Found one = found(p, corner, at / TAPS, at % TAPS);
+                inputs[i] =
+                    one.exists && at < end ? number(corner.x[one.place]) : (NUMBER)0;
+            }
+        channel += DEPTH;
+        place += DEPTH * p.x_channel;
+        if (CHANNELS_FIRST && channel == p.group_inputs) {
+            channel = 0;
+            tap++;
+            locate();
+        }
+    }
+};
+
+template <int COUNT>
+__device__ void read(const NUMBER *place, Numbers &numbers)
+{
+    if constexpr (COUNT == LENGTH)
+        numbers = vector_at(place);
+    else
+        numbers.at[0] = number_at(place);
+}
+
+// `weights` are groups times group_outputs times places of the sum; `y` is parts times images times
+// channels times outputs, contiguous.
+extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) channels(
     const STORED *__restrict__ x, const NUMBER *__restrict__ weights, NUMBER *__restrict__ y,
     long long x_image, long long x_channel, long long x_0, long long x_1, long long x_2,
     long long size_0, long long size_1, long long size_2,
@@ -80,8 +161,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) channels(
     long long images, long long group_inputs, long long group_outputs, long long groups,
     long long out_0, long long out_1, long long out_2, long long parts)
 {
-    __shared__ __align__(16) NUMBER left[DEPTH][SPAN_Y];
-    __shared__ __align__(16) NUMBER right[DEPTH][SPAN_X];
+    // One pair is filled while the other is read.
+    __shared__ __align__(16) NUMBER left[2][DEPTH * LEFT_PITCH];
+    __shared__ __align__(16) NUMBER right[2][DEPTH * SPAN_X];
     const Problem p = {
         x_image, x_channel, x_0, x_1, x_2, size_0, size_1, size_2, start_0, start_1, start_2,
         stride_0, stride_1, stride_2, dilation_0, dilation_1, dilation_2,
@@ -95,47 +177,66 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) channels(
     for (int z = blockIdx.z; z < groups * parts; z += gridDim.z) {
         const int group = z / (int)parts, part = z % (int)parts;
         const int first = part * share, end = first + share < sum ? first + share : sum;
-        const Corner corner = corner_of(
-            p, x, group, (long long)blockIdx.x * SPAN_X + thread % SPAN_X);
+        Gathering gathering = {
+            p, corner_of(p, x, group, (long long)blockIdx.x * SPAN_X + thread % SPAN_X),
+            thread / SPAN_X};
+        gathering.begin(first);
         const int first_row = blockIdx.y * SPAN_Y;
-        const NUMBER *own = weights + (group * group_outputs + first_row) * sum;
+        const NUMBER *own = weights +
+            (group * group_outputs + first_row + thread / DEPTH) * sum + first + thread % DEPTH;
 
         NUMBER sums[ROWS][COLUMNS] = {};
-        NUMBER inputs[GATHERED];
+        NUMBER inputs[GATHERED], factors[WEIGHTS];
+        int pair = 0;
         for (int k = first - DEPTH; k < end; k += DEPTH) {
-            // The next inputs are on their way while these are multiplied; weights are near.
+            const int next = k + DEPTH;
+            // What comes next is on its way while this is multiplied.
+            if (next < end) {
+                gathering.step(next, end, inputs);
 #pragma unroll
-            for (int i = 0; i < GATHERED; i++)
-                inputs[i] = gathered(p, corner, k + DEPTH + thread / SPAN_X + i * STEP, end);
+                for (int i = 0; i < WEIGHTS; i++) {
+                    constexpr int APART = THREADS / DEPTH;
+                    const bool exists = first_row + thread / DEPTH + i * APART < group_outputs &&
+                                        (CHANNELS_FIRST || next + thread % DEPTH < end);
+                    factors[i] = exists ? own[i * APART * sum] : (NUMBER)0;
+                }
+                own += DEPTH;
+            }
             if (k >= first) {
+                const NUMBER *rows = left[pair] + threadIdx.y * ROWS;
+                const NUMBER *columns = right[pair] + threadIdx.x * COLUMNS_READ;
 #pragma unroll
                 for (int d = 0; d < DEPTH; d++) {
-                    NUMBER a[ROWS], b[COLUMNS];
+                    Numbers a[ROWS / ROWS_READ], b[COLUMNS / COLUMNS_READ];
 #pragma unroll
-                    for (int r = 0; r < ROWS; r++)
-                        a[r] = left[d][threadIdx.y * ROWS + r];
+                    for (int r = 0; r < ROWS / ROWS_READ; r++)
+                        read<ROWS_READ>(rows + d * LEFT_PITCH + r * ROWS_READ, a[r]);
 #pragma unroll
-                    for (int c = 0; c < COLUMNS; c++)
-                        b[c] = right[d][threadIdx.x + c * BLOCK_X];
+                    for (int c = 0; c < COLUMNS / COLUMNS_READ; c++)
+                        read<COLUMNS_READ>(
+                            columns + d * SPAN_X + c * (BLOCK_X * COLUMNS_READ), b[c]);
 #pragma unroll
                     for (int r = 0; r < ROWS; r++)
 #pragma unroll
                         for (int c = 0; c < COLUMNS; c++)
-                            sums[r][c] += a[r] * b[c];
+                            sums[r][c] += a[r / ROWS_READ].at[r % ROWS_READ] *
+                                          b[c / COLUMNS_READ].at[c % COLUMNS_READ];
                 }
+                pair = 1 - pair;
             }
-            __syncthreads();
+            if (next < end) {
 #pragma unroll
-            for (int i = 0; i < GATHERED; i++)
-                right[thread / SPAN_X + i * STEP][thread % SPAN_X] = inputs[i];
+                for (int i = 0; i < GATHERED; i++)
+                    put_number(
+                        right[pair] + (thread / SPAN_X + i * STEP) * SPAN_X +
+                            slot_of(thread % SPAN_X),
+                        inputs[i]);
 #pragma unroll
-            for (int i = 0; i < WEIGHTS; i++) {
-                const int item = thread + i * THREADS;
-                const int row = item / DEPTH, place = k + DEPTH + item % DEPTH;
-                const bool exists = first_row + row < group_outputs && place < end;
-                if (row < SPAN_Y)
-                    left[item % DEPTH][row] =
-                        exists ? own[row * sum + place] : (NUMBER)0;
+                for (int i = 0; i < WEIGHTS; i++) {
+                    const int row = thread / DEPTH + i * (THREADS / DEPTH);
+                    if (row < SPAN_Y)
+                        put_number(left[pair] + thread % DEPTH * LEFT_PITCH + row, factors[i]);
+                }
             }
             __syncthreads();
         }

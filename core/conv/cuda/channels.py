@@ -22,7 +22,7 @@ _TILES = (
     Tile((256, 1), 1, 8),
     Tile((128, 2), 2, 8),
     Tile((64, 4), 4, 8),
-    Tile((32, 8), 4, 8),
+    Tile((16, 8), 8, 8),
     Tile((16, 16), 8, 8),
 )
 # Numbers of eight bytes take twice the registers.
@@ -36,14 +36,22 @@ _WIDE_TILES = (
 _ENOUGH_BLOCKS, _LEAST_SUM = 512, 256
 # A block's weights are counted in 32 bits.
 _MOST_PLACES = 1 << 24
-# To find a place among the inputs takes as long as so many multiply-adds. Not measured.
-_GATHER = 16
+# Inputs of an image are, too.
+_MOST_INPUTS = 1 << 31
+# Places of the sum that a block multiplies at a time.
+_DEPTH = 8
+# To gather an input takes as long as so many multiply-adds: where its place is found for it alone, and
+# for many channels at once. Counted in what compilers make of it; not measured.
+_FIND, _FIND_CHANNELS = 16, 4
 
 
 def supports(form: NormalForm) -> bool:
     """Return whether the kernel computes ``form``: everything real, along three axes at most."""
     places = form.group_channels * form.taps
-    return form.ndim <= 3 and form.dtype in NUMBERS and places < _MOST_PLACES
+    inputs = form.in_channels * math.prod(form.spatial)
+    return (
+        form.ndim <= 3 and form.dtype in NUMBERS and places < _MOST_PLACES and inputs < _MOST_INPUTS
+    )
 
 
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
@@ -53,7 +61,8 @@ def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     blocks = _blocks(form)
     products = math.prod(blocks) * rows * columns
     gathered = math.prod(blocks) * columns
-    work = (products + _GATHER * gathered) * form.group_channels * form.taps
+    find = _FIND_CHANNELS if _channels_first(form) else _FIND
+    work = (products + find * gathered) * form.group_channels * form.taps
     inputs = form.batch * form.in_channels * math.prod(form.spatial)
     count = parts(form, memory_cap)
     moved = (inputs + (2 * count - 1) * form.outputs) * form.itemsize * device.copy
@@ -68,8 +77,10 @@ def run(
     """Fill ``out``; the arguments are those of `core.conv.algorithm.Run`."""
     check()
     xp, tile, count = array_module(x), tile_of(form), parts(form, memory_cap)
-    x, found = readable(x, form.dtype), contiguous(out)
-    weights = xp.ascontiguousarray(w[(..., *(slice(None, None, -1),) * form.ndim)])
+    x, found = _near(readable(x, form.dtype)), contiguous(out)
+    weights = w[(..., *(slice(None, None, -1),) * form.ndim)].reshape(*w.shape[:2], -1)
+    # In the order of the sum.
+    weights = xp.ascontiguousarray(weights.swapaxes(1, 2) if _channels_first(form) else weights)
     summed = found if count == 1 else xp.empty((count, *found.shape), form.dtype)
     kernel = function(x, "channels", "channels", (*types(form.dtype, x.dtype.name), *macros(form)))
     columns, rows, groups = _blocks(form)
@@ -90,6 +101,7 @@ def macros(form: NormalForm) -> Macros:
         ("BLOCK_X", tile.block[0]),
         ("BLOCK_Y", tile.block[1]),
         *((f"TAPS_{axis}", k) for axis, k in enumerate(taps)),
+        ("CHANNELS_FIRST", int(_channels_first(form))),
     )
 
 
@@ -110,6 +122,18 @@ def parts(form: NormalForm, memory_cap: int | None) -> int:
         left = memory_cap // form.itemsize - form.out_channels * form.group_channels * form.taps
         count = max(1, min(count, left // form.outputs))
     return count
+
+
+def _channels_first(form: NormalForm) -> bool:
+    # Whether the sum goes through all channels of a tap, which takes whole steps of them.
+    return form.group_channels % _DEPTH == 0
+
+
+def _near(x: Array) -> Array:
+    # Of an image, no two inputs may be farther from each other than 32 bits count.
+    steps = zip(x.shape[1:], x.strides[1:], strict=True)
+    farthest = sum((n - 1) * abs(stride) for n, stride in steps) // x.itemsize
+    return x if farthest < _MOST_INPUTS else array_module(x).ascontiguousarray(x)
 
 
 def _partial(form: NormalForm, count: int) -> int:
