@@ -186,6 +186,13 @@ def test_no_workers_is_refused(tmp_path):
         LocalStack(tmp_path, workers=0)
 
 
+def test_without_keys_no_other_machine_can_reach_it(tmp_path):
+    stack = LocalStack(tmp_path / "data", host="0.0.0.0")
+    with pytest.raises(InvalidInput, match="without API keys"):
+        stack.start()
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [
