@@ -36,6 +36,8 @@ class Health:
         Tests the GPU; raises `workers.trial.DeviceFailed`.
     alarm : Complains
         Tells what the driver complains about.
+    name : str
+        Of the GPU, for the log.
     changed : callable
         Called after the GPU was taken out or put back.
     retry : float
@@ -53,6 +55,7 @@ class Health:
         self,
         prove: Callable[[], Proven],
         alarm: Complains,
+        name: str,
         changed: Callable[[], None],
         *,
         retry: float,
@@ -61,6 +64,7 @@ class Health:
         self.proven: Proven | None = None
         self._prove = prove
         self._alarm = alarm
+        self._name = name
         self._changed = changed
         self._retry = retry
         self._failures = 0
@@ -94,7 +98,7 @@ class Health:
         """Look what the driver says, and test the GPU if it is time to."""
         complaint = self._alarm.read()
         if complaint is not None and self.works:
-            log.warning("GPU: %s", complaint)
+            log.warning("%s is tested: %s", self._name, complaint)
             self.suspect(complaint)
         if self.works or time.monotonic() < self._test_at:
             return
@@ -106,9 +110,11 @@ class Health:
             self._failures += 1
             self._test_at = time.monotonic() + delay
             self.fault = str(error)
-            log.warning("the GPU is out of service: %s; tested again in %.0f s", error, delay)
+            log.warning(
+                "%s is out of service: %s; it is tested again in %.1f s", self._name, error, delay
+            )
         else:
             self._failures = 0
             self.proven, self.fault = proven, None
-            log.info("the GPU works: %s", proven.device.name, extra={"before": why})
+            log.info("%s works: %s", self._name, proven.device.name, extra={"before": why})
         self._changed()

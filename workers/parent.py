@@ -134,7 +134,7 @@ class Parent:
 
     def _watched(self, gpu: str) -> Health:
         retry = self._settings.gpu_retry
-        return Health(prove_apart, gpus.Alarm(gpu), self._on_health, retry=retry)
+        return Health(prove_apart, gpus.Alarm(gpu), gpu, self._on_health, retry=retry)
 
     def _works(self) -> bool:
         return self._health is None or self._health.works

@@ -32,7 +32,7 @@ def wake_up(*_: Any) -> None:
     except DeviceFailed as error:
         # Nothing that this process has on its GPU can be used any more. Celery replaces it, and its
         # parent tests the GPU before it lets the next one work.
-        log.warning("this process ends, since its GPU failed: %s", error)
+        log.warning("%s: this process ends: %s", Settings().gpus, error)
         logging.shutdown()
         os._exit(1)
     finally:

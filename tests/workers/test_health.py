@@ -23,7 +23,7 @@ class Machine:
         self.told: list[str | None] = []
         monkeypatch.setattr(health.time, "monotonic", lambda: self.now)
         self.health = Health(
-            self.prove, self, lambda: self.told.append(self.health.fault), retry=10
+            self.prove, self, "GPU-a", lambda: self.told.append(self.health.fault), retry=10
         )
 
     def prove(self) -> Proven:
