@@ -40,8 +40,8 @@ _MOST_PLACES = 1 << 24
 _MOST_INPUTS = 1 << 31
 # Places of the sum that a block multiplies at a time.
 _DEPTH = 8
-# To gather an input takes as long as so many multiply-adds: where its place is found for it alone, and
-# for many channels at once. Counted in what compilers make of it; not measured.
+# To gather an input takes as long as so many multiply-adds: where its place is found for it alone,
+# and for many channels at once. Counted in what compilers make of it; not measured.
 _FIND, _FIND_CHANNELS = 16, 4
 
 
