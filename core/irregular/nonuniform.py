@@ -22,7 +22,7 @@ _LEAST_EPS = 1e-13
 # By how much more waves are tried, until they are enough.
 _MORE = 1.5
 # Waves for which another thread is worth being woken: with fewer, threads wait more than they work.
-_WORTH_A_THREAD = 1 << 20
+_WORTH_A_THREAD = 1 << 18
 # Into how many cells the reach of a corner is cut.
 _CELLS = 2
 
