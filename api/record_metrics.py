@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import NamedTuple, get_args
 
 from prometheus_client.core import (
@@ -118,6 +119,14 @@ class RecordMetrics(Collector):
             "Whether no job begins until the queue is resumed.",
             value=float(services.jobs.paused()),
         )
+        ready = GaugeMetricFamily(
+            "convq_queue_ready_jobs",
+            "Jobs that workers could begin, by the kind of device that they are bound to.",
+            labels=("device",),
+        )
+        for device, count in services.jobs.ready().items():
+            ready.add_metric((device,), count)
+        yield ready
         jobs = GaugeMetricFamily(
             "convq_queue_jobs",
             "Jobs that could begin, run, or wait for those that they have begun.",
@@ -155,10 +164,14 @@ class RecordMetrics(Collector):
 
     def _of_workers(self) -> Iterator[Metric]:
         found = self._services.workers.all()
-        states = GaugeMetricFamily("convq_workers", "Workers in each state.", labels=("state",))
-        seen = Counter(worker.state for worker in found)
-        for state in get_args(WorkerState):
-            states.add_metric((state,), seen[state])
+        states = GaugeMetricFamily(
+            "convq_workers",
+            "Workers in each state, on processors and on GPUs.",
+            labels=("device", "state"),
+        )
+        seen = Counter(("gpu" if w.about.get("gpu") else "cpu", w.state) for w in found)
+        for key in product(("cpu", "gpu"), get_args(WorkerState)):
+            states.add_metric(key, seen[key])
         yield states
         for field, name, documentation in (
             ("utilisation", "utilisation_ratio", "Share of its cores that the worker uses."),

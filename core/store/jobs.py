@@ -424,6 +424,16 @@ class JobStore(JobReader):
         list_ = queue.messages_key(self._prefix, queue.BOUND[on])
         return int(self._scripts.run("due", 0, list_, *offers))
 
+    def ready(self) -> dict[str, int]:
+        """Return how many jobs workers could begin, by the kind of device that they are bound to.
+
+        Returns
+        -------
+        dict
+            Of ``auto`` (any device), ``cpu`` and ``gpu``. Jobs for boxes are not counted.
+        """
+        return dict(zip(("auto", "cpu", "gpu"), self._scripts.run("ready"), strict=True))
+
     def pause(self) -> None:
         """Let no worker claim a job until `resume`; those that run go on."""
         self._redis.set(f"{self._prefix}:paused", 1)

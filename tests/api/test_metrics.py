@@ -49,6 +49,7 @@ def test_jobs_are_counted_and_timed(
     assert found["convq_attempts_total", "failed"] == 1
     assert found["convq_job_ran_seconds_bucket", "convolve", "+Inf"] == 3
     assert found["convq_queue_jobs", "batch", "ready"] == 1
+    assert found["convq_queue_ready_jobs", "auto"] == 1
     age = found["convq_queue_priority_oldest_seconds", "batch"]
     assert 0 < age < 60
     assert found["convq_queue_oldest_seconds",] >= age
@@ -81,7 +82,8 @@ def test_workers_and_gpus(http: httpx.Client, client: redis.Redis, settings: Set
     lost = {"vitals": vitals | {"gpus": [silent]}, "gpu": {"name": "H"}, "fault": "it is lost"}
     WorkerStore(client, settings).beat("w3", lost)
     found = samples(http)
-    assert (found["convq_workers", "up"], found["convq_workers", "out"]) == (2, 1)
+    assert found["convq_workers", "cpu", "up"] == 2
+    assert found["convq_workers", "gpu", "out"] == 1
     assert [found["convq_gpu_up", "0", "H", name] for name in ("w1", "w3")] == [1, 0]
     assert found["convq_worker_memory_bytes", "w1"] == 5
     assert found["convq_worker_temperature_celsius", "w1"] == 61.5

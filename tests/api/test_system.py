@@ -88,7 +88,7 @@ def test_metrics(http_with: Callable[..., httpx.Client], submit: Submit) -> None
     assert sample(text, 'convq_jobs{state="queued"}') == 1
     assert sample(text, "convq_queue_messages") == 1
     assert sample(text, "convq_redis_up") == 1
-    assert sample(text, 'convq_workers{state="up"}') == 0
+    assert sample(text, 'convq_workers{device="cpu",state="up"}') == 0
     requests = 'convq_http_requests_total{{method="{}",route="{}",status="{}"}}'
     assert sample(text, requests.format("GET", "/v1/jobs/{job_id}", 404)) == 1
     assert sample(text, requests.format("GET", "unmatched", 404)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -118,6 +119,7 @@ def test_the_best_job_is_claimed(jobs: JobStore, client: redis.Redis, steps: lis
             reference.queued.append(Entry(priority, tenant, job, size, on))
         free = sum(entry.on == "auto" for entry in reference.queued)
         assert jobs.missing_messages(age=0) == min(16, free)
+        assert +Counter(jobs.ready()) == Counter(entry.on for entry in reference.queued)
     while (best := reference.best()) is not None:
         assert [job.id for job in claim(jobs)] == [best]
     assert claim(jobs) == []
