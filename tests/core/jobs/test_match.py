@@ -143,6 +143,11 @@ def test_an_excerpt_is_found_in_a_recording_in_noise_and_at_another_level(
         (one,) = works.json(run, run.results[0]["name"])["matches"]
         assert one["seconds"] == pytest.approx(37_123 / 4000, abs=1e-4)
         assert one["score"] > 0.5
+    # In a library only the recording that holds it has a match.
+    other = works.upload(stereo[::-1].copy(), WAV, sample_rate=4000)
+    library = works.run("match", other, digest, template=template)
+    counts = [works.json(library, result["name"])["count"] for result in library.results]
+    assert counts == [0, 1]
 
 
 def test_blocks_give_all_scores(works: Any, monkeypatch: pytest.MonkeyPatch) -> None:
