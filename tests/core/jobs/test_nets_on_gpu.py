@@ -87,7 +87,7 @@ def test_the_plan_says_where_and_why(trainings: Any) -> None:
     assert "on the GPU" in both["why"]
     assert "on the processor" in both["why"]
     assert plan("gpu", precision="mixed")["device"] == "a stand-in"
-    with pytest.raises(InvalidInput, match="options.precision"):
+    with pytest.raises(InvalidInput, match=r"options\.precision"):
         plan("auto", precision="mixed")
     with pytest.raises(Unavailable):
         plan("gpu", None)

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from core.errors import Cancelled, Diverged, InvalidInput
-from core.nets.training.gpu import training
+from core.nets.architectures import lenet5
+from core.nets.network import Network
+from core.nets.training.evaluation import evaluate
+from core.nets.training.gpu import loss_scale, training
 from core.nets.training.options import TrainOptions
 from core.nets.training.trainer import Trainer
 from tests.core.conv.cuda import capture
@@ -193,3 +196,58 @@ def test_what_the_device_would_not_see_is_refused_before(patched, data_set, netw
     plain = TrainOptions(epochs=1, validation=0.0, standardize=False)
     with pytest.raises(InvalidInput, match="image 3"):
         Trainer(net, data_set(x, x[:, :1] * 0), plain, gpu=cupy, room=room).run()
+
+
+def test_mixed_precision_reaches_what_float32_reaches(patched, recorder, data_set) -> None:
+    cupy, _ = patched
+    random = np.random.default_rng(0)
+    y = np.arange(96) % 3
+    x = random.normal(128, 20, (96, 1, 16, 16))
+    x[np.arange(96), 0, 3 + 5 * y] += 80
+    data = data_set(x.clip(0, 255).astype(np.uint8), y, 3)
+    net = lenet5.build(lenet5.LeNet5Spec(architecture="lenet5"), (1, 16, 16), 3)
+    found, accuracies = [], []
+    for precision in ("float32", "mixed"):
+        options = TrainOptions.model_validate(
+            {"epochs": 4, "batch": 16, "precision": precision, "validation": 0.0}
+        )
+        training = Trainer(Network(net), data, options, gpu=cupy)
+        found.append(training.run())
+        # On the processor, which the weights are float32 for.
+        said = evaluate(training.network, found[-1].weights, data, training.loss)
+        accuracies.append(said.accuracy)
+    assert accuracies[0] > 0.9
+    assert accuracies[1] >= accuracies[0] - 0.04
+    assert all(weight.dtype == np.float32 for weight in found[1].weights.values())
+
+
+def test_a_step_whose_gradients_overflow_is_not_taken(trainer) -> None:
+    training = trainer(True, precision="mixed", ema=0.9, batch=90, epochs=5)
+    state = training.state
+    state.optimiser[loss_scale.SCALE][...] = 2.0**24
+    training._hand_over()
+    before = {name: array.copy() for name, array in state.weights.items()}
+    figures = training._there.epoch(0, 0, lambda number: 0.01, lambda: None)
+    (step,) = next(figures)
+    training._there.store(state)
+    assert np.isfinite(step.loss)
+    assert state.optimiser[loss_scale.SCALE] == 2.0**23
+    assert state.optimiser["step"] == 0
+    for name, array in state.weights.items():
+        np.testing.assert_array_equal(array, before[name])
+        np.testing.assert_array_equal(state.average[name], before[name])
+
+
+def test_the_scale_grows_while_gradients_are_finite(monkeypatch) -> None:
+    monkeypatch.setattr(loss_scale, "_PATIENCE", 3)
+    kept = loss_scale.fresh()
+    scales = []
+    for finite in (True, True, True, True, False, True):
+        loss_scale.adapt(kept, np.array(finite), np)
+        scales.append(float(kept[loss_scale.SCALE]) / 2**16)
+    assert scales == [1, 1, 2, 2, 1, 1]
+
+
+def test_mixed_precision_on_a_processor_is_refused(trainer) -> None:
+    with pytest.raises(InvalidInput, match="precision"):
+        trainer(False, precision="mixed")
