@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import Field
@@ -139,39 +140,59 @@ class _Planning:
     """Plans for the device of a live worker, as the API shows plans."""
 
     def __init__(self, services: Services) -> None:
+        self._services = services
         self._workers = [
             worker for worker in services.workers.all() if worker.state in ("up", "busy")
         ]
-        able = next((worker for worker in self._workers if "device" in worker.about), None)
-        device = cpu() if able is None else Device(**able.about["device"])
-        # Which worker will take the job is not known yet; the plan says for which it was made.
-        name = None if able is None else able.name
-        self._planner = submission.Planner(
-            services.artifacts,
-            device,
-            services.settings.memory_cap,
-            {"kind": device.kind, "name": device.name, "worker": name},
-            services.edge.group,
-            max(1, len(self._workers)),
-        )
+        self._planners: dict[needs.Wish, submission.Planner] = {}
 
     def look_up(self, specs: Iterable[Spec]) -> None:
-        self._planner.look_up(specs)
+        for wish, some in groupby(sorted(specs, key=_wish), key=_wish):
+            self._planner(wish).look_up(some)
 
     def plan(self, spec: Spec) -> submission.Planned:
         """Return the plan, or raise TooLarge where no worker has the memory for it."""
         try:
-            planned = self._planner.plan(spec)
+            planned = self._planner(spec.device).plan(spec)
         except NotFound as error:
             raise _missing(spec, error) from error
-        self._check_memory(planned.plan.get("bytes", 0))
+        self._check_memory(planned.plan.get("bytes", 0), spec.device)
         return planned
 
-    def _check_memory(self, size: int) -> None:
-        known = {
-            worker.about["memory"]: worker.name
+    def _planner(self, wish: needs.Wish) -> submission.Planner:
+        if wish not in self._planners:
+            self._planners[wish] = self._planner_for(wish)
+        return self._planners[wish]
+
+    def _planner_for(self, wish: needs.Wish) -> submission.Planner:
+        # Who has a GPU has a processor, too; who wants the processor gets a worker without.
+        with_gpu = [worker for worker in self._workers if "gpu" in worker.about]
+        others = [
+            worker
             for worker in self._workers
-            if "memory" in worker.about
+            if "device" in worker.about and worker not in with_gpu
+        ]
+        able = {"auto": with_gpu + others, "cpu": others + with_gpu, "gpu": with_gpu}[wish]
+        worker = able[0] if able else None
+        about = {} if worker is None else worker.about
+        device = Device(**about["device"]) if "device" in about else cpu()
+        services = self._services
+        return submission.Planner(
+            services.artifacts,
+            device,
+            services.settings.memory_cap,
+            # Which worker will take the job is not known yet; the plan says for which it was made.
+            {"kind": device.kind, "name": device.name, "worker": worker and worker.name},
+            services.edge.group,
+            max(1, len(self._workers)),
+            Device(**about["gpu"]) if "gpu" in about else None,
+        )
+
+    def _check_memory(self, size: int, wish: needs.Wish) -> None:
+        known = {
+            memory: worker.name
+            for worker in self._workers
+            if (memory := _memory_for(wish, worker.about)) is not None
         }
         if not known:
             return
@@ -184,6 +205,19 @@ class _Planning:
                 given=f"{size} bytes",
                 accepted=f"at most {limit} bytes, for which {known[largest]} has the memory",
             )
+
+
+def _wish(spec: Spec) -> needs.Wish:
+    return spec.device
+
+
+def _memory_for(wish: needs.Wish, about: dict[str, Any]) -> int | None:
+    """Return the bytes that a worker has for such a job, or None if it runs none."""
+    has_gpu = "gpu" in about
+    if "memory" not in about or wish == ("cpu" if has_gpu else "gpu"):
+        return None
+    memory: int = about["memory"]
+    return min(memory, about["gpu_memory"]) if wish == "gpu" else memory
 
 
 def _pin(services: Services, spec: Spec) -> Spec:

@@ -150,6 +150,18 @@ def environment(gpu: Gpu | None) -> dict[str, str]:
     return {_FIELD: name, _HERE: "" if gpu is None else gpu.uuid}
 
 
+def for_cupy(settings: Settings) -> dict[str, str]:
+    """Return CuPy's own variables, for those that the operator has not set.
+
+    Compiled kernels stay on the disk where convq keeps what it measures. CuPy's pool leaves a
+    twentieth of the memory to what lies outside of it: the context, modules, and libraries.
+    """
+    return {
+        "CUPY_CACHE_DIR": str(settings.cache_dir / "kernels"),
+        "CUPY_GPU_MEMORY_LIMIT": "95%",
+    }
+
+
 def bound_to(settings: Settings) -> str | None:
     """Return the UUID of the GPU of a process that was started with `environment`."""
     return settings.gpus if settings.gpus.startswith(_KINDS) else None

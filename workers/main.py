@@ -35,6 +35,8 @@ def run(
     log.info("computes on %s", "the processor" if gpu is None else f"{gpu.name} ({gpu.uuid})")
     # For the processes that are started: this one does not load CUDA.
     os.environ.update(devices.environment(gpu))
+    if gpu is not None:
+        os.environ.update(devices.for_cupy(settings) | os.environ)
     settings = settings.model_copy(update={"gpus": os.environ["CONVQ_GPUS"]})
     from workers.app import app
     from workers.parent import Parent

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from core.conv.device import Device
+from core.conv.device import gpu as any_gpu
 from core.errors import InvalidInput, NotFound
 from core.jobs.kind import Planning, Spec
 from core.jobs.registry import by_name
@@ -70,12 +71,15 @@ class Planner:
     device, memory_cap
         As in `core.jobs.kind.Planning`.
     place : mapping, optional
-        Stands in each plan as its ``device``, in place of what the kind says; not where boxes run
+        Stands in each plan as its ``device``, beside what the kind says of it; not where boxes run
         the job.
     group_of : callable, optional
         As in `core.jobs.kind.Planning`.
     workers : int
         As in `core.jobs.kind.Planning`.
+    gpu : Device, optional
+        As in `core.jobs.kind.Planning`. A job that asks for a GPU waits for one: it is planned for
+        any, if none is known.
     """
 
     def __init__(
@@ -86,14 +90,16 @@ class Planner:
         place: Mapping[str, Any] | None = None,
         group_of: Callable[[str], Group] | None = None,
         workers: int = 1,
+        gpu: Device | None = None,
     ) -> None:
         self._artifacts = artifacts
         self._device = device
         self._memory_cap = memory_cap
-        self._place = {} if place is None else {"device": dict(place)}
+        self._place = place
+        self._gpu = gpu
         self._group_of = group_of
         # A device cannot be hashed.
-        self._for = (repr(device), memory_cap, repr(self._place))
+        self._for = (repr(device), memory_cap, repr(place), repr(gpu))
         self._workers = workers
         self._known: dict[str, Artifact] = {}
 
@@ -131,6 +137,7 @@ class Planner:
             self._memory_cap,
             self._group_of,
             self._workers,
+            any_gpu("a GPU") if spec.device == "gpu" and self._gpu is None else self._gpu,
         )
         if kind.boxes(spec) is not None:
             plan = kind.plan(spec, planning)
@@ -148,7 +155,8 @@ class Planner:
         return found
 
     def _planned(self, plan: dict[str, Any], alike: str | None) -> Planned:
-        plan = plan | self._place
+        if self._place is not None:
+            plan = plan | {"device": dict(self._place) | plan.get("device", {})}
         return Planned(plan, documents.to_text(plan), alike)
 
 

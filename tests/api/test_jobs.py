@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from core import queue
-from core.conv.device import cpu
+from core.conv.device import cpu, gpu
 from core.settings import Settings
 from core.store import documents
 from core.store.artifacts import ArtifactStore
@@ -62,6 +62,52 @@ def test_the_plan_names_the_worker_that_it_is_for(
     WorkerStore(client, settings).beat("worker-7", about)
     planned = http.post("/v1/plans", json=body).json()["plan"]["device"]
     assert planned == {"kind": "cpu", "name": "abacus", "worker": "worker-7"}
+    # A worker with a GPU takes part where it may: here it is so near that everything is done there.
+    about |= {"gpu": vars(gpu("near")) | {"call": -1.0}}
+    WorkerStore(client, settings).beat("worker-8", about)
+    for wish, kind, name in (("auto", "gpu", 8), ("gpu", "gpu", 8), ("cpu", "cpu", 7)):
+        plan = http.post("/v1/plans", json=body | {"device": wish}).json()["plan"]
+        assert plan["device"]["kind"] == kind
+        assert plan["device"]["worker"] == f"worker-{name}"
+        assert ("of transfers" in plan["groups"][0]["why"]) == (kind == "gpu")
+    # Jobs wait for a GPU that nobody has yet.
+    WorkerStore(client, settings).forget("worker-8")
+    plan = http.post("/v1/plans", json=body | {"device": "gpu"}).json()["plan"]
+    assert plan["device"] == {"kind": "gpu", "name": "a GPU", "worker": None}
+
+
+def test_a_job_for_a_kind_of_device_says_what_it_waits_for(
+    http: httpx.Client, body: dict[str, Any], client: redis.Redis, settings: Settings
+) -> None:
+    workers = WorkerStore(client, settings)
+    beats = {"cpu": {"device": vars(cpu())}, "gpu": {"device": vars(cpu()), "gpu": vars(gpu("H"))}}
+    beats["broken"] = beats["gpu"] | {"fault": "it burns"}
+    told = {"cpu": "a worker without a GPU", "gpu": "a worker with a GPU"}
+    made = {on: http.post("/v1/jobs", json=body | {"device": on}).json()["id"] for on in told}
+
+    def waits_for() -> dict[str, str | None]:
+        found = {on: http.get(f"/v1/jobs/{job}").json() for on, job in made.items()}
+        assert {on: job["device"] for on, job in found.items()} == {on: on for on in told}
+        return {on: job["waits_for"] for on, job in found.items()}
+
+    assert waits_for() == told
+    workers.beat("w", beats["broken"])
+    assert waits_for() == told
+    for on in told:
+        workers.beat("w", beats[on])
+        assert waits_for() == told | {on: None}
+
+
+def test_a_device_that_the_work_cannot_be_done_on_is_refused(
+    http: httpx.Client, picture: str
+) -> None:
+    for body in (
+        {"kind": "series", "inputs": [picture], "device": "gpu"},
+        {"kind": "convolve", "inputs": [picture], "kernel": {"preset": "box"}, "device": "tpu"},
+    ):
+        refused = http.post("/v1/plans", json=body).json()
+        assert (refused["code"], refused["field"]) == ("invalid_input", "device"), refused
+        assert "cpu" in refused["accepted"]
 
 
 def test_a_large_job_keeps_its_documents_outside_redis(
