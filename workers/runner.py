@@ -103,6 +103,7 @@ class Runner:
         self._settings = settings
         self._worker = worker
         self._pid = pid
+        self._host = socket.gethostname()
         self._send = send
         self._jobs = JobStore(client, settings.redis_prefix)
         self._artifacts = ArtifactStore(settings.store_url, client, settings.redis_prefix)
@@ -167,7 +168,7 @@ class Runner:
             self._jobs.claim,
             worker=self._worker,
             pid=self._pid,
-            host=socket.gethostname(),
+            host=self._host,
             lease=self._settings.lease,
             token=new_id(),
             patience=self._settings.patience,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from functools import cache
@@ -52,6 +53,9 @@ def _get_ready(**_: Any) -> None:
     """Import all that computes before the first job comes; the parent does without it."""
     import workers.runner  # noqa: F401
 
+    # What was imported stays for ever: it need not be looked through for garbage again and again.
+    gc.collect()
+    gc.freeze()
     scratch.settle()
 
 
