@@ -52,16 +52,31 @@ def summary(record: Job) -> wire.JobSummary:
 def job(services: Services, record: Job) -> wire.Job:
     """Return a job's record with its plan and its attempts."""
     plan = None if record.plan is None else documents.read(services.artifacts, record.plan)
-    return with_plan(record, plan, services.jobs.attempts(record.id) if record.attempt else [])
+    attempts = services.jobs.attempts(record.id) if record.attempt else []
+    return with_plan(record, plan, attempts, _waits_for(services, record))
+
+
+def _waits_for(services: Services, record: Job) -> str | None:
+    if record.state != "queued" or record.device == "auto" or record.group is not None:
+        return None
+    on_gpu = record.device == "gpu"
+    for one in services.workers.all():
+        if one.state in ("up", "busy") and ("gpu" in one.about) == on_gpu:
+            return None
+    return f"a worker {'with' if on_gpu else 'without'} a GPU"
 
 
 def with_plan(
-    record: Job, plan: dict[str, Any] | None, attempts: Sequence[Attempt] = ()
+    record: Job,
+    plan: dict[str, Any] | None,
+    attempts: Sequence[Attempt] = (),
+    waits_for: str | None = None,
 ) -> wire.Job:
-    """Return a job's record with the plan and the attempts that are given."""
+    """Return a job's record with what is given."""
     return wire.Job(
         **dict(summary(record)),
         plan=plan,
+        waits_for=waits_for,
         attempts=[_attempt(entry) for entry in attempts],
         checkpointed=_maybe_when(record.checkpointed),
         trace=record.trace,

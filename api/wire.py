@@ -163,6 +163,7 @@ class Job(JobSummary):
             "cancel": f"/v1/jobs/{JOB_ID}/cancel",
         },
         plan={"seconds": 2.1, "bytes": 96_000_000, "groups": []},
+        waits_for=None,
         attempts=[
             {
                 "number": 1,
@@ -180,6 +181,10 @@ class Job(JobSummary):
     plan: dict[str, Any] | None = Field(
         description="Device, predicted seconds and bytes, and per group of inputs of one shape "
         "the algorithm chosen, why, and what the others would have cost."
+    )
+    waits_for: str | None = Field(
+        description="What a queued job that is bound to a kind of device waits for, if no such "
+        "worker is up; always null in the answer to its submission."
     )
     attempts: list[Attempt]
     checkpointed: datetime | None = Field(

@@ -237,6 +237,8 @@ def _state_of(job: Job) -> Text:
     shown = state(job.state)
     if job.cancel_requested and not job.ended:
         shown.append(", asked to stop")
+    if job.waits_for is not None:
+        shown.append(f", waits for {job.waits_for}")
     return shown
 
 

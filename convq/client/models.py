@@ -160,7 +160,7 @@ class Job(Model):
     ``metrics`` is the latest that a job reported of itself, such as the loss of a training;
     ``checkpointed`` is when it saved from where it can go on, ``trace`` the trace id of the request
     that submitted it, ``tenant`` whose it is, ``device`` what it must run on (``auto``, ``cpu`` or
-    ``gpu``).
+    ``gpu``), ``waits_for`` what a queued one waits for if no such worker is up.
     """
 
     id: str
@@ -173,6 +173,7 @@ class Job(Model):
     parent: str | None = None
     progress: Progress = Field(default_factory=Progress)
     plan: JobPlan | None = None
+    waits_for: str | None = None
     attempts: list[Attempt] = Field(default_factory=list)
     timings: Timings = Field(default_factory=Timings)
     metrics: dict[str, Any] | None = None

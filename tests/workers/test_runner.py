@@ -519,11 +519,12 @@ def test_a_job_goes_on_when_those_that_it_began_have_ended(
         write_text(run, "both")
 
     scripted.behave = begin
-    parent = scripted.submit()
+    new = NewJob(kind="scripted", spec='{"kind":"scripted"}', priority="batch", device="cpu")
+    ((parent, _),) = jobs.submit_many([new]).answers  # type: ignore[misc]
     runner.step()
     assert jobs.get(parent.id).state == "waiting"
     children = [child for child in jobs.page().jobs if child.parent == parent.id]
-    assert len(children) == 2
+    assert [(child.priority, child.device) for child in children] == [("batch", "cpu")] * 2
     scripted.behave = lambda run: None
     for _ in children:
         runner.step()
