@@ -21,6 +21,8 @@ from core.conv.normal import NormalForm, Shape, read
 
 # Setting up one transform costs as much as this many plain array operations.
 _TRANSFORM_CALLS = 15
+# Operations of a group of tiles on a GPU, beside its transforms.
+_GPU_CALLS = 8
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def tiling(form: NormalForm, points: int) -> Tiling | None:
 
 def cost(form: NormalForm, device: Device, how: Tiling, workers: int) -> Cost:
     """Count transforms, products of spectra, and the calls around them."""
+    if device.kind == "gpu":
+        return _cost_on_gpu(form, device, how)
     dtype = transform_dtype(form)
     points, item = math.prod(how.tile), np.dtype(dtype).itemsize
     groups = block_count(form, how.size, how.images)
@@ -87,6 +91,29 @@ def cost(form: NormalForm, device: Device, how: Tiling, workers: int) -> Cost:
     )
     # The transform of an input holds its padded copy, its spectrum and a scratch beside it.
     held = 3 * kernels + workers * how.images * (4 * form.in_channels + 2)
+    return Cost(seconds, held * points * item)
+
+
+def _cost_on_gpu(form: NormalForm, device: Device, how: Tiling) -> Cost:
+    # As `cost`, where all output channels are computed at a time.
+    dtype = transform_dtype(form)
+    points, item = math.prod(how.tile), np.dtype(dtype).itemsize
+    groups = block_count(form, how.size, how.images)
+    channels = groups * how.images * (form.in_channels + form.out_channels)
+    kernels = form.out_channels * form.group_channels
+    complex_dtype = "complex64" if dtype in ("float32", "complex64") else "complex128"
+    # Half of a real transform's spectrum is kept. Of several channels, spectra are brought into the
+    # order of matrices and back: everything moves four times, or twice.
+    products = groups * how.images * kernels * points / (1 if form.is_complex else 2)
+    passes = 2 if form.group_channels == 1 else 4
+    calls = groups * _GPU_CALLS + (2 * groups + 1) * _TRANSFORM_CALLS
+    seconds = (
+        (channels + kernels) * device.fft_seconds(how.tile, dtype)
+        + products * device.gemm[complex_dtype]
+        + passes * (channels + kernels) * points * item * device.copy
+        + calls * device.call
+    )
+    held = 4 * kernels + how.images * 4 * (form.in_channels + form.out_channels)
     return Cost(seconds, held * points * item)
 
 
@@ -147,6 +174,13 @@ def run(
             slice(r, r + (m - 1) * s + 1, s)
             for r, m, s in zip(form.reach, block.size, form.stride, strict=True)
         )
+        target = out[(block.images, slice(None), *block.positions)]
+        if xp is not np:
+            # One channel after the other would not keep a device busy.
+            total = _multiplied(form, spectra, kernels)
+            result = inverse(total, how.tile, axes, overwrite_x=True)[(..., *keep)]
+            target[...] = result if form.bits is None else xp.rint(result)
+            return
         for o in range(form.out_channels):
             if workers == 1:
                 check()
@@ -155,11 +189,24 @@ def run(
             for c in range(1, channels):
                 total += spectra[:, first + c] * kernels[o, c]
             result = inverse(total, how.tile, axes, overwrite_x=True, **inner)[(..., *keep)]
-            out[(block.images, o, *block.positions)] = (
-                result if form.bits is None else xp.rint(result)
-            )
+            target[:, o] = result if form.bits is None else xp.rint(result)
 
     for_each(work, blocks(form, how.size, how.images), check, workers)
+
+
+def _multiplied(form: NormalForm, spectra: Array, kernels: Array) -> Array:
+    # The spectra of all output channels, (images, out_channels, *frequencies): at each frequency
+    # the product of a matrix of images and channels with one of channels and outputs.
+    images, frequencies = len(spectra), spectra.shape[2:]
+    channels, per_group = form.group_channels, form.out_channels // form.groups
+    by_group = spectra.reshape(images, form.groups, channels, -1)
+    weights = kernels.reshape(form.groups, per_group, channels, -1)
+    if channels == 1:
+        total = by_group * weights[:, :, 0]
+    else:
+        left, right = by_group.transpose(3, 1, 0, 2), weights.transpose(3, 0, 2, 1)
+        total = array_module(spectra).matmul(left, right).transpose(2, 1, 3, 0)
+    return total.reshape(images, form.out_channels, *frequencies)
 
 
 def _fast(form: NormalForm, shape: Shape) -> Shape:

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.conv import conv, convolve
+from core.conv import conv, convolve, overlap_save
 from core.conv.algorithms import by_name
+from core.conv.algorithms.direct import numpy_run
 from core.conv.blocks import never
 from core.conv.cuda import fft, geometry, modules
 from core.conv.cuda.launch import types
 from core.conv.device import gpu
 from core.conv.overlap_save import transform_dtype
+from core.conv.problem import multi_channel_problem
 from tests.core.conv.cuda import standin
 from tests.core.conv.cuda.forms import assert_close, convolved, form_of, kernels_of, tiling_of
 
@@ -77,6 +79,45 @@ def test_integers_are_exact_and_holes_are_kept(cupy) -> None:
     found = conv(cupy.asarray(x), cupy.asarray(w), dilation=(3, 2), method="fft-tiled")
     expected = conv(x, w, dilation=(3, 2), method="reference")
     np.testing.assert_array_equal(found.get(), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "complex64"])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    images=st.integers(1, 3),
+    groups=st.integers(1, 2),
+    inputs=st.integers(1, 3),
+    outputs=st.integers(1, 3),
+    stride=st.integers(1, 2),
+    whole=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_all_channels_of_a_device_are_computed_at_a_time(
+    cupy, dtype, images, groups, inputs, outputs, stride, whole, seed
+) -> None:
+    random = np.random.default_rng(seed)
+    x = random.integers(-9, 9, (images, groups * inputs, 12, 9)).astype(dtype)
+    w = random.integers(-9, 9, (groups * outputs, inputs, 3, 2)).astype(dtype)
+    options = {"groups": groups, "stride": stride, "padding": 1}
+    form = multi_channel_problem(x.shape, w.shape, dtype, dtype, **options).normal
+    form = replace(form, bits=16 if dtype == "int32" else None)
+    expected, y = np.empty(form.out_shape, form.dtype), cupy.empty(form.out_shape, form.dtype)
+    numpy_run(form, x.astype(form.dtype), w.astype(form.dtype), expected, never)
+    how = overlap_save.whole(form) if whole else overlap_save.tiling(form, 64)
+    on_device = cupy.asarray(x), cupy.asarray(w)
+    overlap_save.run(form, *on_device, y, how, check=never, workers=1)
+    np.testing.assert_allclose(y.get(), expected, atol=1e-2 if form.bits is None else 0)
+
+
+def test_channels_are_priced_together() -> None:
+    form = multi_channel_problem((4, 32, 32, 32), (32, 32, 31, 31), "f4", "f4", padding=15).normal
+    device = gpu("a device")
+    cost = by_name("fft-tiled").cost(form, device, None)
+    # A thousand pairs of channels are one product.
+    assert cost.seconds < 1000 * device.call
+    more = by_name("fft-tiled").cost(replace(form, batch=8), device, None)
+    assert more.bytes > cost.bytes
+    assert more.seconds < 2 * cost.seconds
 
 
 def test_more_planes_than_a_grid_has_and_an_output_with_gaps(cupy, monkeypatch) -> None:
