@@ -15,7 +15,7 @@ from core.frequency.grid import BOUNDARIES, Boundary
 __all__ = ["BOUNDARIES", "Boundary", "Kept", "keep_largest", "multiply", "passed"]
 
 # Coefficients that are transformed along the first axis at a time: they stay in the second cache.
-_STRIP = 1 << 15
+_STRIP = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
