@@ -18,6 +18,13 @@ from core.settings import Settings
 
 MAX_BYTES = 8 << 20
 
+MAX_VALUES = 200_000
+"""Values of a body, besides those of as many inputs as a job may have. Each may be at fault, and a
+fault takes a kilobyte and some microseconds."""
+
+# An input is an object with two fields, at most.
+_VALUES_OF_INPUT = 3
+
 # Of whom nobody has said yet that they may ask anything.
 _STRANGERS_BYTES = 16 << 10
 
@@ -46,6 +53,7 @@ class JobRoute(Guarded):
             most = MAX_BYTES if self._scopes else _STRANGERS_BYTES
             document = parse(await _read(request, most, settings.max_inputs))
             _check_lengths(document, settings)
+            _check_values(document, MAX_VALUES + _VALUES_OF_INPUT * settings.max_inputs)
             # What the reader refuses is said here; FastAPI would call it a parsing error.
             return await handler(_ReadRequest(request, document))
 
@@ -87,6 +95,24 @@ def _check_length(document: Any, field: str, most: int) -> list[Any]:
             accepted=f"at most {most} {field}",
         )
     return found
+
+
+def _check_values(document: Any, most: int) -> None:
+    """Raise TooLarge if there are more values in lists and objects, at any depth."""
+    count = 0
+    waiting: list[Any] = [[document]]
+    while waiting:
+        part = waiting.pop()
+        members = part.values() if isinstance(part, dict) else part
+        count += len(members)
+        if count > most:
+            raise TooLarge(
+                "there are too many values in the body",
+                field="body",
+                given=f"more than {most} values",
+                accepted=f"at most {most} numbers, texts, lists and objects; upload what is longer",
+            )
+        waiting += [member for member in members if isinstance(member, dict | list)]
 
 
 class _ReadRequest(Request):

@@ -114,6 +114,22 @@ def test_a_huge_body(http: httpx.Client) -> None:
         check_problem(http.post(path, content=pieces, headers=JSON), 413)
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"kind": "irregular-convolve", "at": [None] * 1_000_000},
+        {"kind": "convolve", "kernel": {"values": [[None] * 1_000] * 1_000}},
+        {"kind": "convolve"} | {f"x{n}": 0 for n in range(300_000)},
+        {"kind": "train", "model": {"layers": [{"mean": [None] * 60_000}] * 10}},
+    ],
+    ids=["list", "lists", "fields", "deep"],
+)
+def test_a_body_of_very_many_values_costs_nothing(http: httpx.Client, document: Any) -> None:
+    problem = check_problem(http.post("/v1/plans", json=document), 413)
+    assert (problem["code"], problem["field"]) == ("too_large", "body")
+    assert "230000 values" in problem["given"]
+
+
 def test_unknown_paths_and_methods(http: httpx.Client) -> None:
     problem = check_problem(http.get("/v1/nothing"), 404)
     assert problem["given"] == "/v1/nothing"
