@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from core.arrays import Array, array_module, is_on_gpu
+from core.arrays import Array, array_module, is_on_gpu, to_numpy
 from core.conv import codegen, overlap_save
 from core.conv import device as devices
 from core.conv.algorithm import Cost
@@ -19,6 +19,7 @@ from core.conv.algorithms import ALGORITHMS, direct
 from core.conv.algorithms.direct import ALGORITHM as DIRECT
 from core.conv.algorithms.fft_tiled import ALGORITHM as FFT_TILED
 from core.conv.blocks import Check, never
+from core.conv.cuda.transfers import transfers
 from core.conv.device import Device
 from core.conv.functions import plan
 from core.conv.normal import NormalForm, Shape
@@ -27,6 +28,8 @@ KERNELS = (3, 5, 7, 9, 11, 15, 21, 31, 45, 63)
 # How much longer and wider problems are on a GPU, which smaller ones do not fill; and its kernels,
 # under which reading and writing do not count.
 _LARGER, _TAPS = 8, 31
+# Values that are brought to a GPU and back.
+_BROUGHT = 1 << 24
 # For each constant, and each time of the table.
 _SECONDS = 0.1
 # Seconds between which every constant is looked for.
@@ -164,6 +167,8 @@ def measure(like: Array, check: Check = never) -> Device:
     source = array_module(like).ones(larger << 24, np.float32)
     copied = _best(lambda: source.copy(), like, check)
     device = replace(device, copy=copied / (2 * source.nbytes))
+    if there:
+        device = replace(device, **_transfers(source[:_BROUGHT], check))
 
     def solved(
         cost: CostOf, run: Run, constant: str, dtype: str | None, form: NormalForm
@@ -193,6 +198,16 @@ def measure(like: Array, check: Check = never) -> Device:
         run = _run_tiles(how, device.workers)
         device = solved(_tiles_cost(how), run, "fft", dtype, form)
     return device
+
+
+def _transfers(brought: Array, check: Check) -> dict[str, Any]:
+    """Return the seconds that a byte takes to a GPU and back, as jobs bring theirs."""
+    ferry, host = transfers(array_module(brought)), to_numpy(brought)
+    calls = {
+        "to_device": lambda: ferry.begin(lambda x: x[:1], host).result(),
+        "to_host": lambda: ferry.begin(lambda _: brought, host[:1]).result(),
+    }
+    return {name: _best(call, brought, check) / host.nbytes for name, call in calls.items()}
 
 
 def _dtypes(constants: dict[str, float]) -> list[str]:

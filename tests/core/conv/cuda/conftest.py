@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from core.conv import device
-from core.conv.cuda import fft, modules
+from core.conv.cuda import fft, modules, transfers
 from tests.core.conv.cuda import standin
 
 PROPERTIES = {"name": b"a stand-in", "sharedMemPerBlockOptin": 99 << 10}
@@ -28,7 +28,8 @@ def cupy(compiled):
         for name, module in found.items():
             patch.setitem(sys.modules, name, module)
         yield found["cupy"]
-    for cached in (modules._function, modules._module, fft._roots, device.gpu, device._gpu):
+    of_devices = (transfers.transfers, device.gpu, device._gpu)
+    for cached in (modules._function, modules._module, fft._roots, *of_devices):
         cached.cache_clear()
 
 

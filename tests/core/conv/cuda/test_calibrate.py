@@ -23,6 +23,7 @@ def test_the_constants_of_a_device_are_measured_there(cupy, monkeypatch, tmp_pat
     monkeypatch.setattr(calibration, "_form", small)
     monkeypatch.setattr(calibration, "_LARGER", 1)
     monkeypatch.setattr(calibration, "_SECONDS", 0)
+    monkeypatch.setattr(calibration, "_BROUGHT", 1 << 12)
     like = cupy.empty(0)
     before = device.device_of(like)
     found = calibration.calibrate(like, kernels=(3,), shape=(40, 40))
@@ -32,6 +33,8 @@ def test_the_constants_of_a_device_are_measured_there(cupy, monkeypatch, tmp_pat
         measured, assumed = getattr(found.device, table), getattr(before, table)
         for dtype in assumed:
             assert np.isinf(assumed[dtype]) or 0 < measured[dtype] != assumed[dtype]
+    for constant in ("to_device", "to_host"):
+        assert 0 < getattr(found.device, constant) != getattr(before, constant)
     # Plans for arrays of this device use them from now on, those of the processor do not.
     assert device.device_of(like) == found.device
     assert found.rows[0].seconds["direct"] is not None
