@@ -18,7 +18,7 @@ from core.settings import Settings
 
 MAX_BYTES = 8 << 20
 
-MAX_VALUES = 200_000
+MAX_VALUES = 100_000
 """Values of a body, besides those of as many inputs as a job may have. Each may be at fault, and a
 fault takes a kilobyte and some microseconds."""
 
