@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import redis
 
+from core.conv.device import cpu, gpu
 from core.settings import Settings
 from core.store.artifacts import ArtifactStore
 from core.store.garbage import Garbage
@@ -69,6 +70,23 @@ def test_a_job_that_no_worker_has_the_memory_for(
         assert "small" in refused.json()["accepted"]
     workers.beat("large", {"memory": needed})
     assert http.post("/v1/jobs", json=body).status_code == 202
+
+
+def test_a_job_that_no_gpu_has_the_memory_for(
+    http: httpx.Client, npy: Callable[[Any], bytes], client: redis.Redis, settings: Settings
+) -> None:
+    body = body_for(http, npy) | {"device": "gpu"}
+    workers = WorkerStore(client, settings)
+    workers.beat("processor", {"memory": 1})
+    # It runs no such jobs, and what the next worker will have is not known.
+    assert http.post("/v1/jobs", json=body).status_code == 202
+    about = {"device": vars(cpu()), "memory": 1 << 40, "gpu": vars(gpu("H"))}
+    workers.beat("w1", about | {"gpu_memory": 1 << 28})
+    needed = http.post("/v1/plans", json=body).json()["plan"]["bytes"]
+    workers.beat("w1", about | {"gpu_memory": needed - 1})
+    refused = http.post("/v1/jobs", json=body)
+    assert (refused.status_code, str(needed) in refused.json()["given"]) == (413, True)
+    assert "w1" in refused.json()["accepted"]
 
 
 def test_no_room_for_more_bytes(
