@@ -127,6 +127,19 @@ def test_a_running_job_stops_within_a_second_and_can_be_tried_again(
     assert [attempt.outcome for attempt in ended.attempts] == ["cancelled", "cancelled"]
 
 
+def test_a_job_for_processors_finds_one_and_one_for_gpus_waits(
+    client: convq.Client, jobs_at: Any
+) -> None:
+    x = np.arange(400, dtype=np.float32).reshape(20, 20)
+    waiting = client.submit(inputs=[x], kernel={"preset": "box"}, device="gpu")
+    # No message is sent for it: the worker's parent sees that it is there.
+    bound = client.submit(inputs=[x], kernel={"preset": "box"}, device="cpu")
+    assert client.wait(bound, timeout=60).state == "succeeded"
+    now = client.job(waiting.id)
+    assert (now.state, now.waits_for) == ("queued", "a worker with a GPU")
+    assert client.cancel(waiting).state == "cancelled"
+
+
 def test_a_failed_job_says_why(client: convq.Client, stack: LocalStack) -> None:
     with pytest.raises(InvalidInput, match="kernel") as caught:
         client.submit(inputs=[PICTURE], kernel={"preset": "gaussian", "sigma": -1})
