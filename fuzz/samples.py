@@ -18,6 +18,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from PIL import Image
+from zarr.codecs import BloscCodec, ZstdCodec
 from zarr.storage import MemoryStore
 
 from core.jobs import index as indices
@@ -212,8 +213,8 @@ def array() -> list[bytes]:
     """Return Zarr arrays of both versions, plain, compressed and in shards, each as a ZIP."""
     sorts: tuple[dict[str, Any], ...] = (
         {"compressors": None},
-        {"compressors": zarr.codecs.ZstdCodec()},
-        {"compressors": zarr.codecs.BloscCodec()},
+        {"compressors": ZstdCodec()},
+        {"compressors": BloscCodec()},
         {"shards": (4, 4)},
         {"zarr_format": 2},
         {"zarr_format": 2, "compressors": numcodecs.Blosc()},
