@@ -78,6 +78,7 @@ bench-page: .venv/dev.stamp ## the dashboard with very many jobs, and in a brows
 
 bench-gpu: .venv/bench.stamp ## the CUDA device against CuPy and PyTorch; needs one, and the extra gpu-cuda12 or -cuda13
 	@$(BIN)/python -m bench.gpu
+	@$(BIN)/python -m bench.gpu.training
 
 gallery: .venv/base.stamp ## draw the pictures of the documentation and the dashboard's gallery again
 	@$(BIN)/python -m convq.gallery docs/images api/dashboard/static/gallery
