@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.conv.blocks import Check, cores, never
 from core.errors import InvalidInput, Unavailable
 from core.irregular.sampled import Sampled
+from core.nets.blas import one_thread
 
 LEAST_TOLERANCE = 1e-10
 _MOST_WAVES = 1 << 23
@@ -74,7 +75,8 @@ def nonuniform(
     library = _library()
     # A ring on which the result just fits: where its ends meet it is 0.
     period = f.span + g.span
-    waves = _needed(f, g, period, tolerance)
+    with one_thread():
+        waves = _needed(f, g, period, tolerance)
     eps = max(tolerance / 10, _LEAST_EPS)
     check()
     ours = _transform(library, f, period, waves, eps)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.arrays import Array, array_module, fft_module, is_on_gpu, to_numpy
 from core.conv.blocks import cores
 from core.errors import InvalidInput
+from core.nets.blas import one_thread
 
 _FINENESS = 100
 _REACH = 1.5
@@ -93,8 +94,9 @@ def register(x: Array, reference: Array) -> Registration:
         twice[-1] = 1
     twice = xp.asarray(twice)
     product *= twice
-    near, _ = _highest(product, x.shape, coarse, 0.1, _REACH)
-    place, height = _highest(product, x.shape, near, 1 / _FINENESS, 0.15)
+    with one_thread():
+        near, _ = _highest(product, x.shape, coarse, 0.1, _REACH)
+        place, height = _highest(product, x.shape, near, 1 / _FINENESS, 0.15)
     return Registration(
         tuple(round(float(value), 6) + 0.0 for value in place), height / int((known * twice).sum())
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core.conv.blocks import Check, never
 from core.errors import InvalidInput
+from core.nets.blas import one_thread
 from core.series.autoregression import yule_walker
 
 
@@ -176,7 +177,8 @@ def fit_arima(x: NDArray[Any], p: int, d: int, q: int, *, check: Check = never) 
         def unexplained(free: NDArray[Any]) -> NDArray[Any]:
             return residuals(from_partial(free))
 
-        found = scipy.optimize.least_squares(unexplained, start, xtol=1e-10, ftol=1e-10)
+        with one_thread():
+            found = scipy.optimize.least_squares(unexplained, start, xtol=1e-10, ftol=1e-10)
         best = found.x
     raw = from_partial(best)
     ar, ma, mean = _unpacked(raw, p, q)
