@@ -81,7 +81,7 @@ class Algorithm:
     run : Run
         Compute it.
     carries_nonfinite : callable
-        ``carries_nonfinite(form)``: the operands, of ``"x"`` and ``"w"``, whose NaN and
+        ``carries_nonfinite(form, device)``: the operands, of ``"x"`` and ``"w"``, whose NaN and
         infinities reach in ``run`` exactly the outputs that the definition lets them reach.
         `core.conv.nonfinite` sees to the others.
     reads_parts : callable
@@ -95,5 +95,5 @@ class Algorithm:
     cost: Callable[[NormalForm, Device, int | None], Cost]
     error_bound: Callable[[NormalForm], float]
     run: Run
-    carries_nonfinite: Callable[[NormalForm], tuple[Literal["x", "w"], ...]]
+    carries_nonfinite: Callable[[NormalForm, Device], tuple[Literal["x", "w"], ...]]
     reads_parts: Callable[[NormalForm], bool] = lambda form: False

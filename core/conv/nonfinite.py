@@ -26,6 +26,7 @@ from core.conv.algorithms import fft_tiled, fft_whole
 from core.conv.blocks import Check
 from core.conv.boundary import Extended
 from core.conv.capturable import is_capturable
+from core.conv.device import device_of
 from core.conv.integers import accumulator
 from core.conv.normal import NormalForm
 
@@ -48,7 +49,7 @@ def run(
     memory_cap: int | None,
 ) -> None:
     """Run ``algorithm`` so that its result means what the definition says."""
-    carries = algorithm.carries_nonfinite(form)
+    carries = algorithm.carries_nonfinite(form, device_of(x))
     unseen = "w" in carries or is_capturable()
     if form.bits is not None or ("x" in carries and (unseen or _is_finite(w))):
         algorithm.run(form, x, w, out, check=check, memory_cap=memory_cap)

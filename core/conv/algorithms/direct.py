@@ -78,11 +78,14 @@ def error_bound(form: NormalForm) -> float:
     return (form.taps * form.group_channels + 1) * form.unit_roundoff
 
 
-def carries_nonfinite(form: NormalForm) -> tuple[Literal["x", "w"], ...]:
+def carries_nonfinite(form: NormalForm, device: Device) -> tuple[Literal["x", "w"], ...]:
     """Return ``x``: zeros are put outside, so ``w`` has to be finite.
 
+    A GPU's kernel looks for itself, since to ask it from here would take as long as to convolve.
     A complex matrix product ends with a multiplication by 1 + 0j, which makes infinity NaN.
     """
+    if device.kind == "gpu" and cuda_direct.supports(form):
+        return ("x", "w")
     return () if form.is_complex and _uses_gemm(form) else ("x",)
 
 
@@ -190,7 +193,8 @@ def _generated(form: NormalForm, device: Device, memory_cap: int | None) -> Any:
     # The fastest family of generated kernels for the problem, where there is one.
     every: tuple[Any, ...] = ()
     if device.kind == "gpu":
-        every = (cuda_direct, cuda_channels)
+        # Without a sum over channels, the first is the faster one of both.
+        every = (cuda_direct,) if cuda_direct.supports(form) else (cuda_channels,)
     elif codegen.available():
         from core.conv.codegen import channels, channels_planes, single
 

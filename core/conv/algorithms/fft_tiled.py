@@ -103,5 +103,5 @@ ALGORITHM = Algorithm(
     cost=cost,
     error_bound=error_bound,
     run=run,
-    carries_nonfinite=lambda form: (),
+    carries_nonfinite=lambda form, device: (),
 )

@@ -75,5 +75,5 @@ ALGORITHM = Algorithm(
     cost=cost,
     error_bound=error_bound,
     run=run,
-    carries_nonfinite=lambda form: ("x", "w"),
+    carries_nonfinite=lambda form, device: ("x", "w"),
 )

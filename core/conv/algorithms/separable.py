@@ -156,6 +156,6 @@ ALGORITHM = Algorithm(
     cost=cost,
     error_bound=error_bound,
     run=run,
-    carries_nonfinite=lambda form: (),
+    carries_nonfinite=lambda form, device: (),
     reads_parts=lambda form: True,
 )

@@ -77,7 +77,7 @@ def error_bound(form: NormalForm) -> float:
     return cook_toom(r).growth ** 2 * (form.group_channels + transforms) * form.unit_roundoff
 
 
-def carries_nonfinite(form: NormalForm) -> tuple[Literal["x", "w"], ...]:
+def carries_nonfinite(form: NormalForm, device: Device) -> tuple[Literal["x", "w"], ...]:
     """Return nothing: a transform spreads NaN over its tile."""
     return ()
 

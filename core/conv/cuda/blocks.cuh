@@ -61,15 +61,23 @@ __device__ void bring_rows(
     }
 }
 
+// What exists of the tile of a block's inputs.
+__device__ Part part_of_inputs(const Planes &p)
+{
+    const long long first_row = (long long)blockIdx.y * SPAN_Y + p.first_row;
+    const long long first_column = (long long)blockIdx.x * SPAN_X + p.first_column;
+    return {
+        clamped(-first_row, TILE_ROWS), clamped(p.x_rows - first_row, TILE_ROWS),
+        clamped(-first_column, TILE_COLUMNS), clamped(p.x_columns - first_column, TILE_COLUMNS)};
+}
+
 // Brings the inputs of a block's outputs into `tile`, with zeros where there are none.
 __device__ void bring(const Planes &p, const STORED *__restrict__ x, int plane, NUMBER *tile)
 {
     const long long first_row = (long long)blockIdx.y * SPAN_Y + p.first_row;
     const long long first_column = (long long)blockIdx.x * SPAN_X + p.first_column;
     const long long x_column = NEIGHBOURS ? 1 : p.x_column;
-    const Part part = {
-        clamped(-first_row, TILE_ROWS), clamped(p.x_rows - first_row, TILE_ROWS),
-        clamped(-first_column, TILE_COLUMNS), clamped(p.x_columns - first_column, TILE_COLUMNS)};
+    const Part part = part_of_inputs(p);
     const STORED *source =
         inputs_of(p, x, plane) + first_row * p.x_row + first_column * x_column;
     if (part.is_all(TILE_ROWS, TILE_COLUMNS))

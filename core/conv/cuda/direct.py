@@ -72,7 +72,8 @@ def shared_bytes(form: NormalForm, tile: Tile) -> int:
     """Return how much shared memory a block takes, for its inputs and the weights."""
     (height, width), (rows, columns) = two(form.kernel), tile.span
     inputs = (rows + height - 1) * pitch(columns + width - 1, form.itemsize)
-    return (inputs + height * whole_vectors(width, form.itemsize)) * form.itemsize
+    # Beside them, whether all weights are finite.
+    return (inputs + height * whole_vectors(width, form.itemsize)) * form.itemsize + 1
 
 
 @lru_cache(maxsize=1024)
