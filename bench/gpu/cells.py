@@ -9,7 +9,7 @@ SIDE = 4096
 
 
 def every_cell() -> list[Cell]:
-    """Return pictures under kernels of all sizes, long lines, and layers of nets.
+    """Return pictures under kernels of all sizes, long lines, pictures of the host, and nets.
 
     Examples
     --------
@@ -20,6 +20,10 @@ def every_cell() -> list[Cell]:
         *(Cell("dense-2d", f"{SIDE}² * {k}²", (SIDE, SIDE), (k, k)) for k in KERNELS_2D),
         *(Cell("gaussian", f"gaussian {SIDE}² * {k}²", (SIDE, SIDE), (k, k)) for k in (9, 31, 63)),
         *(Cell("channels-1d", f"64×64000 * {k}", (64, 64000), (k,)) for k in (31, 1024, 2048)),
+        *(
+            Cell("from-host", f"4 from the host, {SIDE}² * {k}²", (4, SIDE, SIDE), (k, k))
+            for k in (9, 63)
+        ),
         *(
             Cell(family, f"{prefix}N{n} C{c} O{o} {s}² k{k}", (n, c, s, s), (o, c, k, k))
             for family, prefix in (("net", ""), ("net-step", "step "))

@@ -12,6 +12,7 @@ from typing import Any
 
 import convq
 from bench.cells import Cell
+from bench.gpu import from_host
 from bench.peers import Skip
 from core.conv.algorithms import ALGORITHMS
 
@@ -24,6 +25,8 @@ def convq_call(cell: Cell, x: Any, w: Any, method: str = "auto") -> Call:
     """Return convq's call."""
     if cell.family == "net-step":
         return _convq_step(cell, x, w)
+    if cell.family == "from-host":
+        return from_host.convq_call(x, w, method)
     if cell.is_net:
         options = {"padding": [k // 2 for k in w.shape[2:]], "groups": cell.groups}
         return lambda: convq.conv(x, w, method=method, **options)
@@ -93,6 +96,8 @@ def _torch(cell: Cell, x: Any, w: Any, channels_last: bool) -> Call:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     # PyTorch correlates; convq's conv does too, its convolve does not.
     kernel = w if cell.is_net else w[(slice(None, None, -1),) * w.ndim].copy()
+    if cell.family == "from-host":
+        return from_host.torch_call(torch, x, kernel)
     functional = torch.nn.functional
     inputs, weights = torch.from_dlpack(x), torch.from_dlpack(kernel)
     if not cell.is_net:
@@ -142,6 +147,8 @@ def methods(cell: Cell) -> list[str]:
 def _wide(cell: Cell, x: Any, w: Any) -> Any:
     if cell.is_net:
         raise Skip("has no channels")
+    if cell.family == "from-host":
+        raise Skip("takes arrays of the device")
     return w.reshape((1,) * (x.ndim - w.ndim) + w.shape)
 
 
