@@ -141,7 +141,9 @@ class Alarm:
         except library.NVMLError_Timeout:
             return None
         except library.NVMLError as error:
-            return f"the driver does not tell of it: {error}"
+            # Where it cannot tell, asking again and again would keep the GPU from work.
+            self._events = None
+            return f"the driver tells of its errors no more: {error}"
         return f"the driver tells of an error, XID {event.eventData}"
 
 

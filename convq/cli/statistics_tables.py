@@ -184,7 +184,10 @@ def _device(worker: Worker) -> str:
     if worker.device is None:
         return "-"
     heat = worker.vitals.temperature if worker.vitals else None
-    return worker.device.name + ("" if heat is None else f", {heat:.0f} °C")
+    told = [worker.device.name]
+    told += [] if heat is None else [f"{heat:.0f} °C"]
+    told += [] if worker.fault is None else [worker.fault]
+    return ", ".join(told)
 
 
 def _runs(job_id: str | None, jobs: dict[str, Job]) -> Text:

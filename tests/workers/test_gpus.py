@@ -13,7 +13,7 @@ import pytest
 from core.errors import InvalidInput, Unavailable
 from core.settings import Settings
 from workers import devices, gpus
-from workers.devices import Slot, choose, slots
+from workers.devices import Slot, choose, slots, stack_slots
 from workers.gpus import Alarm, Gpu
 from workers.vitals import Vitals
 
@@ -94,6 +94,23 @@ def test_what_the_driver_complains_about_is_told_once(machine: Callable[..., Pat
     assert alarms["MIG-1"].read() is None
 
 
+def test_a_driver_that_tells_no_more_is_asked_no_more(
+    machine: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(WHOLE)
+    alarm, library = Alarm("GPU-aa"), gpus._library()
+
+    def fail(*_: Any) -> Any:
+        raise library.NVMLError("Unknown Error")
+
+    monkeypatch.setattr(library, "nvmlEventSetWait_v2", fail)
+    assert alarm.read() == "the driver tells of its errors no more: Unknown Error"
+    assert alarm.read() is None
+    # A GPU that is too old to tell is used without.
+    monkeypatch.setattr(library, "nvmlDeviceRegisterEvents", fail)
+    assert Alarm("GPU-aa").read() is None
+
+
 @pytest.mark.parametrize(
     ("wanted", "visible", "chosen"),
     [
@@ -143,6 +160,12 @@ def test_each_gpu_has_a_worker_and_the_processor_where_asked(machine: Callable[.
         "w-gpu1-1": "MIG-2",
         "w-cpu1": None,
         "w-cpu2": None,
+    }
+    # The local stack has as many on the processor as it is asked for, whatever there is.
+    assert names(stack_slots(Settings(gpus="0"), "w", 2)) == {
+        "w-1": None,
+        "w-2": None,
+        "w-gpu0": "GPU-aa",
     }
     with pytest.raises(InvalidInput, match="CONVQ_CONCURRENCY: there is nothing to compute on"):
         slots(Settings(gpus="none", concurrency=0), "w")
