@@ -11,6 +11,7 @@ import numpy as np
 from core.arrays import Array, array_module, fft_module, is_on_gpu
 from core.conv.blocks import cores, for_each, never, workers_for
 from core.frequency.grid import BOUNDARIES, Boundary
+from core.nets.blas import one_thread
 
 __all__ = ["BOUNDARIES", "Boundary", "Kept", "keep_largest", "multiply", "passed"]
 
@@ -77,7 +78,8 @@ def multiply(x: Array, mask: Array, axes: Sequence[int], boundary: Boundary) -> 
         _across(coefficients, over, axes, boundary)
     y = _inverse(coefficients, x.shape, axes[1:] or axes, boundary)
     # The transform is orthonormal, so coefficients have the energy of their values.
-    before, after = _squares(x), _squares(y)
+    with one_thread():
+        before, after = _squares(x), _squares(y)
     return y.astype(x.dtype, copy=False), after / before if before else 1.0
 
 
