@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.store.history import WINDOWS, Window, total
-from core.store.jobs import Job, JobStore, Progress
+from core.store.jobs import End, Job, JobStore, NewJob, Place, Progress
 from core.store.sketch import ERROR, bucket
 from core.store.states import PRIORITIES, STATES, Priority
 from core.store.statistics import Statistics
@@ -109,6 +109,37 @@ def test_counts_are_those_of_the_records(
         n for (_, fate), n in happened.items()
         if fate in ("succeeded", "failed", "cancelled", "retried", "deleted")
     )  # fmt: skip
+
+
+def test_jobs_of_one_script_count_each_also_where_one_goes_wrong(
+    jobs: JobStore, statistics: Statistics, client: redis.Redis
+) -> None:
+    jobs.submit_many([NewJob(kind="convolve", spec="{}", alike="alike")] * 5)
+    claimed = jobs.claim(worker="w", pid=1, lease=60, most=5)
+    history = f"{PREFIX}:job:{claimed[2].id}:attempts"
+    client.delete(history)
+    client.set(history, "of a wrong type")
+    ends = [End(job.id, job.attempt, "succeeded", Progress(), timings={}) for job in claimed]
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        jobs.finish_many(ends)
+    past = total(statistics.past("default", "hour").points)
+    assert (past.submitted, past.succeeded) == (5, 4)
+    sums = Counter(statistics.sums())
+    assert (sums["submitted", "convolve"], sums["ended", "convolve", "succeeded"]) == (5, 4)
+
+
+def test_a_script_that_fails_counts_what_it_has_changed(
+    jobs: JobStore, statistics: Statistics, client: redis.Redis
+) -> None:
+    parent, _ = jobs.submit(kind="convolve", spec="{}")
+    attempt = claim(jobs, parent)
+    child, _ = jobs.submit(kind="convolve", spec="{}", begun_by=Place(parent.id, attempt, "child"))
+    jobs.wait(parent.id, attempt, "", [child.id])
+    client.hset(f"{PREFIX}:job:{parent.id}", "progress", "no JSON")
+    with pytest.raises(redis.ResponseError):
+        jobs.cancel(child.id)
+    assert jobs.get(child.id).state == "cancelled"
+    assert total(statistics.past("default", "hour").points).cancelled == 1
 
 
 def timed(client: redis.Redis, jobs: JobStore, waited: int, ran: int) -> None:
