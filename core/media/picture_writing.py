@@ -52,7 +52,8 @@ _FORMATS: Final = {
         {"uint8": (3, 4)},
         "uint8 (H, W, 3|4), at most 16383 pixels a side",
         16383,
-        # exact keeps the colours under transparent pixels.
+        # exact keeps the colours under transparent pixels. Where no pixel is transparent the file
+        # has no alpha at all, whatever is asked for.
         {"lossless": True, "exact": True},
     ),
 }

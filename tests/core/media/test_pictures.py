@@ -49,6 +49,8 @@ def test_lossless_formats_give_back_what_they_got(
     sides = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
     shape = (*sides, channels) if channels else sides
     array = data.draw(hnp.arrays(dtype, shape))
+    if media_type == WEBP and channels == 4:
+        array[0, 0, 3] = 254
     encoded = encode(array, media_type)
     decoded = decode(encoded, media_type)
     np.testing.assert_array_equal(decoded.array, array)
@@ -57,6 +59,13 @@ def test_lossless_formats_give_back_what_they_got(
     assert inspect(encoded) == decoded.info
     assert (decoded.info.shape, decoded.info.dtype) == (shape, dtype)
     assert decoded.info.extra == ({"alpha": True} if channels in (2, 4) else {})
+
+
+def test_an_alpha_of_a_webp_that_hides_nothing_is_gone() -> None:
+    array = np.full((2, 3, 4), 255, np.uint8)
+    encoded = encode(array, WEBP)
+    np.testing.assert_array_equal(decode(encoded, WEBP).array, array[..., :3])
+    assert inspect(encoded).shape == (2, 3, 3)
 
 
 @pytest.mark.parametrize("media_type", [PNG, TIFF, WEBP])
