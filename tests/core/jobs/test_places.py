@@ -211,7 +211,7 @@ def test_work_goes_where_it_is_done_first_with_the_way_there_and_back(jobs: Jobs
         name: dict.fromkeys(getattr(jobs.gpu, name), 0.0)
         for name in ("multiply_add", "gemm", "fft", "direct", "fft_tile")
     }
-    quick = replace(jobs.gpu, call=0.0, copy=0.0, to_device=0.0, to_host=0.0, **nothing)
+    quick = replace(jobs.gpu, call=0.0, copy=0.0, to_device=1e-12, to_host=1e-12, **nothing)
     far = replace(quick, to_device=1.0)
     for gpu, kind in ((quick, "gpu"), (far, "cpu")):
         for plan in (jobs.plan(jobs.spec(what), gpu=gpu), jobs.run(jobs.spec(what), gpu).plan):
@@ -219,6 +219,8 @@ def test_work_goes_where_it_is_done_first_with_the_way_there_and_back(jobs: Jobs
             for group in plan["groups"]:
                 assert "on the GPU: 0 ms + " in group["why"]
                 assert "on the processor: " in group["why"]
+                if kind == "gpu":
+                    assert 0 < group["transfer_seconds"] == pytest.approx(group["seconds"])
     here = jobs.spec(what, device="cpu")
     assert jobs.plan(here, gpu=quick) == jobs.plan(here)
 
