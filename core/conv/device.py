@@ -6,7 +6,7 @@ import json
 import math
 import platform
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -201,8 +201,9 @@ def _calibrated(device: Device) -> Device:
         return device
     try:
         stored: dict[str, Any] = json.loads(path.read_text())
-        # Constants that the file is too old to have are those of before.
-        return replace(device, **stored)
+        # Constants that the file is too old to have are those that were not measured.
+        later = {f.name: getattr(device, f.name) for f in fields(Device) if f.default is not MISSING}
+        return Device(**(later | stored))
     except (ValueError, TypeError):
         raise IntegrityError(
             "the stored device constants are damaged",

@@ -12,6 +12,9 @@ from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.run import Run
 from core.store.jobs import Job, JobStore
 
+# Modules of the processes that tests start.
+collect_ignore = ["stand_in"]
+
 Behaviour = Callable[[Run], None]
 
 

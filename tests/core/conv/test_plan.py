@@ -1,12 +1,13 @@
 """Plans: the choice, the table, the dict, and what is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from core.conv import ALGORITHMS, by_name, convolve, make_plan, plan
-from core.conv.device import cpu, save
+from core.conv.device import cpu, gpu, save
 from core.errors import AlgorithmRefused, IntegrityError, InvalidInput
 
 
@@ -130,12 +131,22 @@ def test_stored_constants_change_the_plan() -> None:
 
 def test_a_damaged_file_of_constants_is_named() -> None:
     path = save(cpu())
-    for damage in ("{", "[]", '{"kind": "cpu"}'):
+    for damage in ("{", "[]", "{}", '{"kind": "cpu"}'):
         path.write_text(damage)
         cpu.cache_clear()
         with pytest.raises(IntegrityError, match="delete it") as caught:
             plan((3,), (3,))
         assert str(path) in str(caught.value)
+
+
+def test_constants_that_are_newer_than_their_file_are_the_rough_ones() -> None:
+    rough = gpu("a device")
+    path = save(replace(rough, copy=1.0, to_host=1.0))
+    stored = json.loads(path.read_text())
+    del stored["to_host"]
+    path.write_text(json.dumps(stored))
+    gpu.cache_clear()
+    assert gpu("a device") == replace(rough, copy=1.0)
 
 
 def test_make_plan_takes_a_problem() -> None:
