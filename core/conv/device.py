@@ -202,8 +202,8 @@ def _calibrated(device: Device) -> Device:
     try:
         stored: dict[str, Any] = json.loads(path.read_text())
         # Constants that the file is too old to have are those that were not measured.
-        later = {f.name: getattr(device, f.name) for f in fields(Device) if f.default is not MISSING}
-        return Device(**(later | stored))
+        later = [each.name for each in fields(Device) if each.default is not MISSING]
+        return Device(**({name: getattr(device, name) for name in later} | stored))
     except (ValueError, TypeError):
         raise IntegrityError(
             "the stored device constants are damaged",

@@ -210,7 +210,8 @@ def test_the_plan_prices_every_variant(works: Any) -> None:
     small, large = works.upload(SCENE[:10, :10].copy(), PNG), works.upload(SCENE, PNG)
     one = works.plan("match", large, template=small)["groups"][0]
     many = works.plan("match", large, template=small, scales=[0.5, 1.0], rotations=[0.0, 9.0, 5.0])
-    # Three channels; what lies below is as much work as one more, or two where corners do not count.
+    # Three channels; what lies below is as much work as one more, or two where corners do not
+    # count.
     assert one["correlations"] == 3 * 2
     assert many["groups"][0]["correlations"] == 6 * 3 * 3
     assert many["seconds"] == pytest.approx(9 * one["seconds"])
