@@ -20,6 +20,7 @@ from core.errors import Cancelled, ConvqError, InvalidInput, LeaseLost, TooLarge
 from core.jobs.images import Reader, each_kind
 from core.jobs.inputs import Digest, Input, digests, names
 from core.jobs.kind import Planning
+from core.jobs.places import placed_plan
 from core.jobs.run import Drained, Run
 from core.kernels import PresetKernel
 from core.needs import Wish
@@ -164,8 +165,7 @@ class Inference:
         needed = network.memory(batch, training=False) + read + images * kept
         check_room(needed, planning.memory_cap)
         place = self.place(images, batch, planning.devices(wish))
-        told = {} if place.why is None else {"device": place.device.name, "why": place.why}
-        return told | {
+        return placed_plan(place) | {
             "seconds": place.plan + place.transfers,
             "bytes": needed,
             "groups": [],

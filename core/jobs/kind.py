@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.conv.device import Device
+from core.conv.device import gpu as any_gpu
 from core.conv.residency import Devices
 from core.jobs.run import Run
 from core.needs import Wish
@@ -78,6 +79,12 @@ class Planning:
     group_of: Callable[[str], Group] | None = None
     workers: int = 1
     gpu: Device | None = None
+
+    def waiting_for(self, wish: Wish) -> Planning:
+        """Return what to plan a job by that waits for its device, whether one is known or not."""
+        if wish != "gpu" or self.gpu is not None:
+            return self
+        return replace(self, gpu=any_gpu("a GPU"))
 
     def devices(self, wish: Wish) -> Devices:
         """Return both devices, and which one a job asks for."""

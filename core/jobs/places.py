@@ -225,6 +225,13 @@ def farthest(places: Sequence[Place[Any]]) -> Device:
     return next((device for device in devices if device.kind == "gpu"), devices[0])
 
 
+def placed_plan(place: Place[Any]) -> Group:
+    """Return what the plan of a job that is done as a whole tells of its place."""
+    if place.why is None:
+        return {}
+    return {"device": {"kind": place.device.kind, "name": place.device.name}, "why": place.why}
+
+
 def placed_group(place: Place[Any], group: Group) -> Group:
     """Return a plan's group with the transfers, and why it is computed there."""
     if place.why is None:

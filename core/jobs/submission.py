@@ -10,7 +10,6 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from core.conv.device import Device
-from core.conv.device import gpu as any_gpu
 from core.errors import InvalidInput, NotFound
 from core.jobs.kind import Planning, Spec
 from core.jobs.registry import by_name
@@ -137,8 +136,8 @@ class Planner:
             self._memory_cap,
             self._group_of,
             self._workers,
-            any_gpu("a GPU") if spec.device == "gpu" and self._gpu is None else self._gpu,
-        )
+            self._gpu,
+        ).waiting_for(spec.device)
         if kind.boxes(spec) is not None:
             plan = kind.plan(spec, planning)
             return Planned(plan, documents.to_text(plan), None)

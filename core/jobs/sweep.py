@@ -110,7 +110,10 @@ def plan(spec: SweepSpec, planning: Planning) -> dict[str, Any]:
             accepted="one number of epochs for all, or no halving",
         )
     found = _candidates(spec)
-    plans = [train.plan(candidate.spec, planning) for candidate in found]
+    plans = [
+        train.plan(candidate.spec, planning.waiting_for(candidate.spec.device))
+        for candidate in found
+    ]
     ladder = _rungs(spec, len(found))
     if spec.objective.startswith("validation") and not all(
         planned["images"] < planned["data"]["count"] or candidate.spec.validation

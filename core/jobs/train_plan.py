@@ -14,6 +14,7 @@ from core.conv.device import Device
 from core.conv.residency import Devices, Place, choose
 from core.errors import InvalidInput, TooLarge
 from core.jobs.kind import Planning
+from core.jobs.places import placed_plan
 from core.needs import Wish
 from core.nets.architectures import architecture_of
 from core.nets.architectures.architecture import ArchitectureSpec
@@ -112,8 +113,7 @@ def describe(
             accepted=f"at most {planning.memory_cap}; a smaller batch, or fewer parameters",
         )
     place = place_of(network, info, learned, options, epochs, planning.devices(wish))
-    told = {} if place.why is None else {"device": place.device.name, "why": place.why}
-    return told | {
+    return placed_plan(place) | {
         "seconds": place.plan + place.transfers,
         "bytes": needed,
         "groups": [],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import redis
 
@@ -74,6 +76,27 @@ def test_the_plan_names_the_worker_that_it_is_for(
     WorkerStore(client, settings).forget("worker-8")
     plan = http.post("/v1/plans", json=body | {"device": "gpu"}).json()["plan"]
     assert plan["device"] == {"kind": "gpu", "name": "a GPU", "worker": None}
+
+
+def test_trainings_are_planned_for_a_gpu_that_nobody_has_yet(
+    http: httpx.Client, upload: Callable[[bytes], str]
+) -> None:
+    file = io.BytesIO()
+    np.savez(file, x=np.zeros((20, 6, 6), np.uint8), y=np.arange(20) % 2)
+    net = {"input": [1, 6, 6], "layers": [{"layer": "flatten"}, {"layer": "dense", "features": 2}]}
+    train = {
+        "kind": "train",
+        "device": "gpu",
+        "data": upload(file.getvalue()),
+        "model": net,
+        "options": {"epochs": 2, "batch": 8, "precision": "mixed"},
+    }
+    plan = http.post("/v1/plans", json=train).json()["plan"]
+    assert plan["device"] == {"kind": "gpu", "name": "a GPU", "worker": None}
+    sweep = {"kind": "sweep", "train": train, "vary": {"options.batch": [4, 8]}}
+    answer = http.post("/v1/jobs", json=sweep)
+    assert answer.status_code == 202
+    assert answer.json()["plan"]["candidates"] == 2
 
 
 def test_a_job_for_a_kind_of_device_says_what_it_waits_for(

@@ -65,7 +65,7 @@ def test_a_training_goes_on_on_a_worker_with_a_gpu(
     assert (first.plan, recorder.launches) == (None, 0)
     second = trainings.run(spec, gpu=DEVICE, resumes_from=saved[-1])
     assert recorder.launches > 0
-    assert second.plan["device"] == "a stand-in"
+    assert second.plan["device"]["name"] == "a stand-in"
     assert second.plan["on_gpu"] == {"resident": True, "without_graphs": None}
     found = weights_of(trainings, second, tmp_path)
     for name, weight in weights_of(trainings, trainings.run(begun), tmp_path).items():
@@ -82,11 +82,11 @@ def test_the_plan_says_where_and_why(trainings: Any) -> None:
     assert "device" not in plan("cpu")
     # So small a net is learned before a device has launched its kernels.
     both = plan("auto")
-    assert both["device"] == cpu().name
+    assert both["device"] == {"kind": "cpu", "name": cpu().name}
     assert both["seconds"] == plan("cpu")["seconds"] < plan("gpu")["seconds"]
     assert "on the GPU" in both["why"]
     assert "on the processor" in both["why"]
-    assert plan("gpu", precision="mixed")["device"] == "a stand-in"
+    assert plan("gpu", precision="mixed")["device"]["kind"] == "gpu"
     with pytest.raises(InvalidInput, match=r"options\.precision"):
         plan("auto", precision="mixed")
     with pytest.raises(Unavailable):
