@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from convq.cli.options import AsJson, Detach, Label, Out, Url
+from convq.cli.options import (
+    AsJson,
+    Detach,
+    DeviceOption,
+    Label,
+    Out,
+    PlanOnly,
+    PriorityOption,
+    Url,
+)
 from convq.cli.reading import Reading
 from convq.cli.training import (
     Augment,
@@ -27,8 +36,13 @@ from convq.cli.training import (
 )
 
 if TYPE_CHECKING:
-    from convq.client import Client, Job
+    from collections.abc import Callable
+
+    from convq.client import Client
+    from convq.client.models import JobPlan
     from core.errors import ConvqError
+
+    Line = Callable[[JobPlan | None], str]
 
 
 def train(
@@ -50,6 +64,9 @@ def train(
     ] = False,
     out: Out = None,
     label: Label = None,
+    plan: PlanOnly = False,
+    priority: PriorityOption = None,
+    device: DeviceOption = None,
     detach: Detach = False,
     as_json: AsJson = False,
     url: Url = None,
@@ -64,7 +81,7 @@ def train(
     from convq.cli.tables import facts
     from convq.client import Client
 
-    _check(detach, out, watch)
+    _check(detach, out, watch=watch, plan=plan)
     fields = training_fields(
         model,
         epochs=epochs,
@@ -80,12 +97,16 @@ def train(
         reading=reading,
     )
     with Client(url) as client:
-        job = client.submit("train", label=label, **_uploaded(client, data, fields))
+        body = _uploaded(client, data, fields) | _given(priority=priority, device=device)
+        if plan:
+            _show_plan(client, "train", body, _net_line, as_json=as_json)
+            return
+        job = client.submit("train", label=label, **body)
         if detach:
             print_json(answered(job)) if as_json else typer.echo(job.id)
             return
         if not as_json:
-            err.print(facts([("job", text(job.id)), ("net", text(_net_line(job)))]))
+            err.print(facts([("job", text(job.id)), ("net", text(_net_line(job.plan)))]))
         done = follow_training(client, job) if watch else follow(client, job)
         deliver(client, done, out, as_json)
 
@@ -136,6 +157,9 @@ def sweep(
     reading: Reading = None,
     out: Out = None,
     label: Label = None,
+    plan: PlanOnly = False,
+    priority: PriorityOption = None,
+    device: DeviceOption = None,
     detach: Detach = False,
     as_json: AsJson = False,
     url: Url = None,
@@ -151,7 +175,7 @@ def sweep(
     from convq.cli.training import varied
     from convq.client import Client
 
-    _check(detach, out, watch=False)
+    _check(detach, out, watch=False, plan=plan)
     if factor is not None and halving is None:
         raise typer.BadParameter("there is nothing to divide", param_hint="--factor")
     fields = training_fields(
@@ -168,25 +192,25 @@ def sweep(
         further=further,
         reading=reading,
     )
-    further_fields = {
-        "trials": trials,
-        "objective": objective,
-        "seed": seed,
-        "halving": None
-        if halving is None
-        else {"first": halving} | ({} if factor is None else {"factor": factor}),
-    }
-    given: dict[str, Any] = {
-        name: value for name, value in further_fields.items() if value is not None
-    }
+    further_fields = _given(
+        trials=trials,
+        objective=objective,
+        seed=seed,
+        halving=None if halving is None else {"first": halving} | _given(factor=factor),
+        priority=priority,
+    )
     with Client(url) as client:
-        common = {"kind": "train"} | _uploaded(client, data, fields)
-        job = client.submit("sweep", train=common, vary=varied(vary), label=label, **given)
+        common = {"kind": "train"} | _uploaded(client, data, fields) | _given(device=device)
+        body = {"train": common, "vary": varied(vary)} | further_fields
+        if plan:
+            _show_plan(client, "sweep", body, _sweep_line, as_json=as_json)
+            return
+        job = client.submit("sweep", label=label, **body)
         if detach:
             print_json(answered(job)) if as_json else typer.echo(job.id)
             return
         if not as_json:
-            err.print(facts([("job", text(job.id)), ("sweep", text(_sweep_line(job)))]))
+            err.print(facts([("job", text(job.id)), ("sweep", text(_sweep_line(job.plan)))]))
         done = follow(client, job)
         if done.state == "succeeded" and not as_json:
             from convq.cli import console
@@ -196,11 +220,36 @@ def sweep(
         deliver(client, done, out, as_json)
 
 
-def _check(detach: bool, out: Path | None, watch: bool) -> None:
+def _check(detach: bool, out: Path | None, *, watch: bool, plan: bool) -> None:
+    if plan and (detach or watch or out is not None):
+        raise typer.BadParameter(
+            "a job that is only planned has no id and no results", param_hint="--plan"
+        )
     if detach and out is not None:
         raise typer.BadParameter("a detached job has no results to write yet", param_hint="--out")
     if detach and watch:
         raise typer.BadParameter("a detached job is not waited for", param_hint="--watch")
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    """Return the fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _show_plan(
+    client: Client, kind: str, body: dict[str, Any], line: Line, *, as_json: bool
+) -> None:
+    from convq.cli.console import answered, print_json, text
+    from convq.cli.console import out as console
+    from convq.cli.tables import facts
+
+    plan = client.plan(kind, **body)
+    if as_json:
+        print_json({"plan": answered(plan)})
+        return
+    known = {"device": plan.device.get("name"), "why": (plan.model_extra or {}).get("why")}
+    told = [(name, text(value)) for name, value in known.items() if value]
+    console.print(facts([("plan", text(line(plan))), *told]))
 
 
 def _uploaded(client: Client, data: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -223,28 +272,28 @@ def _raise(name: str, error: ConvqError) -> None:
     raise error
 
 
-def _net_line(job: Job) -> str:
+def _net_line(plan: JobPlan | None) -> str:
     from convq.units import counted, duration, size
 
-    known = job.plan.model_extra or {} if job.plan else {}
+    known = plan.model_extra or {} if plan else {}
     parts = [
         counted(known.get("parameters", 0), "parameter"),
         counted(known.get("multiply_adds", 0), "multiply-add") + " for an image",
         f"{counted(known.get('images', 0), 'image')} to learn from",
     ]
-    if job.plan:
-        parts.append(f"{duration(job.plan.seconds)} and {size(job.plan.bytes)} predicted")
+    if plan:
+        parts.append(f"{duration(plan.seconds)} and {size(plan.bytes)} predicted")
     return ", ".join(parts)
 
 
-def _sweep_line(job: Job) -> str:
+def _sweep_line(plan: JobPlan | None) -> str:
     from convq.units import counted, duration
 
-    known = job.plan.model_extra or {} if job.plan else {}
+    known = plan.model_extra or {} if plan else {}
     parts = [
         counted(known.get("candidates", 0), "candidate"),
         counted(len(known.get("rungs", [])), "rung"),
     ]
-    if job.plan:
-        parts.append(f"at most {duration(job.plan.seconds)} predicted on one worker")
+    if plan:
+        parts.append(f"at most {duration(plan.seconds)} predicted on one worker")
     return ", ".join(parts)

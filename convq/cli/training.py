@@ -94,7 +94,7 @@ Set: TypeAlias = Annotated[
         "--set",
         metavar="NAME=JSON",
         rich_help_panel=_HOW,
-        help="Any further option, such as clip=1 or ema=0.999; repeat it.",
+        help="Any further option, such as ema=0.999 or precision=mixed; repeat it.",
     ),
 ]
 

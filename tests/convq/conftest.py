@@ -78,6 +78,7 @@ class FakeService:
     """
 
     def __init__(self) -> None:
+        self.plan: dict[str, Any] = PLAN
         self.artifacts: dict[str, dict[str, Any]] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, tuple[str, str]] = {}
@@ -327,7 +328,9 @@ class FakeService:
     # -- the rest -----------------------------------------------------------------------------
 
     def _plan(self, request: httpx.Request) -> httpx.Response:
-        return self._wrong(json.loads(request.read())) or httpx.Response(200, json={"plan": PLAN})
+        return self._wrong(json.loads(request.read())) or httpx.Response(
+            200, json={"plan": self.plan}
+        )
 
     def _kinds(self, _: httpx.Request) -> httpx.Response:
         kind = {"name": "convolve", "summary": "Filter.", "schema": {"type": "object"}}
