@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import scipy  # its parts, which take long to load, when they are first used
 
-from core.errors import Unavailable
+from core.errors import InvalidInput, Unavailable
 
 Array: TypeAlias = Any
 """A ``numpy.ndarray`` or a ``cupy.ndarray``; what comes in decides what goes out."""
@@ -36,6 +36,36 @@ def array_module(*arrays: object) -> Any:
     if any(is_on_gpu(array) for array in arrays):
         return importlib.import_module("cupy")
     return np
+
+
+def common_module(**arrays: Array) -> Any:
+    """Return the module whose functions take all of these arrays, which lie in one place.
+
+    Parameters
+    ----------
+    **arrays : array
+        By the names that the caller's documentation has for them.
+
+    Raises
+    ------
+    InvalidInput
+        One lies elsewhere than the first.
+
+    Examples
+    --------
+    >>> common_module(x=np.zeros(3), kernel=np.ones(1)).__name__
+    'numpy'
+    """
+    (first, x), *others = arrays.items()
+    for name, other in others:
+        if is_on_gpu(other) != is_on_gpu(x):
+            raise InvalidInput(
+                f"{first} and {name} lie on different devices",
+                field=name,
+                given="a CuPy array" if is_on_gpu(other) else "a NumPy array",
+                accepted="a CuPy array" if is_on_gpu(x) else "a NumPy array",
+            )
+    return array_module(x)
 
 
 def gpu_module() -> Any:
