@@ -5,35 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core import conv
+from core.arrays import Array, array_module, common_module, is_on_gpu, to_numpy
 from core.conv.blocks import Check, never
+from core.conv.boundary import Boundary, extend
 from core.errors import InvalidInput
 
 Method: TypeAlias = Literal["positions", "counts"]
 
 # What one uniform number and a value from memory cost, against one binomial number.
 _DEARER: Final = 2
-# Numbers at a time, so that they stay in the cache and a job can be stopped.
+# Numbers at a time, so that they stay in the cache and a job can be stopped; on a GPU so many that
+# all of it has work, and its memory room for them.
 _BLOCK: Final = 1 << 16
-
-_PAD: Final[dict[str, Any]] = {
-    "zero": "constant",
-    "constant": "constant",
-    "reflect": "symmetric",
-    "mirror": "reflect",
-    "nearest": "edge",
-    "wrap": "wrap",
-}
+_BLOCK_ON_GPU: Final = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """What was seen after some draws.
+    """What was seen after some draws, in arrays of the device that the input is on.
 
     Attributes
     ----------
@@ -46,8 +40,8 @@ class Sampled:
     """
 
     draws: int
-    mean: NDArray[Any]
-    variance: NDArray[Any]
+    mean: Array
+    variance: Array
 
 
 class Sampler:
@@ -63,20 +57,22 @@ class Sampler:
     x : ndarray, shape (*S, C)
         Real, with an axis of channels at the end.
     kernel : ndarray
-        Real, with an axis less. With as many axes it has a value for each channel, too: what all
-        channels give is added up, as for words, whose features are channels, and each output has
-        one channel.
+        Real, with an axis less, and on the same device. With as many axes it has a value for each
+        channel, too: what all channels give is added up, as for words, whose features are
+        channels, and each output has one channel.
     boundary, cval
         As in `core.conv.convolve`, mode same.
     seed : int
-        The same seed gives the same draws.
+        The same seed gives the same draws, on a processor: those of NumPy. On a GPU they are those
+        of CuPy's generator: others, of the same distribution.
     memory_cap, check
         As there.
 
     Raises
     ------
     InvalidInput
-        The kernel is zero everywhere, so that there is nothing to draw by.
+        The kernel is zero everywhere, so that there is nothing to draw by; or it lies on another
+        device.
 
     Examples
     --------
@@ -90,16 +86,18 @@ class Sampler:
 
     def __init__(
         self,
-        x: NDArray[Any],
-        kernel: NDArray[Any],
-        boundary: str = "zero",
+        x: Array,
+        kernel: Array,
+        boundary: Boundary = "zero",
         cval: float = 0.0,
         *,
         seed: int = 0,
         memory_cap: int | None = None,
         check: Check = never,
     ) -> None:
-        size = float(np.abs(kernel).sum())
+        xp = common_module(x=x, kernel=kernel)
+        held = to_numpy(kernel)
+        size = float(np.abs(held).sum())
         if not 0 < size < math.inf:
             raise InvalidInput(
                 "a kernel without finite values other than zero gives no probabilities",
@@ -108,47 +106,45 @@ class Sampler:
                 accepted="at least one value that is not zero",
             )
         x = x.astype(np.float64)
-        self._random = np.random.default_rng(seed)
+        self._random = xp.random.default_rng(seed)
         self._check = check
         axes = tuple(range(x.ndim - 1))
         across = kernel.ndim == x.ndim
-        taps = np.argwhere(kernel)
-        weights = kernel[tuple(taps.T)].astype(np.float64)
+        taps = np.argwhere(held)
+        weights = held[tuple(taps.T)].astype(np.float64)
         self._probabilities = np.abs(weights) / np.abs(weights).sum()
-        self._reach = np.cumsum(self._probabilities)
-        self._reach[-1] = 1.0  # above every uniform number
-        self._gain = size * np.sign(weights)
+        reach = np.cumsum(self._probabilities)
+        reach[-1] = 1.0  # above every uniform number
+        self._reach = xp.asarray(reach)
+        self._gain = xp.asarray(size * np.sign(weights))
         sides = kernel.shape[: len(axes)]
         centre = [(k - 1) // 2 if boundary == "zero" else k // 2 for k in sides]
         pads = [(k - 1 - c, c) for k, c in zip(sides, centre, strict=True)]
-        outside = {"constant_values": cval if boundary == "constant" else 0.0}
-        extended = np.pad(
-            x,
-            [*pads, (0, 0)],
-            mode=_PAD[boundary],
-            **(outside if _PAD[boundary] == "constant" else {}),
-        )
+        outside: Boundary = "constant" if boundary == "zero" else boundary
+        value = 0.0 if boundary == "zero" else cval
+        extended = xp.asarray(extend(x, (*pads, (0, 0)), outside, value))
         # Where output p looks for tap j in the extended input: its own place, and as far on.
-        strides = np.array([math.prod(extended.shape[a + 1 : -1]) for a in axes])
-        self._ahead = (np.array(sides) - 1 - taps[:, : len(axes)]) @ strides
+        strides = [math.prod(extended.shape[a + 1 : -1]) for a in axes]
+        ahead = (np.array(sides) - 1 - taps[:, : len(axes)]) @ np.array(strides)
         self._places = sum(
-            np.arange(n).reshape([-1 if a == axis else 1 for a in axes]) * strides[axis]
+            xp.arange(n).reshape([-1 if a == axis else 1 for a in axes]) * strides[axis]
             for axis, n in enumerate(x.shape[:-1])
         ).ravel()
         self._values = extended.reshape(-1, x.shape[-1])
         self._shape = x.shape
         if across:
             # Each feature is a place of its own.
-            self._ahead = self._ahead * x.shape[-1] + taps[:, -1]
+            ahead = ahead * x.shape[-1] + taps[:, -1]
             self._places = self._places * x.shape[-1]
             self._values = extended.reshape(-1, 1)
             self._shape = (*x.shape[:-1], 1)
+        self._ahead = xp.asarray(ahead)
 
-        def convolved(values: NDArray[Any], by: NDArray[Any], beyond: float) -> NDArray[Any]:
+        def convolved(values: Array, by: Array, beyond: float) -> Array:
             planes = [
                 conv.convolve(
-                    np.ascontiguousarray(values[..., channel]),
-                    np.ascontiguousarray(by[..., channel]) if across else by,
+                    xp.ascontiguousarray(values[..., channel]),
+                    xp.ascontiguousarray(by[..., channel]) if across else by,
                     "same",
                     boundary,
                     cval=beyond,
@@ -157,7 +153,7 @@ class Sampler:
                 )
                 for channel in range(x.shape[-1])
             ]
-            found = np.stack(planes, axis=-1)
+            found = xp.stack(planes, axis=-1)
             return found.sum(axis=-1, keepdims=True) if across else found
 
         self.expected = convolved(x, kernel.astype(np.float64), cval)
@@ -182,12 +178,13 @@ class Sampler:
         centre = self.expected.reshape(-1, self._shape[-1])
         # Of the distances from what is expected, so that little is lost when squares are taken.
         total, squares = np.zeros_like(centre), np.zeros_like(centre)
+        block = _BLOCK_ON_GPU if is_on_gpu(centre) else _BLOCK
         done = 0
         for end in ends:
             count = end - done
             taps = len(self._probabilities)
             by_counts = count > _DEARER * taps if method is None else method == "counts"
-            step = max(1, _BLOCK // (taps if by_counts else 1))
+            step = max(1, block // (taps if by_counts else 1))
             for start in range(0, len(centre), step):
                 self._check()
                 rows = slice(start, min(start + step, len(centre)))
@@ -206,14 +203,14 @@ class Sampler:
         self,
         count: int,
         rows: slice,
-        centre: NDArray[Any],
-        total: NDArray[Any],
-        squares: NDArray[Any],
+        centre: Array,
+        total: Array,
+        squares: Array,
     ) -> None:
         places = self._places[rows]
         for _ in range(count):
             self._check()
-            tap = np.searchsorted(self._reach, self._random.random(len(places)), side="right")
+            tap = self._reach.searchsorted(self._random.random(len(places)), side="right")
             seen = self._values[places + self._ahead[tap]] * self._gain[tap][:, None] - centre
             total += seen
             squares += seen**2
@@ -222,16 +219,32 @@ class Sampler:
         self,
         count: int,
         rows: slice,
-        centre: NDArray[Any],
-        total: NDArray[Any],
-        squares: NDArray[Any],
+        centre: Array,
+        total: Array,
+        squares: Array,
     ) -> None:
         places = self._places[rows]
-        often = self._random.multinomial(count, self._probabilities, size=len(places))
+        often = self._often(count, len(places))
         seen = self._values[places[:, None] + self._ahead] * self._gain[:, None]
         seen -= centre[:, None]
         total += np.einsum("pt,ptc->pc", often, seen)
         squares += np.einsum("pt,ptc->pc", often, seen**2)
+
+    def _often(self, count: int, outputs: int) -> Array:
+        """Return how often each tap comes in so many draws, for each of so many outputs."""
+        if not is_on_gpu(self._reach):
+            return self._random.multinomial(count, self._probabilities, size=outputs)
+        # CuPy's generator has no multinomial numbers. Each is made of binomial ones: how many of
+        # the draws that the taps before it have left.
+        xp = array_module(self._reach)
+        rest = np.cumsum(self._probabilities[::-1])[::-1]
+        often = xp.empty((outputs, len(rest)), np.int64)
+        left = xp.full(outputs, count, np.int64)
+        for tap, share in enumerate((self._probabilities / rest)[:-1].tolist()):
+            often[:, tap] = self._random.binomial(left, share)
+            left -= often[:, tap]
+        often[:, -1] = left
+        return often
 
 
 def batches(draws: int) -> tuple[int, ...]:

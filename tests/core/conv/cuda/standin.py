@@ -209,6 +209,23 @@ class Device:
         """Do nothing: everything has happened."""
 
 
+class Generator:
+    """What `cupy.random.Generator` offers of what is used: no multinomial numbers, for one."""
+
+    def __init__(self, seed: int) -> None:
+        self._numpy = np.random.default_rng(seed)
+
+    def random(self, size: int) -> ndarray:
+        """Return uniform numbers."""
+        return ndarray(self._numpy.random(size))
+
+    def binomial(self, n: ndarray, p: float) -> ndarray:
+        """Return binomial numbers; CuPy takes neither arrays of the host nor numbers of NumPy."""
+        assert isinstance(n, ndarray)
+        assert type(p) is float
+        return ndarray(self._numpy.binomial(n.host, p))
+
+
 DRIVER = """
 static long long given[{count}];
 static void call() {{ {name}({arguments}); }}
@@ -304,6 +321,7 @@ def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleT
     cupy.asnumpy = lambda x: x.get()  # type: ignore[attr-defined]
     cupy.is_available = lambda: True  # type: ignore[attr-defined]
     cupy.__version__ = "0"  # type: ignore[attr-defined]
+    cupy.random = types.SimpleNamespace(default_rng=Generator)  # type: ignore[attr-defined]
     runtime = types.SimpleNamespace(
         getDeviceProperties=lambda _: properties,
         driverGetVersion=lambda: 0,
