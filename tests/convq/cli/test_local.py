@@ -60,7 +60,8 @@ def test_worker(convq: Convq, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(0)
     monkeypatch.setattr(workers.main, "run", recorder)
     assert convq("worker", "w1", "--queue", "a", "--queue", "b").exit_code == 0
-    assert recorder.calls == [((Settings(),), {"name": "w1", "queues": ["a", "b"]})]
+    asked = {"name": "w1", "gpu": None, "queues": ["a", "b"]}
+    assert recorder.calls == [((Settings(),), asked)]
     convq("worker")
     assert recorder.calls[1][1]["queues"] is None
     assert recorder.calls[1][1]["name"]

@@ -146,3 +146,14 @@ extern "C" void counts(long long *found) {
 #endif
 
 static void __syncthreads() { swapcontext(emulated::fibre, &emulated::scheduler); }
+
+static int __syncthreads_or(int is_so) {
+    static int any = 0;
+    any |= is_so != 0;
+    __syncthreads();
+    const int found = any;
+    __syncthreads();
+    any = 0;
+    __syncthreads();
+    return found;
+}

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from core.conv import convolve, nonfinite
 from core.conv.algorithms import by_name
 from core.conv.blocks import never
 from core.conv.cuda import channels, direct, geometry, modules, separable
@@ -58,22 +56,6 @@ def test_kernels_are_the_reference(cupy, name, kernel, dtype, stored, data) -> N
     # The terms of a kernel are found in floating point.
     close = {"rtol": 1e-5, "atol": 0.2} if name == "separable" else {"rtol": 0, "atol": 0}
     np.testing.assert_allclose(y.get(), convolved(form, x, w), **close)
-
-
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_nan_and_infinity_reach_what_they_should_and_nobody_asks_the_device(cupy, data) -> None:
-    values = st.sampled_from([0.0, 1.0, -2.0, np.inf, -np.inf, np.nan])
-    x = data.draw(
-        arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=values)
-    )
-    w = data.draw(arrays(np.float32, (3, 3), elements=values))
-    mode = data.draw(st.sampled_from(["full", "same"]))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nonfinite, "peak", None)
-        patch.setattr(nonfinite, "_is_finite", None)
-        found = convolve(cupy.asarray(x), cupy.asarray(w), mode, method="direct")
-    np.testing.assert_array_equal(found.get(), convolve(x, w, mode, method="reference"))
 
 
 def test_more_planes_than_a_grid_has_and_an_output_with_gaps(cupy, monkeypatch) -> None:
