@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Literal
 
 from core.arrays import Array
 from core.conv import codegen, overlap_save
@@ -96,6 +97,11 @@ def _choose(form: NormalForm, device: Device, memory_cap: int | None) -> tuple[T
     return min(fitting, key=lambda c: c[1].seconds)
 
 
+def carries_nonfinite(form: NormalForm, device: Device) -> tuple[Literal["x", "w"], ...]:
+    """Return nothing, since a transform spreads NaN; but a GPU's kernel looks for itself."""
+    return ("x", "w") if device.kind == "gpu" and cuda.tilings(form, device.shared) else ()
+
+
 ALGORITHM = Algorithm(
     name="fft-tiled",
     summary="FFT in overlapping tiles (overlap-save)",
@@ -103,5 +109,5 @@ ALGORITHM = Algorithm(
     cost=cost,
     error_bound=error_bound,
     run=run,
-    carries_nonfinite=lambda form, device: (),
+    carries_nonfinite=carries_nonfinite,
 )

@@ -10,12 +10,19 @@
 // pass reads inputs, the last one writes outputs, and the product happens between the last pass
 // forward and the first one back: all without a trip to shared memory.
 //
+// A transform spreads NaN, infinity and overflows over its tile. So a block that brings such numbers,
+// or whose convolution kernel has them, sums its outputs as they are defined: nobody asks the device first.
+//
 // Defined from outside: TILE_Y and TILE_X, powers of two, the points of a tile; HEIGHT and WIDTH of
-// the convolution kernel with its holes; THREADS of a block; RADIX; RESULT, the type of outputs.
+// the convolution kernel with its holes; APART_Y and APART_X, how far its values are from each other;
+// THREADS of a block; RADIX; RESULT, the type of outputs.
 #include "planes.cuh"
 
 constexpr int POINTS = TILE_Y * TILE_X;
 constexpr int OUT_Y = TILE_Y - HEIGHT + 1, OUT_X = TILE_X - WIDTH + 1;
+
+// Inputs and values of kernels whose sum is no larger: POINTS times both sums of a block is a number.
+constexpr NUMBER TAME = (NUMBER)(sizeof(NUMBER) > 4 ? 0x1p400 : 0x1p50);
 
 __host__ __device__ constexpr int log2_of(int n) { return n > 1 ? 1 + log2_of(n / 2) : 0; }
 
@@ -210,10 +217,10 @@ struct Points {
 };
 __device__ Points points_from(int first) { return {first / TILE_X, first % TILE_X}; }
 
-// Brings two tiles; the first pass.
+// Brings two tiles; the first pass. Returns whether transforms would spoil them.
 template <class Inputs>
-__device__ void forward_first(
-    const Tile &tile, const Complex *__restrict__ roots, const Inputs &inputs)
+__device__ bool forward_first(
+    const Tile &tile, const Complex *__restrict__ roots, Inputs &inputs)
 {
     for (int i = threadIdx.x; i < First::COUNT; i += THREADS) {
         const int at = First::first(i);
@@ -222,7 +229,7 @@ __device__ void forward_first(
         First::forward(roots, i, re, im);
         First::store(tile, at, re, im);
     }
-    __syncthreads();
+    return inputs.spoil();
 }
 
 // The passes of an axis on parts of PART points and less, but for the first pass of all, and for
@@ -280,12 +287,9 @@ __host__ __device__ constexpr int last_part(int length)
 using Last = Pass<1, TILE_X, last_part(TILE_X)>;
 static_assert(TILE_Y > 1 || last_part(TILE_X) < TILE_X, "a line takes two passes at least");
 
-// Everything before the last pass.
-template <class Inputs>
-__device__ void forward_all(
-    const Tile &tile, const Complex *__restrict__ roots, const Inputs &inputs)
+// Everything between the first pass and the last one.
+__device__ void forward_inner(const Tile &tile, const Complex *__restrict__ roots)
 {
-    forward_first(tile, roots, inputs);
     if constexpr (TILE_Y > 1)
         forward_middle<TILE_X, TILE_Y, TILE_Y>(tile, roots);
     forward_middle<1, TILE_X, TILE_X>(tile, roots);
@@ -294,7 +298,8 @@ __device__ void forward_all(
 // A kernel's values, with zeros after them.
 struct Weights {
     const NUMBER *__restrict__ w;
-    __device__ void operator()(const Points &points, NUMBER *re, NUMBER *im) const
+    NUMBER sum;
+    __device__ void operator()(const Points &points, NUMBER *re, NUMBER *im)
     {
 #pragma unroll
         for (int k = 0; k < Points::COUNT; k++) {
@@ -302,20 +307,33 @@ struct Weights {
             const int column = points.column + k * Points::RIGHT;
             re[k] = row < HEIGHT && column < WIDTH ? w[row * WIDTH + column] : (NUMBER)0;
             im[k] = 0;
+            sum += fabs(re[k]);
         }
+    }
+    // All threads meet here, so that they have written what others read next. Kernels of nothing but
+    // very small values would lose digits.
+    __device__ bool spoil() const
+    {
+        const bool too_large = __syncthreads_or(!(sum <= TAME));
+        const bool is_zero = !__syncthreads_or(sum > 0);
+        return too_large || !(is_zero || __syncthreads_or(sum >= 1 / TAME));
     }
 };
 
 // `weights` are `channels` times HEIGHT times WIDTH; a block transforms those of one channel.
 // Spectra are in the order in which the last pass leaves them, and divided by the number of points, as
-// the inverse transform has to be.
+// the inverse transform has to be. `spoilt` is whether they are of no use.
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) spectrum(
     const NUMBER *__restrict__ weights, const Complex *__restrict__ roots,
-    Complex *__restrict__ spectra)
+    Complex *__restrict__ spectra, int *__restrict__ spoilt)
 {
     SHARED(NUMBER, memory);
     const Tile tile = {memory, memory + POINTS};
-    forward_all(tile, roots, Weights{weights + (long long)blockIdx.x * (HEIGHT * WIDTH)});
+    Weights own = {weights + (long long)blockIdx.x * (HEIGHT * WIDTH), 0};
+    const bool spoil = forward_first(tile, roots, own);
+    if (threadIdx.x == 0)
+        spoilt[blockIdx.x] = spoil;
+    forward_inner(tile, roots);
     Complex *target = spectra + (long long)blockIdx.x * POINTS;
     for (int i = threadIdx.x; i < Last::COUNT; i += THREADS) {
         NUMBER re[Last::R], im[Last::R];
@@ -348,13 +366,50 @@ struct Place {
     }
 };
 
+// The corner of one of a block's two tiles among the outputs, and whether there is one.
+struct Corner {
+    long long row, column;
+    bool exists;
+};
+__device__ Corner corner_of(const Planes &p, int t)
+{
+    const int across = (int)((p.columns + OUT_X - 1) / OUT_X);
+    const int tiles = across * (int)((p.rows + OUT_Y - 1) / OUT_Y);
+    const int number = 2 * (int)blockIdx.x + t;
+    return {number / across * OUT_Y, number % across * OUT_X, number < tiles};
+}
+
+__device__ Place<const STORED> inputs_at(
+    const Planes &p, const STORED *__restrict__ x, int plane, int t)
+{
+    const Corner corner = corner_of(p, t);
+    const long long top = corner.row + p.first_row, left = corner.column + p.first_column;
+    return {
+        {clamped(-top, TILE_Y), corner.exists ? clamped(p.x_rows - top, TILE_Y) : 0,
+         clamped(-left, TILE_X), clamped(p.x_columns - left, TILE_X)},
+        inputs_of(p, x, plane) + top * p.x_row + left * p.x_column, p.x_row, p.x_column};
+}
+
+// The first rows and columns of a tile are those that wrap around.
+__device__ Place<RESULT> outputs_at(const Planes &p, RESULT *__restrict__ y, int plane, int t)
+{
+    const Corner corner = corner_of(p, t);
+    const int bottom = clamped(p.rows - corner.row, OUT_Y) + HEIGHT - 1;
+    return {
+        {HEIGHT - 1, corner.exists ? bottom : 0,
+         WIDTH - 1, clamped(p.columns - corner.column, OUT_X) + WIDTH - 1},
+        y + (plane * p.rows + corner.row - (HEIGHT - 1)) * p.columns + corner.column - (WIDTH - 1),
+        p.columns, 1};
+}
+
 // Two tiles as real and imaginary parts of one. Where ALL inputs exist, nothing is asked of each.
 struct Pair {
     Place<const STORED> a, b;
     bool all;
+    NUMBER sum;
 
     template <bool ALL>
-    __device__ void read(const Points &points, NUMBER *re, NUMBER *im) const
+    __device__ void read(const Points &points, NUMBER *re, NUMBER *im)
     {
         const STORED *real = a.at(points), *imaginary = b.at(points);
 #pragma unroll
@@ -363,29 +418,58 @@ struct Pair {
             im[k] = ALL || b.has(points, k) ? number(*imaginary) : (NUMBER)0;
             real += a.step();
             imaginary += b.step();
+            if constexpr (!IS_INTEGER<STORED>)
+                sum += fabs(re[k]) + fabs(im[k]);
         }
     }
-    __device__ void operator()(const Points &points, NUMBER *re, NUMBER *im) const
+    __device__ void operator()(const Points &points, NUMBER *re, NUMBER *im)
     {
         if (all)
             read<true>(points, re, im);
         else
             read<false>(points, re, im);
     }
+    __device__ bool spoil() const { return __syncthreads_or(!(sum <= TAME)); }
 };
 
 template <class T>
 __device__ T rounded(NUMBER value)
 {
     // Integers are exact: the planner has proved that the nearest one is right.
-    if constexpr ((T)0.5 == (T)0)
+    if constexpr (IS_INTEGER<T>)
         return (T)rint((double)value);
     else
         return (T)value;
 }
 
+// The outputs of a tile as they are defined: products of all values of the kernel, those of its holes
+// not, with the inputs that exist.
+__device__ void sum_directly(
+    const Place<const STORED> &from, const Place<RESULT> &to, const NUMBER *__restrict__ weights)
+{
+#pragma unroll 1
+    for (int i = threadIdx.x; i < OUT_Y * OUT_X; i += THREADS) {
+        const int row = i / OUT_X + HEIGHT - 1, column = i % OUT_X + WIDTH - 1;
+        if (!to.part.has(row, column))
+            continue;
+        NUMBER sum = 0;
+#pragma unroll 1
+        for (int a = 0; a < HEIGHT; a += APART_Y) {
+            const STORED *line = from.corner + (row - a) * from.row;
+            NUMBER of_line = 0;
+#pragma unroll 1
+            for (int b = 0; b < WIDTH; b += APART_X)
+                if (from.part.has(row - a, column - b))
+                    of_line += weights[a * WIDTH + b] * number(line[(column - b) * from.column]);
+            sum += of_line;
+        }
+        to.corner[row * to.row + column * to.column] = rounded<RESULT>(sum);
+    }
+}
+
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) convolve(
-    const STORED *__restrict__ x, const Complex *__restrict__ spectra,
+    const STORED *__restrict__ x, const NUMBER *__restrict__ weights,
+    const Complex *__restrict__ spectra, const int *__restrict__ spoilt,
     const Complex *__restrict__ roots, RESULT *__restrict__ y,
     long long x_image, long long x_channel, long long x_row, long long x_column,
     long long x_rows, long long x_columns, long long first_row, long long first_column,
@@ -397,36 +481,26 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) convolve(
     const Planes p = {
         x_image, x_channel, x_row, x_column, x_rows, x_columns, first_row, first_column,
         images, channels, channels_per_group, rows, columns};
-    const int across = (int)((columns + OUT_X - 1) / OUT_X);
-    const int tiles = across * (int)((rows + OUT_Y - 1) / OUT_Y);
 
     for (int plane = blockIdx.y; plane < images * channels; plane += gridDim.y) {
-        const STORED *source = inputs_of(p, x, plane);
-        RESULT *target = y + plane * (rows * columns);
-        Place<const STORED> from[2];
-        Place<RESULT> to[2];
-#pragma unroll
-        for (int t = 0; t < 2; t++) {
-            const int number = 2 * (int)blockIdx.x + t;
-            const long long row = number / across * OUT_Y, column = number % across * OUT_X;
-            const bool exists = number < tiles;
-            const long long top = row + first_row, left = column + first_column;
-            from[t] = {
-                {clamped(-top, TILE_Y), exists ? clamped(x_rows - top, TILE_Y) : 0,
-                 clamped(-left, TILE_X), clamped(x_columns - left, TILE_X)},
-                source + top * x_row + left * x_column, x_row, x_column};
-            // The first rows and columns of a tile are those that wrap around.
-            to[t] = {
-                {HEIGHT - 1, exists ? clamped(rows - row, OUT_Y) + HEIGHT - 1 : 0,
-                 WIDTH - 1, clamped(columns - column, OUT_X) + WIDTH - 1},
-                target + (row - (HEIGHT - 1)) * columns + column - (WIDTH - 1), columns, 1};
-        }
+        const Place<const STORED> from[2] = {inputs_at(p, x, plane, 0), inputs_at(p, x, plane, 1)};
+        const Place<RESULT> to[2] = {outputs_at(p, y, plane, 0), outputs_at(p, y, plane, 1)};
         const bool all = from[0].part.is_all(TILE_Y, TILE_X) && from[1].part.is_all(TILE_Y, TILE_X);
         // Nobody may read the last plane's tile any more.
         __syncthreads();
-        forward_all(tile, roots, Pair{from[0], from[1], all});
+        Pair pair = {from[0], from[1], all, 0};
+        const int channel = plane % (int)channels;
+        if (forward_first(tile, roots, pair) || spoilt[channel]) {
+#pragma unroll 1
+            for (int t = 0; t < 2; t++)
+                sum_directly(
+                    inputs_at(p, x, plane, t), outputs_at(p, y, plane, t),
+                    weights + (long long)channel * (HEIGHT * WIDTH));
+            continue;
+        }
+        forward_inner(tile, roots);
 
-        const Complex *own = spectra + (long long)(plane % (int)channels) * POINTS;
+        const Complex *own = spectra + (long long)channel * POINTS;
         for (int i = threadIdx.x; i < Last::COUNT; i += THREADS) {
             NUMBER re[Last::R], im[Last::R];
             const int at = Last::first(i);

@@ -75,13 +75,17 @@ def run(form: NormalForm, x: Array, w: Array, out: Array, how: Tiling, *, check:
     weights[(..., *(slice(None, None, d) for d in form.dilation))] = w[:, 0]
     roots = _roots(xp, x.device.id, max(how.tile), dtype)
     spectra = xp.empty((form.out_channels, math.prod(how.tile), 2), dtype)
+    spoilt = xp.empty(form.out_channels, "int32")
     compiled = (*types(dtype, x.dtype.name), *macros(form, how))
     shared, block = shared_bytes(how.tile, dtype), (_threads(how.tile, dtype), 1, 1)
     transform = function(x, "fft", "spectrum", compiled, shared)
-    transform((form.out_channels, 1, 1), block, (weights, roots, spectra), shared_mem=shared)
+    transform(
+        (form.out_channels, 1, 1), block, (weights, roots, spectra, spoilt), shared_mem=shared
+    )
     kernel = function(x, "fft", "convolve", compiled, shared)
     grid = (_pairs(form, how), min(form.batch * form.out_channels, MOST_PLANES), 1)
-    kernel(grid, block, (x, spectra, roots, found, *arguments(form, x)), shared_mem=shared)
+    arrays = (x, weights, spectra, spoilt, roots, found)
+    kernel(grid, block, (*arrays, *arguments(form, x)), shared_mem=shared)
     put_back(found, out)
 
 
@@ -89,7 +93,7 @@ def macros(form: NormalForm, how: Tiling) -> Macros:
     """Return what the source is specialised for, beside `types`."""
     dtype = transform_dtype(form)
     (rows, columns), (height, width) = two(how.tile), two(tuple(r + 1 for r in form.reach))
-    threads = _threads(how.tile, dtype)
+    (apart_y, apart_x), threads = two(form.dilation), _threads(how.tile, dtype)
     return (
         ("RESULT", C_NAMES[form.dtype]),
         ("TILE_Y", rows),
@@ -97,6 +101,8 @@ def macros(form: NormalForm, how: Tiling) -> Macros:
         ("LONGEST", max(how.tile)),
         ("HEIGHT", height),
         ("WIDTH", width),
+        ("APART_Y", apart_y),
+        ("APART_X", apart_x),
         ("RADIX", _RADIX[dtype]),
         ("THREADS", threads),
         ("BLOCKS", _THREADS // threads),

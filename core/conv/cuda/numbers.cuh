@@ -24,6 +24,11 @@ __device__ NUMBER number(half stored)
 #endif
 }
 
+template <class T>
+constexpr bool IS_INTEGER = (T)0.5 == (T)0;
+template <>
+constexpr bool IS_INTEGER<half> = false;
+
 // More than every device has without being asked; whoever launches says how much it is.
 #ifdef __CUDACC__
 #define SHARED(type, name)                                    \
