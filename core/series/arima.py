@@ -9,6 +9,7 @@ import numpy as np
 import scipy  # its parts, which take long to load, when they are first used
 from numpy.typing import NDArray
 
+from core.arrays import Array, to_numpy
 from core.conv.blocks import Check, never
 from core.errors import InvalidInput
 from core.nets.blas import one_thread
@@ -101,7 +102,7 @@ class Arima:
         return Forecast(mean, mean - width, mean + width)
 
 
-def fit_arima(x: NDArray[Any], p: int, d: int, q: int, *, check: Check = never) -> Arima:
+def fit_arima(x: Array, p: int, d: int, q: int, *, check: Check = never) -> Arima:
     """Fit a model of autoregressive order ``p``, differenced ``d`` times, of moving average ``q``.
 
     Coefficients are sought as partial autocorrelations, all of which within -1 and 1 are a
@@ -110,7 +111,8 @@ def fit_arima(x: NDArray[Any], p: int, d: int, q: int, *, check: Check = never) 
     Parameters
     ----------
     x : ndarray, shape (T,)
-        The series.
+        The series. The search is a recursion over it, again and again, which has nothing to do at
+        once for a GPU: it is brought to the host first, where the model is.
     p, d, q : int
         The orders.
     check : callable
@@ -137,7 +139,7 @@ def fit_arima(x: NDArray[Any], p: int, d: int, q: int, *, check: Check = never) 
     >>> bool(abs(model.ar[0] - 0.7) < 0.05), bool(abs(model.ma[0] - 0.4) < 0.05)
     (True, True)
     """
-    x = np.asarray(x, np.float64)
+    x = np.asarray(to_numpy(x), np.float64)
     if len(x) <= d + p + 2 * (p + q + 2):
         raise InvalidInput(
             "the series is too short for these orders",

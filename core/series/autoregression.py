@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import conv
+from core.arrays import Array, array_module, to_numpy
 from core.conv.blocks import Check, never
 from core.errors import InvalidInput
 
 
-def autocovariance(x: NDArray[Any], lags: int, *, check: Check = never) -> NDArray[Any]:
+def autocovariance(x: Array, lags: int, *, check: Check = never) -> Array:
     """Return the autocovariances of a series, by one correlation with itself.
 
     Parameters
@@ -28,7 +29,7 @@ def autocovariance(x: NDArray[Any], lags: int, *, check: Check = never) -> NDArr
     -------
     ndarray, shape (lags + 1,)
         Sums of products divided by ``T`` (not by their number, so that they are those of a
-        stationary process).
+        stationary process), on the device that the series is on.
 
     Raises
     ------
@@ -45,19 +46,22 @@ def autocovariance(x: NDArray[Any], lags: int, *, check: Check = never) -> NDArr
         raise InvalidInput(
             "more lags than the series has", field="lags", given=lags, accepted=f"below {n}"
         )
-    centred = np.asarray(x, np.float64) - np.mean(x, dtype=np.float64)
-    padded = np.concatenate([centred, np.zeros(lags)])
-    found: NDArray[Any] = conv.correlate(padded, centred, "valid", check=check)
-    return found / n
+    xp = array_module(x)
+    centred = xp.asarray(x, np.float64) - xp.mean(x, dtype=np.float64)
+    padded = xp.concatenate([centred, xp.zeros(lags)])
+    return conv.correlate(padded, centred, "valid", check=check) / n
 
 
-def levinson(covariance: NDArray[Any], order: int) -> tuple[NDArray[Any], float, NDArray[Any]]:
+def levinson(covariance: Array, order: int) -> tuple[NDArray[Any], float, NDArray[Any]]:
     """Solve the Yule-Walker equations by the recursion of Levinson and Durbin.
+
+    Each step waits for the one before and is a few products, so they are done on the host, where
+    the results are.
 
     Parameters
     ----------
     covariance : ndarray, shape (order + 1,) or longer
-        From `autocovariance`.
+        From `autocovariance`; brought to the host.
     order : int
         Of the model.
 
@@ -81,6 +85,7 @@ def levinson(covariance: NDArray[Any], order: int) -> tuple[NDArray[Any], float,
     >>> coefficients.tolist(), variance, partial.tolist()
     ([0.5, 0.0], 0.75, [0.5, 0.0])
     """
+    covariance = to_numpy(covariance)
     coefficients = np.zeros(order)
     partial = np.zeros(order)
     variance = float(covariance[0])
@@ -102,7 +107,7 @@ def levinson(covariance: NDArray[Any], order: int) -> tuple[NDArray[Any], float,
 
 
 def yule_walker(
-    x: NDArray[Any], order: int, *, check: Check = never
+    x: Array, order: int, *, check: Check = never
 ) -> tuple[NDArray[Any], float, NDArray[Any]]:
     """Fit an autoregressive model by its autocovariances; always stationary.
 
@@ -117,20 +122,20 @@ def yule_walker(
     return levinson(autocovariance(x, order, check=check), order)
 
 
-def least_squares(x: NDArray[Any], order: int) -> tuple[NDArray[Any], float, float]:
+def least_squares(x: Array, order: int) -> tuple[NDArray[Any], float, float]:
     """Fit an autoregressive model with a constant by least squares.
 
     Parameters
     ----------
     x : ndarray, shape (T,)
-        The series, of more than ``2 * order + 1`` values.
+        The series, of more than ``2 * order + 1`` values; the equations are solved on its device.
     order : int
         Of the model.
 
     Returns
     -------
     coefficients : ndarray, shape (order,)
-        Of the value one step before, two steps before, ...
+        Of the value one step before, two steps before, ...; on the host.
     variance : float
         Mean square of the residuals.
     constant : float
@@ -150,7 +155,8 @@ def least_squares(x: NDArray[Any], order: int) -> tuple[NDArray[Any], float, flo
     >>> coefficients.round(9).tolist(), round(constant, 9)
     ([0.5], 3.0)
     """
-    x = np.asarray(x, np.float64)
+    xp = array_module(x)
+    x = xp.asarray(x, np.float64)
     if len(x) <= 2 * order + 1:
         raise InvalidInput(
             "the series is too short for this order",
@@ -160,10 +166,10 @@ def least_squares(x: NDArray[Any], order: int) -> tuple[NDArray[Any], float, flo
         )
     # Without the mean the columns are about as large as what varies.
     mean = x.mean()
-    lagged = np.lib.stride_tricks.sliding_window_view(x - mean, order)[:-1, ::-1]
-    design = np.column_stack([lagged, np.ones(len(lagged))])
-    solution, *_ = np.linalg.lstsq(design, x[order:] - mean, rcond=None)
+    lagged = xp.lib.stride_tricks.sliding_window_view(x - mean, order)[:-1, ::-1]
+    design = xp.column_stack([lagged, xp.ones(len(lagged))])
+    solution, *_ = xp.linalg.lstsq(design, x[order:] - mean, rcond=None)
     residuals = x[order:] - mean - design @ solution
     coefficients = solution[:-1]
     constant = float(solution[-1] + mean * (1 - coefficients.sum()))
-    return coefficients, float(np.mean(residuals**2)), constant
+    return to_numpy(coefficients), float(xp.mean(residuals**2)), constant

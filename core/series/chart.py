@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from core.arrays import Array, to_numpy
 from core.series.arima import Forecast
 
 _WIDTH, _HEIGHT, _MARGIN, _TEXT = 800, 320, 12, 60
@@ -17,13 +18,14 @@ _BAND: Final = (250, 215, 205)
 _GREY: Final = (120, 120, 120)
 
 
-def chart(x: NDArray[Any], forecast: Forecast | None = None) -> NDArray[np.uint8]:
+def chart(x: Array, forecast: Forecast | None = None) -> NDArray[np.uint8]:
     """Draw a series as a line, and a forecast with its interval behind it.
 
     Parameters
     ----------
     x : ndarray, shape (T,)
         The series; of a long one what comes last, twice as much as is needed to see the forecast.
+        It is drawn on the host.
     forecast : Forecast, optional
         What comes next.
 
@@ -37,7 +39,7 @@ def chart(x: NDArray[Any], forecast: Forecast | None = None) -> NDArray[np.uint8
     (320, 800, 3)
     """
     horizon = 0 if forecast is None else len(forecast.mean)
-    shown = x[-max(200, 4 * horizon) :]
+    shown = to_numpy(x[-max(200, 4 * horizon) :])
     values = [shown] if forecast is None else [shown, forecast.low, forecast.high]
     low, high = float(min(v.min() for v in values)), float(max(v.max() for v in values))
     span = (high - low) or 1.0

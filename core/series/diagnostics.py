@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 import scipy  # its parts, which take long to load, when they are first used
-from numpy.typing import NDArray
 
+from core.arrays import Array, to_numpy
 from core.conv.blocks import Check, never
 from core.series.autoregression import autocovariance
 
 
 def diagnose(
-    residuals: NDArray[Any], parameters: int = 0, lags: int = 10, *, check: Check = never
+    residuals: Array, parameters: int = 0, lags: int = 10, *, check: Check = never
 ) -> dict[str, Any]:
     """Return figures that tell noise from what a model has left unexplained.
 
     Parameters
     ----------
     residuals : ndarray, shape (T,)
-        Of a model.
+        Of a model. Correlations are computed on its device, moments on the host.
     parameters : int
         How many of the model's coefficients were fitted, which costs as many degrees of freedom.
     lags : int
@@ -43,7 +43,8 @@ def diagnose(
     """
     n = len(residuals)
     lags = min(lags, n - 1)
-    covariance = autocovariance(residuals, lags, check=check)
+    covariance = to_numpy(autocovariance(residuals, lags, check=check))
+    residuals = to_numpy(residuals)
     varies = covariance[0] > 0
     correlation = covariance[1:] / covariance[0] if varies else np.zeros(lags)
     statistic = float(n * (n + 2) * (correlation**2 / (n - np.arange(1, lags + 1))).sum())

@@ -8,13 +8,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from core.arrays import Array, array_module
 from core.errors import InvalidInput
 
 Whitening: TypeAlias = Literal["standardise", "pca", "zca"]
 WHITENINGS: tuple[Whitening, ...] = ("standardise", "pca", "zca")
 
 
-def whiten(x: NDArray[Any], how: Whitening) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def whiten(x: Array, how: Whitening) -> tuple[Array, Array, Array]:
     """Return data with mean 0 and variance 1.
 
     Parameters
@@ -32,6 +33,7 @@ def whiten(x: NDArray[Any], how: Whitening) -> tuple[NDArray[Any], NDArray[Any],
         out, so that ``R`` may be smaller than ``D``; for ``zca`` they become 0.
     mean : ndarray, shape (D,)
     matrix : ndarray, shape (D, R)
+        All three on the device that ``x`` is on.
 
     Raises
     ------
@@ -45,17 +47,19 @@ def whiten(x: NDArray[Any], how: Whitening) -> tuple[NDArray[Any], NDArray[Any],
     >>> bool(np.allclose(np.cov(y.T), np.eye(3)))
     True
     """
-    x = np.asarray(x, np.float64)
+    xp = array_module(x)
+    x = xp.asarray(x, np.float64)
     mean = x.mean(axis=0)
     centred = x - mean
     # From the data themselves, not from their covariance: squares would lose half of the digits.
     if how == "standardise":
-        deviation = np.sqrt(np.square(centred).sum(axis=0) / max(len(x) - 1, 1))
-        directions = np.eye(x.shape[1])
+        deviation = xp.sqrt(xp.square(centred).sum(axis=0) / max(len(x) - 1, 1))
+        directions = xp.eye(x.shape[1])
     else:
-        _, sizes, rows = np.linalg.svd(centred, full_matrices=False)
+        _, sizes, rows = xp.linalg.svd(centred, full_matrices=False)
         deviation, directions = sizes / np.sqrt(max(len(x) - 1, 1)), rows.T
-    varies = deviation > max(x.shape) * np.finfo(float).eps * np.abs(x).max(initial=0)
+    largest = abs(x).max() if x.size else 0
+    varies = deviation > max(x.shape) * np.finfo(float).eps * largest
     if not varies.any():
         raise InvalidInput(
             "nothing varies, so there is nothing to whiten",
