@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from core.arrays import Array, to_numpy
 
 _WIDTH, _HEIGHT, _MARGIN, _TEXT = 800, 320, 16, 60
 _COLOURS: Final = ((31, 78, 121), (200, 60, 40), (40, 130, 60), (130, 80, 160))
@@ -17,14 +19,14 @@ _DOTS = 80
 
 
 def chart(
-    curves: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    curves: Sequence[tuple[Array, Array]],
 ) -> NDArray[np.uint8]:
     """Draw curves as lines, with a dot at each point where there are few.
 
     Parameters
     ----------
     curves : sequence of (t, y)
-        Abscissae, ascending, and values.
+        Abscissae, ascending, and values; drawn on the host.
 
     Returns
     -------
@@ -35,6 +37,7 @@ def chart(
     >>> chart([(np.arange(3.0), np.ones(3))]).shape
     (320, 800, 3)
     """
+    curves = [(to_numpy(t), to_numpy(y)) for t, y in curves]
     ts = np.concatenate([t for t, _ in curves])
     ys = np.concatenate([y for _, y in curves])
     left, right = float(ts.min()), float(ts.max())

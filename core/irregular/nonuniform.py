@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.arrays import Array, common_module, to_numpy
 from core.conv.blocks import Check, cores, never
 from core.errors import InvalidInput, Unavailable
 from core.irregular.sampled import Sampled
@@ -31,11 +32,11 @@ _CELLS = 2
 def nonuniform(
     f: Sampled,
     g: Sampled,
-    at: NDArray[np.float64],
+    at: Array,
     tolerance: float,
     *,
     check: Check = never,
-) -> tuple[NDArray[np.float64], int]:
+) -> tuple[Array, int]:
     """Return ``(f * g)(t)`` by the theorem: the product of the two Fourier transforms.
 
     The Fourier transform of lines between points is known by the corners: where the slope changes
@@ -44,6 +45,9 @@ def nonuniform(
     nothing, it is taken by Gauss' quadrature at nodes along the lines. Both sums and the way back
     to the wanted abscissae are non-uniform fast transforms [1]_. So many waves are taken that
     those beyond are bounded by the tolerance.
+
+    These transforms are those of finufft, on the processor: what lies on a GPU is brought to the
+    host first, and the result is brought back.
 
     Parameters
     ----------
@@ -62,7 +66,8 @@ def nonuniform(
     Raises
     ------
     InvalidInput
-        So fine a result takes too many waves: the functions jump, or are rough.
+        So fine a result takes too many waves: the functions jump, or are rough. Or functions and
+        places lie on different devices.
     Unavailable
         The package finufft is not installed.
 
@@ -72,7 +77,9 @@ def nonuniform(
        transform library based on an exponential of semicircle kernel", SIAM Journal on Scientific
        Computing 41, 2019.
     """
+    xp = common_module(f=f.t, g=g.t, at=at)
     library = _library()
+    f, g, at = f.on_host(), g.on_host(), to_numpy(at)
     # A ring on which the result just fits: where its ends meet it is 0.
     period = f.span + g.span
     with one_thread():
@@ -89,7 +96,7 @@ def nonuniform(
     spectrum, options = ours * theirs / period, _options(waves, eps)
     back = library.nufft1d2(angles, spectrum, isign=1, **options)
     found[inside] = np.atleast_2d(back).real.T
-    return found, 2 * waves + 1
+    return xp.asarray(found), 2 * waves + 1
 
 
 def _transform(

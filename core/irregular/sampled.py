@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from core.arrays import Array, array_module, common_module, to_numpy
 from core.errors import InvalidInput
 
 
@@ -20,14 +19,18 @@ class Sampled:
     t : ndarray of float64, shape (N,)
         Where they are known, ascending.
     y : ndarray of float64, shape (N, C)
-        Their values there.
+        Their values there, on the same device.
     """
 
-    t: NDArray[np.float64]
-    y: NDArray[np.float64]
+    t: Array
+    y: Array
+
+    def __post_init__(self) -> None:
+        """Refuse what lies on different devices."""
+        common_module(t=self.t, y=self.y)
 
     @classmethod
-    def of(cls, table: NDArray[Any], field: str) -> Sampled:
+    def of(cls, table: Array, field: str) -> Sampled:
         """Return the functions of a table: a column of abscissae, then one for each function.
 
         Rows may come in any order.
@@ -50,36 +53,41 @@ class Sampled:
                 given=f"{' × '.join(map(str, table.shape))} {table.dtype}",
                 accepted="real numbers in two or more rows: an abscissa, then values",
             )
-        values = np.asarray(table, np.float64)
-        if not np.isfinite(values).all():
+        xp = array_module(table)
+        values = xp.asarray(table, np.float64)
+        if not xp.isfinite(values).all():
             raise InvalidInput(
                 "a function has finite values at finite places",
                 field=field,
-                given=f"{int((~np.isfinite(values)).sum())} that are not",
+                given=f"{int((~xp.isfinite(values)).sum())} that are not",
                 accepted="finite numbers",
             )
-        values = values[np.argsort(values[:, 0], kind="stable")]
-        t = np.ascontiguousarray(values[:, 0])
-        twice = np.flatnonzero(np.diff(t) <= 0)
+        values = values[xp.argsort(values[:, 0], kind="stable")]
+        t = xp.ascontiguousarray(values[:, 0])
+        twice = xp.flatnonzero(xp.diff(t) <= 0)
         if len(twice):
             raise InvalidInput(
                 "a function has one value at each place",
                 field=field,
-                given=f"{t[twice[0]]:g} more than once",
+                given=f"{float(t[twice[0]]):g} more than once",
                 accepted="different abscissae",
             )
-        return cls(t, np.ascontiguousarray(values[:, 1:]))
+        return cls(t, xp.ascontiguousarray(values[:, 1:]))
 
     @property
     def span(self) -> float:
         """How long the stretch is on which they are known."""
         return float(self.t[-1] - self.t[0])
 
-    def integral(self) -> NDArray[np.float64]:
-        """Return the integral of each function."""
-        return np.asarray(np.trapezoid(self.y, self.t, axis=0))
+    def on_host(self) -> Sampled:
+        """Return the same functions in memory of the host."""
+        return Sampled(to_numpy(self.t), to_numpy(self.y))
 
-    def size(self) -> NDArray[np.float64]:
+    def integral(self) -> Array:
+        """Return the integral of each function."""
+        return array_module(self.y).trapezoid(self.y, self.t, axis=0)
+
+    def size(self) -> Array:
         """Return the integral of the magnitude of each function.
 
         Examples
@@ -87,16 +95,15 @@ class Sampled:
         >>> Sampled(np.array([0.0, 2.0]), np.array([[-1.0], [1.0]])).size().tolist()
         [1.0]
         """
-        a, b = self.y[:-1], self.y[1:]
-        whole = np.abs(a) + np.abs(b)
+        xp, a, b = array_module(self.y), self.y[:-1], self.y[1:]
+        whole = abs(a) + abs(b)
         # Where the sign changes there are two triangles.
-        crossed = (np.square(a) + np.square(b)) / np.where(whole > 0, whole, 1)
-        each = np.where(a * b < 0, crossed, whole)
-        summed: NDArray[np.float64] = (each * np.diff(self.t)[:, None]).sum(axis=0) / 2
-        return summed
+        crossed = (xp.square(a) + xp.square(b)) / xp.where(whole > 0, whole, 1)
+        each = xp.where(a * b < 0, crossed, whole)
+        return (each * xp.diff(self.t)[:, None]).sum(axis=0) / 2
 
 
-def sums(f: Sampled, g: Sampled) -> NDArray[np.float64]:
+def sums(f: Sampled, g: Sampled) -> Array:
     """Return all sums of two abscissae, each once: between two of them ``f * g`` is a cubic.
 
     Examples
@@ -105,4 +112,4 @@ def sums(f: Sampled, g: Sampled) -> NDArray[np.float64]:
     >>> sums(f, f).tolist()
     [0.0, 1.0, 2.0, 5.0, 6.0, 10.0]
     """
-    return np.unique(np.add.outer(f.t, g.t))
+    return common_module(f=f.t, g=g.t).unique(f.t[:, None] + g.t)

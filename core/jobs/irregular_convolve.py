@@ -165,7 +165,8 @@ def _places(spec: IrregularConvolveSpec, f: Sampled, g: Sampled) -> NDArray[np.f
         return np.array(spec.at)
     _count(spec, len(f.t), len(g.t))
     if spec.at == "sums":
-        return sums(f, g)
+        found: NDArray[np.float64] = sums(f, g)
+        return found
     return np.linspace(f.t[0] + g.t[0], f.t[-1] + g.t[-1], spec.points)
 
 
