@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import scipy  # its parts, which take long to load, when they are first used
-from numpy.typing import NDArray
 
+from core.arrays import Array, array_module, fft_module
 from core.errors import InvalidInput
 
 Sort: TypeAlias = Literal["identity", "low-pass", "edge", "sharpening", "other"]
@@ -65,7 +65,7 @@ class Character:
     largest_gain: float
 
 
-def character(kernel: NDArray[Any]) -> Character:
+def character(kernel: Array) -> Character:
     """Return what a kernel does.
 
     Parameters
@@ -90,8 +90,9 @@ def character(kernel: NDArray[Any]) -> Character:
     >>> character(np.ones((3, 3)) / 9).sort
     'low-pass'
     """
-    k = np.asarray(kernel, np.float64)
-    size = float(np.abs(k).sum()) if k.size else 0.0
+    xp = array_module(kernel)
+    k = xp.asarray(kernel, np.float64)
+    size = float(abs(k).sum()) if k.size else 0.0
     if k.ndim != 2 or not 0 < size < np.inf:
         raise InvalidInput(
             "no kernel to explain",
@@ -100,7 +101,7 @@ def character(kernel: NDArray[Any]) -> Character:
             accepted="two axes, and a finite value other than 0",
         )
     total = float(k.sum())
-    singular = np.linalg.svd(k, compute_uv=False)
+    singular = xp.linalg.svd(k, compute_uv=False)
     gain, waves = _gain(k)
     orientation, strength = _direction(gain, waves)
     return Character(
@@ -118,46 +119,47 @@ def character(kernel: NDArray[Any]) -> Character:
     )
 
 
-def _gain(k: NDArray[Any]) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any]]]:
+def _gain(k: Array) -> tuple[Array, tuple[Array, Array]]:
     """Return the magnitude of the transform on a square grid, with its frequencies."""
+    # The same everywhere: CuPy has another idea of which lengths are fast.
     n = scipy.fft.next_fast_len(max(_LEAST_GRID, 4 * max(k.shape)))
-    gain = np.abs(scipy.fft.fft2(k, (n, n)))
-    f = scipy.fft.fftfreq(n)
+    fft = fft_module(k)
+    gain = abs(fft.fft2(k, (n, n)))
+    f = fft.fftfreq(n)
     return gain, (f[:, None], f[None, :])
 
 
 def _sort(
-    k: NDArray[Any],
+    k: Array,
     total: float,
     size: float,
-    gain: NDArray[Any],
-    waves: tuple[NDArray[Any], NDArray[Any]],
+    gain: Array,
+    waves: tuple[Array, Array],
 ) -> Sort:
-    if np.count_nonzero(k) == 1:
+    xp = array_module(k)
+    if xp.count_nonzero(k) == 1:
         return "identity"
     if abs(total) <= _NEARLY * size:
         return "edge"
-    fine = np.hypot(*waves) > 0.25
-    level = float(np.sqrt(np.mean(gain[fine] ** 2)))
+    fine = xp.hypot(*waves) > 0.25
+    level = float(xp.sqrt(xp.mean(gain[fine] ** 2)))
     if gain.max() <= abs(total) * (1 + _ROUNDING) and level < 0.9 * abs(total):
         return "low-pass"
     return "sharpening" if level > 1.05 * abs(total) else "other"
 
 
-def _symmetry(k: NDArray[Any], size: float) -> Literal["even", "odd", "none"]:
+def _symmetry(k: Array, size: float) -> Literal["even", "odd", "none"]:
     turned = k[::-1, ::-1]
-    if np.abs(k - turned).sum() <= _ROUNDING * size:
+    if abs(k - turned).sum() <= _ROUNDING * size:
         return "even"
-    return "odd" if np.abs(k + turned).sum() <= _ROUNDING * size else "none"
+    return "odd" if abs(k + turned).sum() <= _ROUNDING * size else "none"
 
 
-def _direction(
-    gain: NDArray[Any], waves: tuple[NDArray[Any], NDArray[Any]]
-) -> tuple[float | None, float]:
+def _direction(gain: Array, waves: tuple[Array, Array]) -> tuple[float | None, float]:
     """Return the direction of the lines of the strongest waves, and how clear it is."""
-    fy, fx = waves
+    xp, (fy, fx) = array_module(gain), waves
     # Within a circle, or the corners of the grid would be a direction.
-    power = np.where(np.hypot(fy, fx) <= 0.5, gain**2, 0)
+    power = xp.where(xp.hypot(fy, fx) <= 0.5, gain**2, 0)
     xx, yy, xy = (float((power * w).sum()) for w in (fx * fx, fy * fy, fx * fy))
     strength = float(np.hypot(xx - yy, 2 * xy) / (xx + yy))
     if strength < _CLEAR:

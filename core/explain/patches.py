@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from core.arrays import Array, common_module, to_numpy
 from core.conv.boundary import Boundary, extend
 
 _RED: Final = (220, 40, 40)
@@ -36,14 +37,14 @@ class Step:
     """
 
     place: tuple[int, int]
-    patch: NDArray[Any]
-    products: NDArray[Any]
+    patch: Array
+    products: Array
     sum: float
 
 
 def steps(
-    x: NDArray[Any],
-    kernel: NDArray[Any],
+    x: Array,
+    kernel: Array,
     boundary: Boundary = "reflect",
     first: int = 0,
     every: int = 1,
@@ -55,7 +56,7 @@ def steps(
     x : ndarray, shape (H, W)
         Real.
     kernel : ndarray, shape (KH, KW)
-        Real; its centre is at ``k // 2``.
+        Real, on the same device; its centre is at ``k // 2``.
     boundary : str
         What lies outside: any of the engine's but zero.
     first, every : int
@@ -64,7 +65,12 @@ def steps(
     Yields
     ------
     Step
-        As `core.conv.convolve` computes it, mode same.
+        As `core.conv.convolve` computes it, mode same; its arrays are on that device, too.
+
+    Raises
+    ------
+    InvalidInput
+        Picture and kernel lie on different devices.
 
     Examples
     --------
@@ -74,7 +80,7 @@ def steps(
     """
     # An output at n is made of the values from n - (k - 1 - k // 2) to n + k // 2.
     reach = tuple((k - 1 - k // 2, k // 2) for k in kernel.shape)
-    around = np.asarray(extend(x, reach, boundary, 0))
+    around = common_module(x=x, kernel=kernel).asarray(extend(x, reach, boundary, 0))
     turned = kernel[::-1, ::-1]
     height, width = kernel.shape
     for number in range(first, x.size, every):
@@ -84,10 +90,10 @@ def steps(
         yield Step((row, column), patch, products, float(products.sum()))
 
 
-def draw_step(
-    x: NDArray[Any], kernel: NDArray[Any], done: NDArray[Any], step: Step
-) -> NDArray[np.uint8]:
+def draw_step(x: Array, kernel: Array, done: Array, step: Step) -> NDArray[np.uint8]:
     """Draw an output as it comes about: the picture, the patch, the kernel, what there is so far.
+
+    It is drawn on the host, to which all arrays are brought.
 
     Parameters
     ----------
@@ -110,15 +116,17 @@ def draw_step(
     >>> draw_step(x, kernel, x, next(steps(x, kernel))).shape
     (188, 636, 3)
     """
+    x, kernel, done = to_numpy(x), to_numpy(kernel), to_numpy(done)
+    products = to_numpy(step.products)
     row, column = step.place
     shown = np.repeat(done[..., None], 3, axis=-1)
     behind = np.arange(done.size).reshape(done.shape) > row * done.shape[1] + column
     shown[behind] = _PAPER
-    largest = float(np.abs(step.products).max()) or 1.0
+    largest = float(np.abs(products).max()) or 1.0
     panels = [
         ("the picture", _panel(np.repeat(x[..., None], 3, axis=-1))),
         ("the kernel, turned", _panel(_signed(kernel[::-1, ::-1]))),
-        ("patch times kernel", _panel(_signed(step.products / largest))),
+        ("patch times kernel", _panel(_signed(products / largest))),
         (f"their sum: {step.sum:.1f}", _panel(shown)),
     ]
     _box(panels[0][1], x.shape, (row - (kernel.shape[0] - 1) // 2,

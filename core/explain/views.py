@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy  # its parts, which take long to load, when they are first used
 from numpy.typing import NDArray
 
 from core import conv
+from core.arrays import Array, common_module, fft_module, to_numpy
 from core.conv.blocks import Check, never
 from core.media import to_range
 from core.media.strip import strip
@@ -18,9 +18,7 @@ from core.stochastic import Sampler
 _DRAWS = (1, 16, 256)
 
 
-def spectra(
-    x: NDArray[Any], kernel: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def spectra(x: Array, kernel: Array) -> tuple[Array, Array, Array]:
     """Return the transforms of a picture, of a kernel, and of their convolution: the product.
 
     Parameters
@@ -28,12 +26,17 @@ def spectra(
     x : ndarray, shape (H, W)
         Real, on a ring.
     kernel : ndarray, shape (KH, KW)
-        Not larger; its centre is at ``k // 2``.
+        Not larger, and on the same device; its centre is at ``k // 2``.
 
     Returns
     -------
     tuple of three ndarrays, shape (H, W)
-        Complex, with frequency zero in the middle.
+        Complex, with frequency zero in the middle; on that device.
+
+    Raises
+    ------
+    InvalidInput
+        Picture and kernel lie on different devices.
 
     Examples
     --------
@@ -41,20 +44,21 @@ def spectra(
     >>> product.real.tolist()
     [[0.0, 0.0], [0.0, 4.0]]
     """
+    xp, fft = common_module(x=x, kernel=kernel), fft_module(x)
     spectrum = transform(x, "none")
-    grid = np.zeros(x.shape)
+    grid = xp.zeros(x.shape)
     grid[: kernel.shape[0], : kernel.shape[1]] = kernel
-    centred = np.roll(grid, [-(k // 2) for k in kernel.shape], (0, 1))
-    transfer = scipy.fft.fftshift(scipy.fft.fft2(centred))
+    centred = xp.roll(grid, tuple(-(k // 2) for k in kernel.shape), (0, 1))
+    transfer = fft.fftshift(fft.fft2(centred))
     return spectrum, transfer, spectrum * transfer
 
 
-def frequency_view(x: NDArray[Any], kernel: NDArray[Any]) -> NDArray[np.uint8]:
+def frequency_view(x: Array, kernel: Array) -> NDArray[np.uint8]:
     """Draw the theorem: the magnitudes of the two transforms, and of their product.
 
-    Parameters are those of `spectra`.
+    Parameters are those of `spectra`, and their device computes it; it is drawn on the host.
     """
-    ours, theirs, product = spectra(x, kernel)
+    ours, theirs, product = map(to_numpy, spectra(x, kernel))
     gain = np.abs(theirs)
     return strip(
         [
@@ -67,7 +71,7 @@ def frequency_view(x: NDArray[Any], kernel: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def spread_view(
-    x: NDArray[Any], kernel: NDArray[Any], frames: int, *, check: Check = never
+    x: Array, kernel: Array, frames: int, *, check: Check = never
 ) -> list[NDArray[np.uint8]]:
     """Return a picture under the kernel as a propagator, again and again.
 
@@ -77,22 +81,21 @@ def spread_view(
         From 0 to 255.
     kernel : ndarray, shape (KH, KW)
         Its magnitudes, divided by their sum, are the chances that what is in a place goes there.
+        On the device of the picture, which computes the steps; frames are on the host.
     frames : int
         Steps; one frame more is returned, for what there was at first.
     check : callable
         Called in each step; raises to stop.
     """
     chances = _chances(kernel)
-    shown = [_levels(x / 255)]
+    shown = [_levels(to_numpy(x) / 255)]
     for _ in range(frames):
         x = conv.convolve(x, chances, "same", "reflect", check=check)
-        shown.append(_levels(x / 255))
+        shown.append(_levels(to_numpy(x) / 255))
     return shown
 
 
-def probability_view(
-    x: NDArray[Any], kernel: NDArray[Any], *, check: Check = never
-) -> NDArray[np.uint8]:
+def probability_view(x: Array, kernel: Array, *, check: Check = never) -> NDArray[np.uint8]:
     """Draw a kernel as chances, and what ever more draws by them make of a picture.
 
     Parameters
@@ -100,24 +103,25 @@ def probability_view(
     x : ndarray, shape (H, W)
         From 0 to 255.
     kernel : ndarray, shape (KH, KW)
-        Drawn by its magnitudes; see `core.stochastic.Sampler`.
+        Drawn by its magnitudes on the device of both, with the numbers of that device; see
+        `core.stochastic.Sampler`. The picture is drawn on the host.
     check : callable
         Called often; raises to stop.
     """
-    chances = _chances(kernel)
+    chances = _chances(to_numpy(kernel))
     sampler = Sampler(x[..., None], kernel, "reflect", seed=0, check=check)
     policy: Any = "clip" if kernel.min() >= 0 else "signed"
     shown = [("chances", _levels(chances / chances.max()))]
     for seen in sampler.run(_DRAWS[-1], _DRAWS):
         caption = "1 draw" if seen.draws == 1 else f"{seen.draws} draws"
-        shown.append((caption, to_range(seen.mean[..., 0], np.uint8, policy)))
-    shown.append(("the convolution", to_range(sampler.expected[..., 0], np.uint8, policy)))
+        shown.append((caption, to_range(to_numpy(seen.mean)[..., 0], np.uint8, policy)))
+    expected = to_numpy(sampler.expected)[..., 0]
+    shown.append(("the convolution", to_range(expected, np.uint8, policy)))
     return strip(shown, columns=len(shown))
 
 
-def _chances(kernel: NDArray[Any]) -> NDArray[Any]:
-    chances: NDArray[Any] = np.abs(kernel) / np.abs(kernel).sum()
-    return chances
+def _chances(kernel: Array) -> Array:
+    return abs(kernel) / abs(kernel).sum()
 
 
 def _levels(share: NDArray[Any]) -> NDArray[np.uint8]:
