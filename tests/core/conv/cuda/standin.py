@@ -163,13 +163,20 @@ def _wrapped(value: Any) -> Any:
         return ndarray(value)
     if isinstance(value, np.generic):
         return ndarray(np.asarray(value))
-    if isinstance(value, tuple | list):
-        return type(value)(map(_wrapped, value))
+    if isinstance(value, list):
+        return list(map(_wrapped, value))
+    if isinstance(value, tuple):
+        return tuple(map(_wrapped, value))  # CuPy's have no names
     return value
 
 
 def _called(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args, **options: _wrapped(function(*_unwrapped(args), **_unwrapped(options)))
+    def call(*args: Any, **options: Any) -> Any:
+        if "initial" in options:
+            raise TypeError("CuPy's reductions begin with nothing")
+        return _wrapped(function(*_unwrapped(args), **_unwrapped(options)))
+
+    return call
 
 
 def _bringing(function: Callable[..., Any]) -> Callable[..., Any]:
