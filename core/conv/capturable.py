@@ -17,8 +17,9 @@ _wanted: ContextVar[bool] = ContextVar("capturable", default=False)
 def capturable() -> Iterator[None]:
     """Keep to what can be captured, in this thread.
 
-    Convolutions on a device whose method is ``auto`` are direct ones, and nobody looks whether
-    kernels are finite: a kernel that is not makes outputs at the border NaN as well.
+    Convolutions on a device whose method is ``auto`` are direct ones, and the host does not look
+    whether kernels are finite. What has no CUDA kernel that looks (complex numbers, four axes) makes
+    outputs at the border NaN as well where its kernel is not finite.
 
     Examples
     --------

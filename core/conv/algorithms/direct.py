@@ -81,10 +81,10 @@ def error_bound(form: NormalForm) -> float:
 def carries_nonfinite(form: NormalForm, device: Device) -> tuple[Literal["x", "w"], ...]:
     """Return ``x``: zeros are put outside, so ``w`` has to be finite.
 
-    A GPU's kernel looks for itself, since to ask it from here would take as long as to convolve.
+    A GPU's kernels look for themselves: to ask it from here would take as long as to convolve.
     A complex matrix product ends with a multiplication by 1 + 0j, which makes infinity NaN.
     """
-    if device.kind == "gpu" and cuda_direct.supports(form):
+    if device.kind == "gpu" and _generated(form, device, None) is not None:
         return ("x", "w")
     return () if form.is_complex and _uses_gemm(form) else ("x",)
 

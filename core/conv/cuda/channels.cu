@@ -140,6 +140,30 @@ struct Gathering {
     }
 };
 
+// Of an output's sum, the places from `first` to `end` whose inputs exist.
+__device__ NUMBER sum_of_existing(
+    const Problem &p, const Corner &corner, const NUMBER *__restrict__ weights, int first, int end)
+{
+    const int inputs = (int)p.group_inputs;
+    NUMBER sum = 0;
+#pragma unroll 1
+    for (int k = first; k < end; k++) {
+        const int channel = CHANNELS_FIRST ? k % inputs : k / TAPS;
+        const Found one = found(p, corner, channel, CHANNELS_FIRST ? k / inputs : k % TAPS);
+        if (one.exists)
+            sum += weights[k] * number(corner.x[one.place]);
+    }
+    return sum;
+}
+
+// Where an output lies in a part.
+__device__ long long place_of(const Problem &p, int group, long long row, long long column)
+{
+    const long long positions = p.out_0 * p.out_1 * p.out_2;
+    const long long image = column / positions, position = column % positions;
+    return ((image * p.groups + group) * p.group_outputs + row) * positions + position;
+}
+
 template <int COUNT>
 __device__ void read(const NUMBER *place, Numbers &numbers)
 {
@@ -186,7 +210,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) channels(
             (group * group_outputs + first_row + thread / DEPTH) * sum + first + thread % DEPTH;
 
         NUMBER sums[ROWS][COLUMNS] = {};
-        NUMBER inputs[GATHERED], factors[WEIGHTS];
+        NUMBER inputs[GATHERED], factors[WEIGHTS], nothing = 0;
         int pair = 0;
         for (int k = first - DEPTH; k < end; k += DEPTH) {
             const int next = k + DEPTH;
@@ -199,6 +223,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) channels(
                     const bool exists = first_row + thread / DEPTH + i * APART < group_outputs &&
                                         (CHANNELS_FIRST || next + thread % DEPTH < end);
                     factors[i] = exists ? own[i * APART * sum] : (NUMBER)0;
+                    nothing += 0 * factors[i];
                 }
                 own += DEPTH;
             }
@@ -242,18 +267,30 @@ extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) channels(
         }
 
         NUMBER *target = y + part * (images * groups * group_outputs * positions);
+        const long long first_column = (long long)blockIdx.x * SPAN_X + threadIdx.x;
+        // A weight that is not finite has made NaN of the zeros around the input.
+        if (__syncthreads_or(nothing != 0)) {
+#pragma unroll 1
+            for (int i = 0; i < ROWS * COLUMNS; i++) {
+                const long long column = first_column + i % COLUMNS * BLOCK_X;
+                const long long row = first_row + threadIdx.y * ROWS + i / COLUMNS;
+                if (column < images * positions && row < group_outputs)
+                    target[place_of(p, group, row, column)] = sum_of_existing(
+                        p, corner_of(p, x, group, column),
+                        weights + (group * group_outputs + row) * sum, first, end);
+            }
+            continue;
+        }
 #pragma unroll
         for (int c = 0; c < COLUMNS; c++) {
-            const long long column = (long long)blockIdx.x * SPAN_X + threadIdx.x + c * BLOCK_X;
+            const long long column = first_column + c * BLOCK_X;
             if (column >= images * positions)
                 continue;
-            const long long image = column / positions, position = column % positions;
 #pragma unroll
             for (int r = 0; r < ROWS; r++) {
                 const long long row = first_row + threadIdx.y * ROWS + r;
                 if (row < group_outputs)
-                    target[((image * groups + group) * group_outputs + row) * positions + position]
-                        = sums[r][c];
+                    target[place_of(p, group, row, column)] = sums[r][c];
             }
         }
     }

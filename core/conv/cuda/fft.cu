@@ -11,7 +11,8 @@
 // forward and the first one back: all without a trip to shared memory.
 //
 // A transform spreads NaN, infinity and overflows over its tile. So a block that brings such numbers,
-// or whose convolution kernel has them, sums its outputs as they are defined: nobody asks the device first.
+// or whose convolution kernel has them, sums its outputs as they are defined: nobody has to ask the
+// device before.
 //
 // Defined from outside: TILE_Y and TILE_X, powers of two, the points of a tile; HEIGHT and WIDTH of
 // the convolution kernel with its holes; APART_Y and APART_X, how far its values are from each other;

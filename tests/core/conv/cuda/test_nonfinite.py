@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.conv import conv, convolve, nonfinite
+from core.conv.cuda import channels
 
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0]
 
@@ -43,14 +44,37 @@ def test_what_is_not_finite_reaches_what_it_should(
 
 
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(stored=st.sampled_from(["float16", "float64"]), seed=st.integers(0, 999))
-def test_holes_of_a_kernel_make_nothing_of_infinity(cupy, stored, seed) -> None:
+@given(seed=st.integers(0, 999))
+def test_holes_of_a_kernel_make_nothing_of_infinity(cupy, seed) -> None:
     random = np.random.default_rng(seed)
     x, w = sprinkled(random, (2, 2, 300), 3), sprinkled(random, (4, 1, 5), 2)
-    x, options = x.astype(stored), {"dilation": 7, "padding": 20, "groups": 2}
+    x, options = x.astype("float16"), {"dilation": 7, "padding": 20, "groups": 2}
     found = conv(cupy.asarray(x), cupy.asarray(w), **options, method="fft-tiled")
     expected = conv(x, w, **options, method="reference")
-    np.testing.assert_allclose(found.get(), expected, atol=1e-2 if stored == "float16" else 1e-4)
+    np.testing.assert_allclose(found.get(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(3, 1), (8, 6)])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    padding=st.integers(0, 4),
+    stride=st.integers(1, 2),
+    weights=st.integers(0, 2),
+    count=st.sampled_from([1, 3]),
+    seed=st.integers(0, 999),
+)
+def test_sums_over_channels_leave_out_what_does_not_exist(
+    cupy, inputs, outputs, padding, stride, weights, count, seed
+) -> None:
+    random = np.random.default_rng(seed)
+    x = sprinkled(random, (2, 2 * inputs, 9, 8), 2)
+    w = sprinkled(random, (2 * outputs, inputs, 3, 3), weights)
+    options = {"padding": padding, "stride": stride, "dilation": 2, "groups": 2}
+    # The stand-in's sums of parts warn of infinities of both signs; CuPy's do not.
+    with pytest.MonkeyPatch.context() as patch, np.errstate(invalid="ignore"):
+        patch.setattr(channels, "parts", lambda form, cap: count)
+        found = conv(cupy.asarray(x), cupy.asarray(w), **options, method="direct")
+    np.testing.assert_array_equal(found.get(), conv(x, w, **options, method="reference"))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
