@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core import conv
+from core.arrays import Array
 from core.conv.boundary import Boundary
 from core.errors import InvalidInput
 from core.jobs import kernels
@@ -18,14 +20,21 @@ from core.jobs.each import read as read_item
 from core.jobs.inputs import Digest, Input, count, describe, distinct, renamed
 from core.jobs.kernels import KernelSpec, Loaded
 from core.jobs.kind import Kind, Planning, Spec
+from core.jobs.places import Places, planned
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, plan_each
 from core.kernels import Normalization, normalize
 from core.media import JSON, NPY, RangePolicy, to_range
-from core.stochastic import Sampled, Sampler, batches
+from core.needs import Wish
+from core.stochastic import BLOCK_ON_GPU, Sampled, Sampler, batches
 
 # Measured on one core of an AMD EPYC (Zen 5): a position, or a binomial number, of one output.
 _SECONDS_A_DRAW = 3e-8
+# On a GPU: the arrays of eight bytes that are read and written for one, about 25. Counted, not
+# measured; nothing is decided by it.
+_BYTES_A_DRAW = 200
+# What a GPU holds at a time of the draws, in such arrays.
+_HELD, _HELD_A_CHANNEL = 4, 4
 _MOST_TAPS = 1 << 16
 
 
@@ -53,7 +62,11 @@ class StochasticConvolveSpec(Spec):
         default=100, ge=1, le=1_000_000, description="Positions drawn for each output."
     )
     seed: int = Field(
-        default=0, ge=0, lt=1 << 63, description="The same seed gives the same result."
+        default=0,
+        ge=0,
+        lt=1 << 63,
+        description="The same seed gives the same result. A job whose device is gpu draws others, "
+        "with the same probabilities; with auto a job is computed on the processor.",
     )
     normalize: Normalization = Field(
         default="none",
@@ -87,77 +100,100 @@ def references(spec: StochasticConvolveSpec) -> tuple[str, ...]:
 
 def plan(spec: StochasticConvolveSpec, planning: Planning) -> dict[str, Any]:
     """Plan the convolution to compare with, and price the draws."""
-    loaded = kernels.load(spec.kernel, planning.artifacts)
-
-    def plan_one(subject: Subject) -> dict[str, Any]:
-        kernel = _kernel(spec, loaded, subject)
-        ndim = 1 if spec.words else kernel.ndim
-        outputs, channels = math.prod(subject.shape[:ndim]), math.prod(subject.shape[ndim:])
-        found = conv.plan(
-            subject.shape[:ndim],
-            kernel[:, 0] if spec.words else kernel,
-            dtype="float64",
-            mode="same",
-            boundary=spec.boundary,
-            cval=spec.cval,
-            device=planning.device,
-            memory_cap=planning.memory_cap,
-        )
-        taps = int(np.count_nonzero(kernel))
-        ends = batches(spec.samples)
-        counts = [end - start for start, end in zip((0, *ends), ends, strict=False)]
-        draws = sum(min(count, 2 * taps) for count in counts)
-        exact = 2 * channels * (found.candidate.seconds or 0)
-        seen = 1 if spec.words else channels
-        return found.to_dict() | {
-            "seconds": exact + draws * outputs * seen * _SECONDS_A_DRAW,
-            "bytes": int((found.candidate.bytes or 0) + 64 * outputs * channels),
-            "draws": spec.samples * outputs,
-        }
-
+    plan_one = planned(
+        partial(_plan_one, spec, kernels.load(spec.kernel, planning.artifacts)),
+        planning,
+        _wish(spec),
+    )
     return plan_each(spec.inputs, planning, plan_one)
+
+
+def _wish(spec: StochasticConvolveSpec) -> Wish:
+    # Where a seed has to give the same result on every worker, all draw NumPy's numbers.
+    return "gpu" if spec.device == "gpu" else "cpu"
+
+
+def _plan_one(
+    spec: StochasticConvolveSpec, loaded: Loaded, subject: Subject, planning: Planning
+) -> dict[str, Any]:
+    kernel, device = _kernel(spec, loaded, subject), planning.device
+    ndim = 1 if spec.words else kernel.ndim
+    outputs, channels = math.prod(subject.shape[:ndim]), math.prod(subject.shape[ndim:])
+    found = conv.plan(
+        subject.shape[:ndim],
+        kernel[:, 0] if spec.words else kernel,
+        dtype="float64",
+        mode="same",
+        boundary=spec.boundary,
+        cval=spec.cval,
+        device=device,
+        memory_cap=planning.memory_cap,
+    )
+    taps = int(np.count_nonzero(kernel))
+    ends = batches(spec.samples)
+    counts = [end - start for start, end in zip((0, *ends), ends, strict=False)]
+    draws = sum(min(count, 2 * taps) for count in counts)
+    exact = 2 * channels * (found.candidate.seconds or 0)
+    seen = 1 if spec.words else channels
+    each_draw, held = _SECONDS_A_DRAW, 0
+    if device.kind == "gpu":
+        each_draw = _BYTES_A_DRAW * device.copy
+        held = 8 * (_HELD + _HELD_A_CHANNEL * seen) * min(outputs * taps, BLOCK_ON_GPU)
+    return found.to_dict() | {
+        "seconds": exact + draws * outputs * seen * each_draw,
+        "bytes": int((found.candidate.bytes or 0) + 64 * outputs * channels + held),
+        "draws": spec.samples * outputs,
+    }
 
 
 def run(spec: StochasticConvolveSpec, run: Run) -> None:
     """Draw for one input after another; one that cannot be processed fails alone."""
     loaded = kernels.load(spec.kernel, run.artifacts)
-    each(spec.inputs, run, lambda name, digest: _one(spec, run, loaded, name, digest))
+    places = Places(run, _wish(spec), partial(_plan_one, spec, loaded))
+    each(spec.inputs, run, lambda name, digest: _one(spec, run, loaded, places, name, digest))
 
 
-def _one(spec: StochasticConvolveSpec, run: Run, loaded: Loaded, name: str, digest: str) -> None:
+def _one(
+    spec: StochasticConvolveSpec, run: Run, loaded: Loaded, places: Places, name: str, digest: str
+) -> None:
     with run.stage("load"):
         item = read_item(run, name, digest)
         x = real(item)
         kernel = _kernel(spec, loaded, item.subject)
-    with run.stage("convolve"):
-        sampler = Sampler(
-            x if spec.words else x.reshape(*x.shape[: kernel.ndim], -1),
-            kernel,
-            spec.boundary,
-            spec.cval,
-            seed=spec.seed,
-            memory_cap=run.memory_cap,
-            check=run.check,
-        )
-    course = []
-    with run.stage("draw"):
-        for seen in sampler.run(spec.samples, batches(spec.samples)):
-            course.append(_error(sampler, seen))
+
+    def drawn(x: Array, kernel: Array) -> tuple[Array, Array, float, list[dict[str, float]]]:
+        with run.stage("convolve"):
+            sampler = Sampler(
+                x if spec.words else x.reshape(*x.shape[: kernel.ndim], -1),
+                kernel,
+                spec.boundary,
+                spec.cval,
+                seed=spec.seed,
+                memory_cap=run.memory_cap,
+                check=run.check,
+            )
+        course = []
+        with run.stage("draw"):
+            for seen in sampler.run(spec.samples, batches(spec.samples)):
+                course.append(_error(sampler, seen))
+        return seen.mean, seen.variance, float(sampler.variance.mean()), course
+
+    mean, variance, expected, course = places.compute(item.subject, drawn, x, kernel)
     with run.stage("store"):
         shape = x.shape[:1] if spec.words else x.shape
-        mean = seen.mean.reshape(shape).astype(x.dtype)
-        deliver_like(run, item, mean, npy=spec.output == "npy", policy=spec.range)
+        shaped = mean.reshape(shape).astype(x.dtype)
+        deliver_like(run, item, shaped, npy=spec.output == "npy", policy=spec.range)
         if spec.samples > 1:
-            shaped = seen.variance.reshape(shape)
+            shaped = variance.reshape(shape)
             deliver_array(run, item, renamed(name, NPY, "-variance"), shaped, NPY)
             if len(item.subject.axes) == kernel.ndim == 2 and not spec.words:
-                drawn = to_range(np.sqrt(shaped), np.uint8, "rescale")
-                deliver_picture(run, item, "-deviation", drawn)
+                levels = to_range(np.sqrt(shaped), np.uint8, "rescale")
+                deliver_picture(run, item, "-deviation", levels)
         document = {
             "samples": spec.samples,
             "seed": spec.seed,
             "taps": int(np.count_nonzero(kernel)),
-            "variance": float(sampler.variance.mean()),
+            "variance": expected,
             "course": course,
             "error": course[-1]["error"],
             "expected_error": course[-1]["expected_error"],
@@ -225,4 +261,5 @@ KIND = Kind(
     items=count,
     plan=plan,
     run=run,
+    on_gpu=True,
 )

@@ -22,7 +22,7 @@ _DEARER: Final = 2
 # Numbers at a time, so that they stay in the cache and a job can be stopped; on a GPU so many that
 # all of it has work, and its memory room for them.
 _BLOCK: Final = 1 << 16
-_BLOCK_ON_GPU: Final = 1 << 22
+BLOCK_ON_GPU: Final = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +178,7 @@ class Sampler:
         centre = self.expected.reshape(-1, self._shape[-1])
         # Of the distances from what is expected, so that little is lost when squares are taken.
         total, squares = np.zeros_like(centre), np.zeros_like(centre)
-        block = _BLOCK_ON_GPU if is_on_gpu(centre) else _BLOCK
+        block = BLOCK_ON_GPU if is_on_gpu(centre) else _BLOCK
         done = 0
         for end in ends:
             count = end - done

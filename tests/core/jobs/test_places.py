@@ -70,6 +70,10 @@ JOBS: dict[str, tuple[str, list[tuple[Any, str]], dict[str, Any]]] = {
     "match, phase": (
         "match", [(np.roll(FIELD, 2, 0), "")], {"template": (FIELD, NPY), "method": "phase"},
     ),
+    # One tap, which every draw finds.
+    "draws": (
+        "stochastic-convolve", [(SOUND, WAV)], {"kernel": {"values": [0.5]}, "samples": 9},
+    ),
     "video": ("video", [(FRAMES, "")], {"kernel": BLUR, "frames": 2}),
     "video, pictures": (
         "video", [(GREY, PNG), (GREY[::-1], PNG)],
@@ -223,6 +227,23 @@ def test_work_goes_where_it_is_done_first_with_the_way_there_and_back(jobs: Jobs
                     assert 0 < group["transfer_seconds"] == pytest.approx(group["seconds"])
     here = jobs.spec(what, device="cpu")
     assert jobs.plan(here, gpu=quick) == jobs.plan(here)
+
+
+def test_seeds_repeat_beside_a_gpu_and_draws_on_it_are_as_good(jobs: Jobs) -> None:
+    fields = {"kernel": {"preset": "box", "size": 3}, "samples": 500}
+    digest = jobs.works.upload(FIELD, NPY)
+
+    def drawn(device: str, gpu: Any = None) -> tuple[Any, Any]:
+        spec = jobs.works.spec("stochastic-convolve", digest, device=device, **fields)
+        run = jobs.run(spec, gpu)
+        (told,) = [name for name in jobs.works.names(run) if name.endswith(".json")]
+        return run.results[0]["digest"], jobs.works.json(run, told)
+
+    here, there = drawn("auto"), drawn("gpu", jobs.gpu)
+    assert drawn("auto", jobs.gpu) == here
+    assert there[0] != here[0]
+    assert there[1]["variance"] == pytest.approx(here[1]["variance"])
+    assert there[1]["error"] == pytest.approx(there[1]["expected_error"], rel=0.15)
 
 
 def test_who_wants_a_gpu_is_told_that_there_is_none(jobs: Jobs) -> None:

@@ -47,7 +47,7 @@ def test_what_is_expected_is_the_same(
     cupy: Any, boundary: Any, is_across: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A few outputs at a time, as of a large input.
-    monkeypatch.setattr(sampling, "_BLOCK_ON_GPU", 50)
+    monkeypatch.setattr(sampling, "BLOCK_ON_GPU", 50)
     random = np.random.default_rng(0)
     x, kernel = random.normal(size=(6, 7, 2)), random.normal(size=(3, 2, 2))
     if not is_across:
