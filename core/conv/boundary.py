@@ -160,7 +160,16 @@ def _is_inside(range_: Range, n: int) -> bool:
 
 
 def _padded(x: Array, widths: Widths, boundary: Boundary, cval: complex) -> Array:
-    pad = ((0, 0),) * (x.ndim - len(widths)) + widths
+    lead = x.ndim - len(widths)
+    is_far = any(max(width) > n for width, n in zip(widths, x.shape[lead:], strict=True))
+    if is_far and boundary != "constant" and is_on_gpu(x):
+        # CuPy (14) goes on from what it has padded already, which is no whole period.
+        for axis, (before, after) in enumerate(widths, lead):
+            n = x.shape[axis]
+            positions = array_module(x).arange(-before, n + after)
+            x = x.take(source_positions(positions, n, boundary), axis)
+        return x
+    pad = ((0, 0),) * lead + widths
     options = {"constant_values": cval} if boundary == "constant" else {}
     return array_module(x).pad(x, pad, mode=_PAD_MODES[boundary], **options)
 

@@ -233,6 +233,13 @@ class Generator:
         return ndarray(self._numpy.binomial(n.host, p))
 
 
+def _pad(x: ndarray, widths: Any, mode: str = "constant", **options: Any) -> ndarray:
+    """Pad, where CuPy does as NumPy: from further than the length of an axis it does not."""
+    each = np.broadcast_to(np.asarray(widths), (x.ndim, 2))
+    assert mode in ("constant", "edge") or (each.max(axis=1) <= x.shape).all()
+    return ndarray(np.pad(x.host, widths, mode, **options))
+
+
 DRIVER = """
 static long long given[{count}];
 static void call() {{ {name}({arguments}); }}
@@ -328,6 +335,7 @@ def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleT
     cupy.asnumpy = lambda x: x.get()  # type: ignore[attr-defined]
     cupy.is_available = lambda: True  # type: ignore[attr-defined]
     cupy.__version__ = "0"  # type: ignore[attr-defined]
+    cupy.pad = _pad  # type: ignore[attr-defined]
     cupy.random = types.SimpleNamespace(default_rng=Generator)  # type: ignore[attr-defined]
     runtime = types.SimpleNamespace(
         getDeviceProperties=lambda _: properties,
