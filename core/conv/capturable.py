@@ -18,8 +18,8 @@ def capturable() -> Iterator[None]:
     """Keep to what can be captured, in this thread.
 
     Convolutions on a device whose method is ``auto`` are direct ones, and the host does not look
-    whether kernels are finite. What has no CUDA kernel that looks (complex numbers, four axes) makes
-    outputs at the border NaN as well where its kernel is not finite.
+    whether kernels are finite. Where no CUDA source looks either (complex numbers, four axes), a
+    kernel that is not makes outputs at the border NaN as well.
 
     Examples
     --------

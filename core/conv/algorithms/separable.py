@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from core.arrays import Array, array_module
 from core.conv import codegen
@@ -149,6 +149,14 @@ def _blocking(form: NormalForm) -> tuple[Shape, int]:
     return cut(form, min(_BLOCK_BYTES // form.itemsize, _BLOCK_MULTIPLY_ADDS // work))
 
 
+def carries_nonfinite(form: NormalForm, device: Device) -> tuple[Literal["x", "w"], ...]:
+    """Return nothing, since terms have other zeros and signs than their kernel.
+
+    A GPU's kernel looks for itself at what it reads; kernels that are split are finite.
+    """
+    return ("x", "w") if device.kind == "gpu" and cuda.supports(form) else ()
+
+
 ALGORITHM = Algorithm(
     name="separable",
     summary="1-D passes over the terms of a low-rank kernel",
@@ -156,6 +164,6 @@ ALGORITHM = Algorithm(
     cost=cost,
     error_bound=error_bound,
     run=run,
-    carries_nonfinite=lambda form, device: (),
+    carries_nonfinite=carries_nonfinite,
     reads_parts=lambda form: True,
 )

@@ -25,9 +25,9 @@ __device__ int thread_of_block() { return threadIdx.y * BLOCK_X + threadIdx.x; }
 constexpr int ON_THEIR_WAY = 20;
 
 // Brings a tile's inputs, so many rows at a time that the device's memory is kept busy. Where ALL of
-// them exist, nothing is asked of each.
+// them exist, nothing is asked of each. Returns the sum of the magnitudes that a thread has brought.
 template <bool ALL>
-__device__ void bring_rows(
+__device__ NUMBER bring_rows(
     const STORED *__restrict__ source, long long x_row, long long x_column, const Part &part,
     NUMBER *tile)
 {
@@ -35,6 +35,7 @@ __device__ void bring_rows(
     constexpr int AT_ONCE = ACROSS < ON_THEIR_WAY ? ON_THEIR_WAY / ACROSS : 1;
     const int beside = thread_of_block() % BESIDE, first = thread_of_block() / BESIDE;
     const STORED nothing = {};
+    NUMBER sum = 0;
 #pragma unroll 1
     for (int below = first; below < TILE_ROWS; below += AT_ONCE * APART) {
         STORED values[AT_ONCE][ACROSS];
@@ -55,10 +56,14 @@ __device__ void bring_rows(
 #pragma unroll
             for (int c = 0; c < ACROSS; c++) {
                 const int row = below + r * APART, column = c * BESIDE + beside;
+                const NUMBER value = number(values[r][c]);
+                if constexpr (!IS_INTEGER<STORED>)
+                    sum += magnitude(value);
                 if (row < TILE_ROWS && column < TILE_COLUMNS)
-                    put_number(tile + row * PITCH + column, number(values[r][c]));
+                    put_number(tile + row * PITCH + column, value);
             }
     }
+    return sum;
 }
 
 // What exists of the tile of a block's inputs.
@@ -71,8 +76,9 @@ __device__ Part part_of_inputs(const Planes &p)
         clamped(-first_column, TILE_COLUMNS), clamped(p.x_columns - first_column, TILE_COLUMNS)};
 }
 
-// Brings the inputs of a block's outputs into `tile`, with zeros where there are none.
-__device__ void bring(const Planes &p, const STORED *__restrict__ x, int plane, NUMBER *tile)
+// Brings the inputs of a block's outputs into `tile`, with zeros where there are none. Returns what
+// `bring_rows` does.
+__device__ NUMBER bring(const Planes &p, const STORED *__restrict__ x, int plane, NUMBER *tile)
 {
     const long long first_row = (long long)blockIdx.y * SPAN_Y + p.first_row;
     const long long first_column = (long long)blockIdx.x * SPAN_X + p.first_column;
@@ -80,10 +86,9 @@ __device__ void bring(const Planes &p, const STORED *__restrict__ x, int plane, 
     const Part part = part_of_inputs(p);
     const STORED *source =
         inputs_of(p, x, plane) + first_row * p.x_row + first_column * x_column;
-    if (part.is_all(TILE_ROWS, TILE_COLUMNS))
-        bring_rows<true>(source, p.x_row, x_column, part, tile);
-    else
-        bring_rows<false>(source, p.x_row, x_column, part, tile);
+    return part.is_all(TILE_ROWS, TILE_COLUMNS)
+               ? bring_rows<true>(source, p.x_row, x_column, part, tile)
+               : bring_rows<false>(source, p.x_row, x_column, part, tile);
 }
 
 // Vectors of neighbouring numbers in a thread's registers.

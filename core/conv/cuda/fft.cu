@@ -22,9 +22,6 @@
 constexpr int POINTS = TILE_Y * TILE_X;
 constexpr int OUT_Y = TILE_Y - HEIGHT + 1, OUT_X = TILE_X - WIDTH + 1;
 
-// Inputs and values of kernels whose sum is no larger: POINTS times both sums of a block is a number.
-constexpr NUMBER TAME = (NUMBER)(sizeof(NUMBER) > 4 ? 0x1p400 : 0x1p50);
-
 __host__ __device__ constexpr int log2_of(int n) { return n > 1 ? 1 + log2_of(n / 2) : 0; }
 
 // The radix of the pass on parts of LENGTH points: all passes about as large as each other.
@@ -308,7 +305,7 @@ struct Weights {
             const int column = points.column + k * Points::RIGHT;
             re[k] = row < HEIGHT && column < WIDTH ? w[row * WIDTH + column] : (NUMBER)0;
             im[k] = 0;
-            sum += fabs(re[k]);
+            sum += magnitude(re[k]);
         }
     }
     // All threads meet here, so that they have written what others read next. Kernels of nothing but
@@ -420,7 +417,7 @@ struct Pair {
             real += a.step();
             imaginary += b.step();
             if constexpr (!IS_INTEGER<STORED>)
-                sum += fabs(re[k]) + fabs(im[k]);
+                sum += magnitude(re[k]) + magnitude(im[k]);
         }
     }
     __device__ void operator()(const Points &points, NUMBER *re, NUMBER *im)

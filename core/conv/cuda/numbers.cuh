@@ -29,6 +29,15 @@ constexpr bool IS_INTEGER = (T)0.5 == (T)0;
 template <>
 constexpr bool IS_INTEGER<half> = false;
 
+// Numbers whose sum of magnitudes is no larger may be multiplied and added as often as a block does
+// that has brought them, with as many of that size.
+constexpr NUMBER TAME =
+    (NUMBER)(IS_INTEGER<NUMBER> ? 0x1p62 : sizeof(NUMBER) > 4 ? 0x1p400 : 0x1p50);
+
+__device__ float magnitude(float value) { return fabsf(value); }
+__device__ double magnitude(double value) { return fabs(value); }
+__device__ long long magnitude(long long value) { return value < 0 ? -value : value; }
+
 // More than every device has without being asked; whoever launches says how much it is.
 #ifdef __CUDACC__
 #define SHARED(type, name)                                    \

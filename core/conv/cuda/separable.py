@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from core.arrays import Array, array_module
+from core.arrays import Array, array_module, to_numpy
 from core.conv.algorithm import Cost
 from core.conv.blocks import Check
 from core.conv.cuda.geometry import (
@@ -28,6 +29,9 @@ from core.conv.normal import NormalForm
 
 # Threads of a block and rows of a thread; the largest that fits is taken.
 _TILES = (((32, 8), 4), ((16, 8), 4), ((16, 8), 2), ((8, 8), 2), ((8, 8), 1))
+
+# Kernels of other powers of two than these are scaled before they are split.
+_MODERATE = 40
 
 
 def supports(form: NormalForm) -> bool:
@@ -61,19 +65,12 @@ def run(
     check()
     tile = tile_of(form)
     assert tile is not None
-    split = [terms_of(form, w[o, 0]) for o in range(form.out_channels)]
-    count = max(map(len, split))
-    # Kernels of a smaller rank than others have terms of zeros.
-    vectors = [np.zeros((form.out_channels, count, k), form.dtype) for k in form.kernel]
-    for channel, terms in enumerate(split):
-        for number, term in enumerate(terms):
-            for axis, vector in enumerate(term):
-                vectors[axis][channel, number] = vector[::-1]
-    weights = tuple(map(array_module(x).asarray, vectors))
+    xp, vectors = array_module(x), _vectors(form, to_numpy(w)[:, 0])
+    weights = (*map(xp.asarray, vectors), xp.ascontiguousarray(w))
     x = readable(x, form.dtype)
     launch(
         "separable", form, x, weights, out, arguments(form, x), grid=grid(form, tile),
-        block=(*tile.block, 1), macros=(*macros(form, tile, x), ("TERMS", count)),
+        block=(*tile.block, 1), macros=(*macros(form, tile, x), ("TERMS", vectors[0].shape[1])),
     )  # fmt: skip
 
 
@@ -83,6 +80,27 @@ def shared_bytes(form: NormalForm, tile: Tile) -> int:
     pitches = pitch(columns + width - 1, size) + pitch(columns, size)
     vectors = (form.rank or 1) * (height + whole_vectors(width, size))
     return ((rows + height - 1) * pitches + vectors) * size
+
+
+def _vectors(form: NormalForm, w: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
+    # Along columns and rows: (channels, terms, taps). Both share the magnitude of the kernels, so
+    # that neither overflows, and kernels of a smaller rank than others have terms of zeros.
+    shift = 0
+    if form.bits is None:
+        shift = math.frexp(float(np.abs(w).max()))[1]
+        shift = shift if abs(shift) > _MODERATE else 0
+        w = np.ldexp(w, -shift) if shift else w
+    split = [terms_of(form, kernel) for kernel in w]
+    count = max(map(len, split))
+    vectors = [np.zeros((form.out_channels, count, k), form.dtype) for k in form.kernel]
+    for channel, terms in enumerate(split):
+        for number, term in enumerate(terms):
+            for axis, vector in enumerate(term):
+                vectors[axis][channel, number] = vector[::-1]
+    if shift:
+        halves = (shift // 2, shift - shift // 2)
+        return [np.ldexp(v, half) for v, half in zip(vectors, halves, strict=True)]
+    return vectors
 
 
 @lru_cache(maxsize=1024)
