@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.conv import conv
+from core.conv import conv, convolve
 from core.conv.blocks import never
 from core.conv.cuda import direct, fft, separable
 from core.conv.gradients import conv_input_gradient, conv_weight_gradient
@@ -74,3 +74,22 @@ def test_channels_and_their_gradients(cupy, outputs, dtype) -> None:
     ]
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours.get(), theirs, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("method", ["direct", "separable", "fft-tiled"])
+def test_what_is_not_finite(cupy, method) -> None:
+    x = np.ones((301, 203), "float32")
+    x[[5, 150, 290], [7, 100, 33]] = np.nan, np.inf, -np.inf
+    w = np.outer([1, 0, 2], [1, -1, 3]).astype("float32")
+    expected = convolve(x, w, method="reference")
+    found = convolve(cupy.asarray(x), cupy.asarray(w), method=method)
+    np.testing.assert_allclose(found.get(), expected, atol=1e-4)
+
+
+def test_weights_that_are_not_finite(cupy) -> None:
+    random = np.random.default_rng(2)
+    x = random.integers(0, 9, (1, 3, 40, 40)).astype("float32")
+    w = random.integers(-9, 9, (6, 3, 3, 3)).astype("float32")
+    w[4, 1, 2, 0] = np.inf
+    found = conv(cupy.asarray(x), cupy.asarray(w), padding=1, method="direct")
+    np.testing.assert_array_equal(found.get(), conv(x, w, padding=1, method="reference"))
