@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -52,6 +53,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Give the memory back."""
     if folder := config.stash.get(_folder, None):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def real_cupy() -> Any:
+    """Return CuPy, where there is a device."""
+    module = pytest.importorskip("cupy")
+    if not module.is_available():
+        pytest.skip("there is no CUDA device")
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from core.arrays import Array, array_module
 from core.errors import TooLarge
@@ -47,11 +48,16 @@ def with_what_there_is(
             taken = needed(memory_cap)
             less = taken // 2
             if needed(less) >= taken:
-                free, total = cupy.cuda.runtime.memGetInfo()
-                raise TooLarge(
-                    "the device has too little memory left",
-                    field="memory",
-                    given=f"{free} bytes free of {total}",
-                    accepted=f"{taken} bytes beside the input",
-                ) from None
+                raise too_little(cupy, f"{taken} bytes beside the input") from None
             memory_cap = less
+
+
+def too_little(cupy: Any, accepted: str) -> TooLarge:
+    """Return what says how much memory is free, and how much is needed."""
+    free, total = cupy.cuda.runtime.memGetInfo()
+    return TooLarge(
+        "the device has too little memory left",
+        field="memory",
+        given=f"{free} bytes free of {total}",
+        accepted=accepted,
+    )

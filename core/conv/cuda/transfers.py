@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.arrays import Array, is_on_gpu
+from core.conv.cuda.memory import too_little
 from core.errors import TooLarge
 
 Work = Callable[..., Any]
@@ -182,13 +183,7 @@ def with_enough_memory(begin: Callable[[], Pending], cupy: Any, needed: int) -> 
         except cupy.cuda.memory.OutOfMemoryError:
             # What is free may lie in pieces that are too small.
             cupy.get_default_memory_pool().free_all_blocks()
-    free, total = cupy.cuda.runtime.memGetInfo()
-    raise TooLarge(
-        "the device has too little memory left",
-        field="memory",
-        given=f"{free} bytes free of {total}",
-        accepted=f"{needed} bytes",
-    )
+    raise too_little(cupy, f"{needed} bytes")
 
 
 class _Span:

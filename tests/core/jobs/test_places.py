@@ -143,11 +143,8 @@ def test_a_job_makes_there_what_it_makes_here(jobs: Jobs, what: str, monkeypatch
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("what", JOBS)
-def test_a_job_on_a_device(works: Any, what: str, monkeypatch) -> None:
-    cupy = pytest.importorskip("cupy")
-    if not cupy.is_available():
-        pytest.skip("there is no CUDA device")
-    check_there(Jobs(works, device.device_of(cupy.empty(0))), what, monkeypatch)
+def test_a_job_on_a_device(works: Any, what: str, monkeypatch, real_cupy: Any) -> None:
+    check_there(Jobs(works, device.device_of(real_cupy.empty(0))), what, monkeypatch)
 
 
 def check_there(jobs: Jobs, what: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Kernels for GPUs, run on one: ``pytest -m gpu``."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,12 +15,9 @@ pytestmark = pytest.mark.gpu
 
 
 @pytest.fixture(scope="module")
-def cupy():
+def cupy(real_cupy: Any) -> Any:
     """The real one."""
-    module = pytest.importorskip("cupy")
-    if not module.is_available():
-        pytest.skip("there is no CUDA device")
-    return module
+    return real_cupy
 
 
 @pytest.mark.parametrize("family", [direct, separable])

@@ -17,12 +17,9 @@ pytestmark = pytest.mark.gpu
 
 
 @pytest.fixture(scope="module")
-def cupy():
+def cupy(real_cupy: Any) -> Any:
     """The real one."""
-    module = pytest.importorskip("cupy")
-    if not module.is_available():
-        pytest.skip("there is no CUDA device")
-    return module
+    return real_cupy
 
 
 def trained(data_set: Any, gpu: Any, **fields: Any) -> tuple[Trainer, Trained]:
