@@ -123,9 +123,9 @@ def choose(
             continue
         transfers = transfer_seconds(device, *moved(found))
         places.append(Place(device, found, transfers, None))
-        told.append(f"{on}: {_milliseconds(seconds(found))}")
+        told.append(f"{on}: {_short(seconds(found))}")
         if device.kind == "gpu":
-            told[-1] += f" + {_milliseconds(transfers)} of transfers"
+            told[-1] += f" + {_short(transfers)} of transfers"
     if not places:
         assert error is not None
         raise error
@@ -146,5 +146,5 @@ def transfer_seconds(device: Device, there: int, back: int) -> float:
     return there * device.to_device + back * device.to_host
 
 
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g} ms"
+def _short(seconds: float) -> str:
+    return f"{seconds * 1e6:.3g} us" if 0 < seconds < 1e-3 else f"{seconds * 1e3:.3g} ms"

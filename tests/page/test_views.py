@@ -201,6 +201,16 @@ def test_a_job_is_followed_while_it_happens(
     expect(page.locator(".timeline li")).to_have_count(2)
 
 
+def test_a_job_says_which_device_it_waits_for(
+    go: Go, jobs: SimpleNamespace, client: convq.Client
+) -> None:
+    job = client.submit(inputs=[np.ones((8, 8))], kernel="box", device="gpu")
+    facts = go(f"/jobs/{job.id}").locator(".facts").first
+    expect(facts).to_contain_text("Runs onworkers with a GPU")
+    expect(facts).to_contain_text("Waits fora worker with a GPU")
+    client.cancel(job)
+
+
 def test_a_view_that_is_left_ends_its_stream(
     visit: Any, client: convq.Client, jobs: SimpleNamespace
 ) -> None:

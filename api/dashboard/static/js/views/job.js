@@ -131,6 +131,8 @@ function aboutOf(job, names) {
     ["Kind", job.kind],
     ["Label", job.label],
     ["Priority", job.priority],
+    ["Runs on", job.device === "auto" ? null : `workers ${job.device === "gpu" ? "with" : "without"} a GPU`],
+    ["Waits for", job.waits_for],
     ["Inputs", names.size ? count(names.size) : null],
     ["Begun by", job.parent ? jobLink(job.parent) : null],
     ["Waited", duration(job.timings.queued)],
