@@ -21,6 +21,13 @@ from convq.stack import LocalStack
 from convq.stack.folders import make_folder
 from convq.units import dimensions, duration
 
+# Without it a newcomer would think little of the predictions.
+_FIRST_TIME = (
+    "Predictions are for work that goes on. What was measured is each kernel's first time in a new "
+    "process: it is compiled, on this machine once, or loaded, and memory is touched for the first "
+    "time."
+)
+
 
 def run(out: Path) -> int:
     """Start a local stack, send it photographs and a recording, and write what comes back.
@@ -61,6 +68,7 @@ def run(out: Path) -> int:
     console.print(
         f"\n{len(shown)} jobs in {time.monotonic() - began:.0f} s; everything is stopped."
     )
+    console.print(_FIRST_TIME, style="dim")
     console.print(Text.assemble("look at  ", (page.as_uri(), "bold")), soft_wrap=True)
     return 1 if failed else 0
 
