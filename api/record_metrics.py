@@ -257,11 +257,15 @@ class RecordMetrics(Collector):
 def _of_gpus(workers: list[Worker]) -> Iterator[Metric]:
     labels = ("worker", "gpu", "name")
     up = GaugeMetricFamily("convq_gpu_up", "1 while it passes its tests, else 0.", labels=labels)
-    for worker in workers:
-        for index, gpu in enumerate(worker.about.get("vitals", {}).get("gpus", ())):
-            # One that has failed does not tell its name any more.
-            name = worker.about.get("gpu", gpu)["name"]
-            up.add_metric((worker.name, str(index), name), worker.about.get("fault") is None)
+    found = [
+        (worker, str(index), gpu)
+        for worker in workers
+        for index, gpu in enumerate(worker.about.get("vitals", {}).get("gpus", ()))
+    ]
+    for worker, index, gpu in found:
+        # One that has failed does not tell its name any more.
+        name = worker.about.get("gpu", gpu)["name"]
+        up.add_metric((worker.name, index, name), worker.about.get("fault") is None)
     yield up
     for field, name, documentation in (
         ("utilisation", "utilisation_ratio", "Share of the last moment in which it computed."),
@@ -271,10 +275,9 @@ def _of_gpus(workers: list[Worker]) -> Iterator[Metric]:
         ("watts", "power_watts", "Power that it takes."),
     ):
         gauge = GaugeMetricFamily(f"convq_gpu_{name}", documentation, labels=labels)
-        for worker in workers:
-            for index, gpu in enumerate(worker.about.get("vitals", {}).get("gpus", ())):
-                if gpu[field] is not None:
-                    gauge.add_metric((worker.name, str(index), gpu["name"]), gpu[field])
+        for worker, index, gpu in found:
+            if gpu[field] is not None:
+                gauge.add_metric((worker.name, index, gpu["name"]), gpu[field])
         yield gauge
 
 

@@ -86,14 +86,7 @@ def submits(kind: str) -> Callable[[Callable[..., Work]], Callable[..., None]]:
             url: Url = None,
             **given: Any,
         ) -> None:
-            if detach and out is not None:
-                raise typer.BadParameter(
-                    "a detached job has no results to write yet", param_hint="--out"
-                )
-            if plan and (detach or out is not None):
-                raise typer.BadParameter(
-                    "a job that is only planned has no id and no results", param_hint="--plan"
-                )
+            check_ends(detach=detach, plan=plan, out=out)
             work = ask(**given)
             work = work._replace(fields={**work.fields, "priority": priority, "device": device})
             if plan:
@@ -114,6 +107,18 @@ def submits(kind: str) -> Callable[[Callable[..., Work]], Callable[..., None]]:
         return command
 
     return command_of
+
+
+def check_ends(*, detach: bool, plan: bool, out: Path | None, watch: bool = False) -> None:
+    """Refuse options that want of a job what others say will not be there."""
+    if detach and out is not None:
+        raise typer.BadParameter("a detached job has no results to write yet", param_hint="--out")
+    if detach and watch:
+        raise typer.BadParameter("a detached job is not waited for", param_hint="--watch")
+    if plan and (detach or watch or out is not None):
+        raise typer.BadParameter(
+            "a job that is only planned has no id and no results", param_hint="--plan"
+        )
 
 
 def _plan(kind: str, work: Work, *, as_json: bool, url: str | None) -> None:
@@ -233,11 +238,16 @@ def _figure(document: Any, path: str) -> str | None:
 
 def _uploaded(client: Client, value: str) -> str:
     """Return the digest of a file, or the reference that it is."""
-    from convq.cli.following import upload
-
     if value.startswith(_DIGEST) or not Path(value).is_file():
         return value
-    (reference,) = upload(client, [Path(value)], _raise)
+    return upload_one(client, Path(value))
+
+
+def upload_one(client: Client, path: Path) -> str:
+    """Upload a file that the job cannot do without; return its digest."""
+    from convq.cli.following import upload
+
+    (reference,) = upload(client, [path], _raise)
     return str(reference["artifact"])
 
 

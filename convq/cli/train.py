@@ -19,6 +19,7 @@ from convq.cli.options import (
     Url,
 )
 from convq.cli.reading import Reading
+from convq.cli.submitting import check_ends, upload_one
 from convq.cli.training import (
     Augment,
     Batch,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
     from convq.client import Client
     from convq.client.models import JobPlan
-    from core.errors import ConvqError
 
     Line = Callable[[JobPlan | None], str]
 
@@ -81,7 +81,7 @@ def train(
     from convq.cli.tables import facts
     from convq.client import Client
 
-    _check(detach, out, watch=watch, plan=plan)
+    check_ends(detach=detach, plan=plan, out=out, watch=watch)
     fields = training_fields(
         model,
         epochs=epochs,
@@ -175,7 +175,7 @@ def sweep(
     from convq.cli.training import varied
     from convq.client import Client
 
-    _check(detach, out, watch=False, plan=plan)
+    check_ends(detach=detach, plan=plan, out=out)
     if factor is not None and halving is None:
         raise typer.BadParameter("there is nothing to divide", param_hint="--factor")
     fields = training_fields(
@@ -220,17 +220,6 @@ def sweep(
         deliver(client, done, out, as_json)
 
 
-def _check(detach: bool, out: Path | None, *, watch: bool, plan: bool) -> None:
-    if plan and (detach or watch or out is not None):
-        raise typer.BadParameter(
-            "a job that is only planned has no id and no results", param_hint="--plan"
-        )
-    if detach and out is not None:
-        raise typer.BadParameter("a detached job has no results to write yet", param_hint="--out")
-    if detach and watch:
-        raise typer.BadParameter("a detached job is not waited for", param_hint="--watch")
-
-
 def _given(**fields: Any) -> dict[str, Any]:
     """Return the fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}
@@ -254,22 +243,14 @@ def _show_plan(
 
 def _uploaded(client: Client, data: str, fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields with the digests of the data sets, uploaded if they are files."""
-    from convq.cli.following import upload
 
     def digest(text: str) -> str:
-        if text.startswith("sha256:"):
-            return text
-        (reference,) = upload(client, [Path(text)], _raise)
-        return str(reference["artifact"])
+        return text if text.startswith("sha256:") else upload_one(client, Path(text))
 
     found = {"data": digest(data)} | fields
     if "validation" in found:
         found["validation"] = digest(found["validation"])
     return found
-
-
-def _raise(name: str, error: ConvqError) -> None:
-    raise error
 
 
 def _net_line(plan: JobPlan | None) -> str:
