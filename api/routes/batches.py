@@ -19,13 +19,11 @@ from api.routes.jobs import KEY_PATTERN, submit_route
 from api.services import Services, Using
 from api.validation import faults
 from core.errors import ConvqError
+from core.store.jobs import AT_ONCE
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JobRoute)
 
 OTHERS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT"]
-
-# As many as one script records.
-_AT_ONCE = 100
 
 _SPEC: TypeAdapter[Any] = TypeAdapter(submission.JobSpec)
 
@@ -71,8 +69,8 @@ async def submit_jobs(batch: Annotated[Batch, Body()], services: Using) -> wire.
     answers: list[wire.BatchJob] = []
     waking: list[asyncio.Task[None]] = []
     try:
-        for first in range(0, len(batch.jobs), _AT_ONCE):
-            some = batch.jobs[first : first + _AT_ONCE]
+        for first in range(0, len(batch.jobs), AT_ONCE):
+            some = batch.jobs[first : first + AT_ONCE]
             found, missing = await run_sync(_submit, services, some, limiter=services.plans)
             answers += found
             # The first begin while the others are still planned.

@@ -50,6 +50,7 @@ from core.store.stored import no_room
 from core.store.tenants import DEFAULT
 
 __all__ = [
+    "AT_ONCE",
     "Attempt",
     "Boxes",
     "End",
@@ -67,8 +68,9 @@ __all__ = [
 ]
 
 _IDEMPOTENCY_MS = 24 * 3600 * 1000
-# Jobs that one script records: a few milliseconds, in which Redis serves nobody else.
-_AT_ONCE = 100
+AT_ONCE = 100
+"""Jobs that one script records: a few milliseconds, in which Redis serves nobody else."""
+
 # What stands for the offers of a worker that takes every job.
 _ANYTHING = ("", "", "")
 # A queue that is full is still full in a moment, but perhaps not after this.
@@ -136,8 +138,8 @@ class JobStore(JobReader):
         records = [self._record(job) for job in new]
         messages = queue.messages_key(self._prefix)
         calls = []
-        for first in range(0, len(new), _AT_ONCE):
-            some = slice(first, first + _AT_ONCE)
+        for first in range(0, len(new), AT_ONCE):
+            some = slice(first, first + AT_ONCE)
             # Jobs that are alike have one plan, which is most of a small job's record.
             plans: dict[str, int] = {}
             for job in new[some]:
