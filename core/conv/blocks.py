@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 _LEAST_ELEMENTS = 16
 # A smaller share of the work than this is not worth another thread.
 _WORTH_A_THREAD = 1 << 15
-_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
+_CGROUPS: Final = Path("/sys/fs/cgroup")
 
 
 def never() -> None:
@@ -95,14 +95,14 @@ def block_count(form: NormalForm, size: Shape, images: int) -> int:
 
 
 @cache
-def cores(quota: Path = _QUOTA) -> int:
+def cores(cgroups: Path = _CGROUPS) -> int:
     """Return how many processors this process may use.
 
     Parameters
     ----------
-    quota : Path
-        Where Linux tells how much time the container gets (cgroup version 2): microseconds, or
-        "max", of each period of so many. More threads than that would be stopped in turns.
+    cgroups : Path
+        Where Linux tells how much time the container gets. More threads than that would be stopped
+        in turns.
 
     Examples
     --------
@@ -111,11 +111,21 @@ def cores(quota: Path = _QUOTA) -> int:
     """
     mine = hasattr(os, "sched_getaffinity")
     found = len(os.sched_getaffinity(0)) if mine else os.cpu_count() or 1
+    quota = _quota(cgroups)
+    return found if quota is None else max(1, min(found, int(quota)))
+
+
+def _quota(cgroups: Path) -> float | None:
+    # Microseconds of each period of so many: in one file, or in two with cgroups of version 1.
     try:
-        time, period = quota.read_text().split()
+        time, period = (cgroups / "cpu.max").read_text().split()
     except OSError:
-        return found
-    return found if time == "max" else max(1, min(found, int(time) // int(period)))
+        try:
+            time = (cgroups / "cpu" / "cpu.cfs_quota_us").read_text().strip()
+            period = (cgroups / "cpu" / "cpu.cfs_period_us").read_text()
+        except OSError:
+            return None
+    return None if time in ("max", "-1") else int(time) / int(period)
 
 
 def workers_for(x: Array) -> int:
