@@ -84,6 +84,8 @@ class Algorithm:
         ``carries_nonfinite(form, device)``: the operands, of ``"x"`` and ``"w"``, whose NaN and
         infinities reach in ``run`` exactly the outputs that the definition lets them reach.
         `core.conv.nonfinite` sees to the others.
+    products : callable
+        ``products(form, device)``: what is multiplied, of what ``form.precision`` allows.
     reads_parts : callable
         ``reads_parts(form)``: whether ``run`` reads ``x`` by slices only, so that it takes an
         `core.conv.boundary.Extended` in place of an array.
@@ -96,4 +98,5 @@ class Algorithm:
     error_bound: Callable[[NormalForm], float]
     run: Run
     carries_nonfinite: Callable[[NormalForm, Device], tuple[Literal["x", "w"], ...]]
+    products: Callable[[NormalForm, Device], str] = lambda form, device: form.dtype
     reads_parts: Callable[[NormalForm], bool] = lambda form: False

@@ -55,6 +55,9 @@ class Device:
     to_device, to_host : float
         Seconds per byte that is brought from an array of the host to the device, and back, by way
         of pinned memory; none on a processor.
+    tensor : dict of str to float
+        Seconds per multiply-add of tensor cores, per precision of what they multiply; empty where
+        there are none.
 
     Examples
     --------
@@ -75,6 +78,7 @@ class Device:
     shared: int = 0
     to_device: float = 0.0
     to_host: float = 0.0
+    tensor: dict[str, float] = field(default_factory=dict, hash=False)
 
     def fft_seconds(self, shape: tuple[int, ...], dtype: str) -> float:
         """Return the seconds of one transform of ``shape`` with accumulator ``dtype``."""
@@ -140,6 +144,12 @@ _GPU = {
     "to_host": 4e-11,
 }
 
+# Not measured either, for the same GPU: from its float32 constant by the ratios of the data sheet
+# of an H100 SXM without sparsity (TFLOP/s: float32 67, tf32 495, bfloat16 and float16 989).
+_TENSOR = {"tf32": 8e-15, "bfloat16": 4e-15, "float16": 4e-15}
+# The first compute capability whose tensor cores multiply all three.
+_HAS_TENSOR = (8, 0)
+
 # What blocks of every GPU have without being asked.
 _SHARED = 48 << 10
 
@@ -160,11 +170,12 @@ def device_of(x: Array) -> Device:
 @cache
 def _gpu(cupy: Any, number: int) -> Device:
     properties = cupy.cuda.runtime.getDeviceProperties(number)
-    return gpu(properties["name"].decode(), properties["sharedMemPerBlockOptin"])
+    capability = properties["major"], properties["minor"]
+    return gpu(properties["name"].decode(), properties["sharedMemPerBlockOptin"], capability)
 
 
 @cache
-def gpu(name: str, shared: int = _SHARED) -> Device:
+def gpu(name: str, shared: int = _SHARED, capability: tuple[int, int] = (0, 0)) -> Device:
     """Return the GPU called ``name``, with calibrated constants where they were measured.
 
     Parameters
@@ -173,8 +184,12 @@ def gpu(name: str, shared: int = _SHARED) -> Device:
         As the driver calls it.
     shared : int
         Bytes of fast memory that a block of threads may have.
+    capability : tuple of int
+        Its compute capability; where it is not known, none is counted on.
     """
-    return _calibrated(Device("gpu", name, 1, **_GPU, shared=shared))  # type: ignore[arg-type]
+    tensor = _TENSOR if capability >= _HAS_TENSOR else {}
+    device = Device("gpu", name, 1, **_GPU, shared=shared, tensor=tensor)  # type: ignore[arg-type]
+    return _calibrated(device)
 
 
 def save(device: Device) -> Path:

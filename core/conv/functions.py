@@ -23,9 +23,9 @@ from core.conv.values import learn
 from core.errors import InvalidInput
 
 _OPTIONS = {
-    "convolve": ("mode", "boundary", "cval", "axes", "bank"),
-    "correlate": ("mode", "boundary", "cval", "axes", "bank"),
-    "conv": ("stride", "padding", "dilation", "groups"),
+    "convolve": ("mode", "boundary", "cval", "axes", "bank", "precision"),
+    "correlate": ("mode", "boundary", "cval", "axes", "bank", "precision"),
+    "conv": ("stride", "padding", "dilation", "groups", "precision"),
 }
 
 
@@ -38,6 +38,7 @@ def convolve(
     cval: complex = 0,
     axes: int | Sequence[int] | None = None,
     *,
+    precision: str = "float32",
     out: Array | None = None,
     memory_cap: int | None = None,
     check: Check = never,
@@ -79,6 +80,10 @@ def convolve(
         The value outside for boundary constant.
     axes : int or sequence of int, optional
         The axes to convolve; the others are batch. All by default.
+    precision : {"float32", "tf32", "bfloat16"}
+        What float32 numbers may be rounded to before they are multiplied: to nothing less; to
+        eleven significant bits; or to eight. Sums are float32. It allows what a device is faster
+        with and asks for nothing: processors multiply float32 numbers.
     out : array, optional
         Where the result goes, of its shape and dtype and contiguous, with the convolved axes
         last; it may be memory-mapped. By default a new array.
@@ -115,7 +120,15 @@ def convolve(
     """
     x, w = _pair(x, kernel)
     problem = single_channel_problem(
-        x.shape, w.shape, x.dtype, w.dtype, mode=mode, boundary=boundary, cval=cval, axes=axes
+        x.shape,
+        w.shape,
+        x.dtype,
+        w.dtype,
+        mode=mode,
+        boundary=boundary,
+        cval=cval,
+        axes=axes,
+        precision=precision,
     )
     return _compute(problem, x, w, method, memory_cap, check, out)
 
@@ -129,6 +142,7 @@ def correlate(
     cval: complex = 0,
     axes: int | Sequence[int] | None = None,
     *,
+    precision: str = "float32",
     out: Array | None = None,
     memory_cap: int | None = None,
     check: Check = never,
@@ -156,6 +170,7 @@ def correlate(
         boundary=boundary,
         cval=cval,
         axes=axes,
+        precision=precision,
     )
     return _compute(problem, x, w, method, memory_cap, check, out)
 
@@ -170,6 +185,7 @@ def convolve_bank(
     axes: int | Sequence[int] | None = None,
     *,
     operation: Operation = "convolve",
+    precision: str = "float32",
     out: Array | None = None,
     memory_cap: int | None = None,
     check: Check = never,
@@ -208,6 +224,7 @@ def convolve_bank(
         cval=cval,
         axes=axes,
         bank=True,
+        precision=precision,
     )
     return _compute(problem, x, w, method, memory_cap, check, out)
 
@@ -221,6 +238,7 @@ def conv(
     groups: int = 1,
     method: str = "auto",
     *,
+    precision: str = "float32",
     out: Array | None = None,
     memory_cap: int | None = None,
     check: Check = never,
@@ -238,7 +256,7 @@ def conv(
         and the step between a kernel's taps.
     groups : int
         Output channels of a group see only the input channels of that group.
-    method, out, memory_cap, check
+    method, precision, out, memory_cap, check
         See `convolve`.
 
     Returns
@@ -267,6 +285,7 @@ def conv(
         padding=padding,
         dilation=dilation,
         groups=groups,
+        precision=precision,
     )
     return _compute(problem, x, w, method, memory_cap, check, out)
 
@@ -300,7 +319,8 @@ def plan(
         Where it would run: the device of ``x`` by default, the CPU for shapes.
     **options
         ``mode``, ``boundary``, ``cval``, ``axes`` and ``bank`` (whether the first axis of
-        ``kernel`` counts kernels); for conv ``stride``, ``padding``, ``dilation``, ``groups``.
+        ``kernel`` counts kernels); for conv ``stride``, ``padding``, ``dilation``, ``groups``;
+        ``precision``.
 
     Returns
     -------

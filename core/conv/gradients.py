@@ -40,6 +40,7 @@ def conv_input_gradient(
     groups: int = 1,
     method: str = "auto",
     *,
+    precision: str = "float32",
     memory_cap: int | None = None,
     check: Check = never,
 ) -> Array:
@@ -56,7 +57,7 @@ def conv_input_gradient(
         The shape ``(N, C, *S)`` of the input.
     stride, padding, dilation, groups
         As they were given to `conv`.
-    method, memory_cap, check
+    method, precision, memory_cap, check
         See `core.conv.convolve`; ``memory_cap`` bounds each of the convolutions.
 
     Returns
@@ -101,6 +102,7 @@ def conv_input_gradient(
             padding=around,
             dilation=tuple(a.dilation for a in axes),
             groups=form.groups,
+            precision=precision,
         )
         reversed_kernels = kernels[(..., *(slice(None, None, -1),) * form.ndim)]
         dx[target] = _computed(problem, inputs, reversed_kernels, method, memory_cap, check)
@@ -117,6 +119,7 @@ def conv_weight_gradient(
     groups: int = 1,
     method: str = "auto",
     *,
+    precision: str = "float32",
     memory_cap: int | None = None,
     check: Check = never,
 ) -> Array:
@@ -133,7 +136,7 @@ def conv_weight_gradient(
         The shape ``(O, C / groups, *K)`` of the kernels.
     stride, padding, dilation, groups
         As they were given to `conv`.
-    method, memory_cap, check
+    method, precision, memory_cap, check
         See `core.conv.convolve`.
 
     Returns
@@ -178,6 +181,7 @@ def conv_weight_gradient(
         padding=padding_of,
         dilation=dilation_of,
         groups=form.groups,
+        precision=precision,
     )
     found = _computed(problem, inputs, kernels, method, memory_cap, check)
     by_kernel = found[0] if len(problem.spatial) > form.ndim else found.swapaxes(0, 1)

@@ -41,6 +41,9 @@ class NormalForm:
         How many separable terms the kernel has; ``None`` when its values are not known.
     uniform : bool
         Whether all values of a kernel are known to be equal: a box.
+    precision : str
+        What may be multiplied in place of float32 numbers, see `core.conv.precision`. Also float16,
+        where ``x`` and ``w`` are of this dtype before ``w`` is cast, so that nothing is lost.
 
     Examples
     --------
@@ -63,6 +66,7 @@ class NormalForm:
     bits: int | None = None
     rank: int | None = None
     uniform: bool = False
+    precision: str = "float32"
 
     def __hash__(self) -> int:
         """Hash all fields, once: what is prepared for a form is looked up at every call."""

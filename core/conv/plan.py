@@ -90,6 +90,11 @@ class Plan:
         """The chosen candidate."""
         return next(c for c in self.candidates if c.algorithm == self.chosen)
 
+    @property
+    def products(self) -> str:
+        """What the chosen algorithm multiplies: the accumulator's dtype, or a lower precision."""
+        return by_name(self.chosen).products(self.problem.normal, self.device)
+
     def __str__(self) -> str:
         """Return the plan as a table."""
         problem = self.problem
@@ -103,7 +108,7 @@ class Plan:
             f"{problem.operation} x {problem.x_shape} {problem.x_dtype} with kernel "
             f"{problem.w_shape} {problem.w_dtype} -> {problem.out_shape} {problem.dtype}",
             f"{detail}; kernel rank {problem.rank or 'not known'}",
-            f"on {self.device.name}",
+            f"on {self.device.name}, products of {self.products}",
             "",
             f"  {'algorithm':<10} {'predicted':>12} {'memory':>10}",
         ]
@@ -126,6 +131,7 @@ class Plan:
             "bytes": self.candidate.bytes,
             "device": self.device.name,
             "memory_cap": self.memory_cap,
+            "products": self.products,
             "problem": self.problem.to_dict(),
             "candidates": [
                 {

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from core.conv.arguments import (
 from core.conv.boundary import BOUNDARIES, Boundary, extend
 from core.conv.integers import accumulator
 from core.conv.normal import NormalForm, Shape
+from core.conv.precision import PRECISIONS, Precision
 from core.errors import InvalidInput
 
 Operation = Literal["convolve", "correlate", "conv"]
@@ -65,6 +66,8 @@ class ConvProblem:
         Per convolved axis; only ``conv`` sets them.
     groups : int
         Groups of channels that do not mix; only ``conv`` sets it.
+    precision : {"float32", "tf32", "bfloat16"}
+        What may be multiplied in place of float32 numbers, see `core.conv.precision`.
     bits : int, optional
         For integers: every output is below ``2**bits`` in magnitude.
     rank : int, optional
@@ -93,6 +96,7 @@ class ConvProblem:
     padding: Shape
     dilation: Shape
     groups: int
+    precision: Precision = "float32"
     bits: int | None = None
     rank: int | None = None
     uniform: bool = False
@@ -181,6 +185,7 @@ class ConvProblem:
             bits=self.bits,
             rank=self.rank,
             uniform=self.uniform,
+            precision=self._products,
         )
 
     @cached_property
@@ -285,6 +290,7 @@ class ConvProblem:
             "x_dtype": self.x_dtype,
             "kernel_dtype": self.w_dtype,
             "dtype": self.dtype,
+            "precision": self.precision,
             "multiply_adds": self.normal.multiply_adds,
             "rank": self.rank,
         }
@@ -321,6 +327,13 @@ class ConvProblem:
         return {"float16": "float32"}.get(self.dtype, self.dtype)
 
     @cached_property
+    def _products(self) -> str:
+        # What is computed in other numbers than float32 has a precision of its own.
+        if self._accumulator != "float32":
+            return "float32"
+        return "float16" if self.x_dtype == self.w_dtype == "float16" else self.precision
+
+    @cached_property
     def _windows(self) -> tuple[tuple[int, int], ...]:
         # First element of the full convolution, and number of outputs, per convolved axis.
         if self.operation == "conv":
@@ -355,6 +368,7 @@ def single_channel_problem(
     cval: complex = 0,
     axes: int | Sequence[int] | None = None,
     bank: bool = False,
+    precision: str = "float32",
 ) -> ConvProblem:
     """Check and describe a convolution or correlation of one array with one kernel or a bank.
 
@@ -371,6 +385,7 @@ def single_channel_problem(
     check_one_of("operation", operation, ("convolve", "correlate"))
     check_one_of("mode", mode, MODES)
     check_one_of("boundary", boundary, BOUNDARIES)
+    check_one_of("precision", precision, PRECISIONS)
     check_number("cval", cval)
     return _single_channel_problem(
         tuple(x_shape),
@@ -383,6 +398,7 @@ def single_channel_problem(
         cval,
         axes if axes is None or isinstance(axes, int | np.integer) else tuple(axes),
         bank,
+        precision,
     )
 
 
@@ -398,6 +414,7 @@ def _single_channel_problem(
     cval: complex,
     axes: int | Shape | None,
     bank: bool,
+    precision: Precision,
 ) -> ConvProblem:
     x_dtype, w_dtype = checked_dtype("x", given_x_dtype), checked_dtype("kernel", given_w_dtype)
     x_shape, w_shape = checked_shape("x", given_x_shape), checked_shape("kernel", given_w_shape)
@@ -419,6 +436,7 @@ def _single_channel_problem(
         padding=(0,) * len(chosen),
         dilation=ones,
         groups=1,
+        precision=precision,
     )
     if mode == "valid":
         longer = {n >= k for n, k in zip(problem.spatial, problem.kernel, strict=True) if n != k}
@@ -442,6 +460,7 @@ def multi_channel_problem(
     padding: int | Sequence[int] = 0,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
+    precision: str = "float32",
 ) -> ConvProblem:
     """Check and describe a convolution over channels, as deep learning defines it.
 
@@ -457,6 +476,7 @@ def multi_channel_problem(
     """
     x_dtype, w_dtype = checked_dtype("x", x_dtype), checked_dtype("w", w_dtype)
     x_shape, w_shape = checked_shape("x", x_shape), checked_shape("w", w_shape)
+    check_one_of("precision", precision, PRECISIONS)
     if len(x_shape) < 3:
         raise InvalidInput("x has too few axes", field="x", given=x_shape, accepted="(N, C, *S)")
     if len(w_shape) != len(x_shape):
@@ -490,6 +510,7 @@ def multi_channel_problem(
         padding=per_axis("padding", padding, ndim, 0),
         dilation=per_axis("dilation", dilation, ndim, 1),
         groups=groups,
+        precision=cast(Precision, precision),
     )
     if min(problem.normal.out) < 1:
         raise InvalidInput(

@@ -23,6 +23,7 @@ from core.conv.cuda import channels as cuda_channels
 from core.conv.cuda import direct as cuda_direct
 from core.conv.device import Device, device_of
 from core.conv.normal import NormalForm, Shape, read
+from core.conv.precision import product_error
 
 # Large enough that threads seldom meet at Python's lock, small enough for the caches.
 _BLOCK_BYTES = 1 << 20
@@ -74,8 +75,15 @@ def idle_factor(count: int, device: Device) -> float:
 
 
 def error_bound(form: NormalForm) -> float:
-    """Bound one rounding per product and per sum (N. Higham, *Accuracy and Stability*, eq. 3.5)."""
-    return (form.taps * form.group_channels + 1) * form.unit_roundoff
+    """Bound one rounding per product and per sum (N. Higham, *Accuracy and Stability*, eq. 3.5).
+
+    Where less than float32 is multiplied, that of the numbers too. Tensor cores truncate sums,
+    up to two roundings (M. Fasi et al., "Numerical behavior of NVIDIA tensor cores", 2021).
+    """
+    sums = (form.taps * form.group_channels + 1) * form.unit_roundoff
+    if form.precision == "float32":
+        return sums
+    return 2 * sums + product_error(form.precision)
 
 
 def carries_nonfinite(form: NormalForm, device: Device) -> tuple[Literal["x", "w"], ...]:

@@ -37,6 +37,8 @@ X, W = np.ones((4, 5)), np.ones((2, 2))
         (lambda: convolve(X.astype(np.uint8), W, boundary="constant", cval=300), "cval", "255"),
         (lambda: convolve(X.astype(int), W, boundary="constant", cval=0.5), "cval", "whole"),
         (lambda: correlate(X, W, boundary="constant", cval=1j), "cval", "real"),
+        (lambda: convolve(X, W, precision="float16"), "precision", "tf32"),
+        (lambda: conv(X[None, None], W[None, None], precision="half"), "precision", "bfloat16"),
         (lambda: convolve_bank(X, W), "kernel", "2 axes"),
         (lambda: convolve_bank(X, W[None], operation="conv"), "operation", "correlate"),
         (lambda: conv(X, W), "x", "(N, C, *S)"),
@@ -56,6 +58,20 @@ def test_errors_name_the_field(call, field: str, text: str) -> None:
         call()
     assert caught.value.field == field
     assert text in str(caught.value)
+
+
+def test_precision_is_of_products_of_float32() -> None:
+    def products(x, w):
+        return plan((9,), (3,), dtype=x, kernel_dtype=w, precision="tf32").problem.normal.precision
+
+    assert products("float32", "float32") == products("uint8", "float16") == "tf32"
+    # Nothing is lost there, whatever is allowed.
+    assert products("float16", "float16") == "float16"
+    for others in ("float64", "complex64", "int16"):
+        assert products(others, others) == "float32"
+    told = plan((9,), (3,), dtype="float32", precision="tf32").to_dict()
+    # What is allowed, and what a processor does.
+    assert (told["problem"]["precision"], told["products"]) == ("tf32", "float32")
 
 
 def test_lists_are_arrays_and_tuples_of_numbers_shapes() -> None:

@@ -33,7 +33,7 @@ SOUND = (random.random((400, 2)) * 2e4).astype(np.int16)
 FRAMES = random.random((7, 12, 10)).astype(np.float32)
 BLUR = {"preset": "gaussian", "sigma": 1.0}
 RATE = {WAV: {"sample_rate": 8000}}
-PROPERTIES = {"name": b"a GPU of arrays", "sharedMemPerBlockOptin": 0}
+PROPERTIES = {"name": b"a GPU of arrays", "sharedMemPerBlockOptin": 0, "major": 7, "minor": 5}
 
 # Kind, inputs, and what else is in the Spec.
 JOBS: dict[str, tuple[str, list[tuple[Any, str]], dict[str, Any]]] = {

@@ -28,7 +28,7 @@ EXAMPLES = [
         ]
     )
 ]
-PROPERTIES = {"name": b"a stand-in", "sharedMemPerBlockOptin": 0}
+PROPERTIES = {"name": b"a stand-in", "sharedMemPerBlockOptin": 0, "major": 7, "minor": 5}
 
 
 @pytest.fixture(scope="module")

@@ -58,5 +58,5 @@ standin.RawModule = _RawModule
 (_FOLDER / f"loaded.{os.getpid()}").touch()
 (_FOLDER / "compiled").mkdir(exist_ok=True)
 _name = f"a stand-in for {_UUID}".encode()
-_properties = {"name": _name, "sharedMemPerBlockOptin": 99 << 10}
+_properties = {"name": _name, "sharedMemPerBlockOptin": 99 << 10, "major": 7, "minor": 5}
 sys.modules.update(standin.modules(_FOLDER / "compiled", _properties))

@@ -208,7 +208,9 @@ def nets(folder: Path) -> Iterator[tuple[Any, Recorder]]:
 
     Convolutions are operations on arrays: kernels have tests of their own.
     """
-    found = standin.modules(folder, {"name": b"a stand-in", "sharedMemPerBlockOptin": 0})
+    found = standin.modules(
+        folder, {"name": b"a stand-in", "sharedMemPerBlockOptin": 0, "major": 7, "minor": 5}
+    )
     generated = direct._generated
     with pytest.MonkeyPatch.context() as patch:
         recorder = install(patch, found["cupy"])

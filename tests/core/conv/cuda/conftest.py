@@ -9,7 +9,7 @@ from core.conv import device
 from core.conv.cuda import fft, modules, transfers
 from tests.core.conv.cuda import standin
 
-PROPERTIES = {"name": b"a stand-in", "sharedMemPerBlockOptin": 99 << 10}
+PROPERTIES = {"name": b"a stand-in", "sharedMemPerBlockOptin": 99 << 10, "major": 9, "minor": 0}
 
 
 @pytest.fixture(scope="session")

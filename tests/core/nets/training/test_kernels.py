@@ -16,7 +16,7 @@ from core.nets.training.options import TrainOptions
 from core.nets.training.trainer import Trainer
 from tests.core.conv.cuda import capture, standin
 
-PROPERTIES = {"name": b"a stand-in", "sharedMemPerBlockOptin": 99 << 10}
+PROPERTIES = {"name": b"a stand-in", "sharedMemPerBlockOptin": 99 << 10, "major": 7, "minor": 5}
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
