@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from core.store.artifacts import ArtifactStore
 from core.store.connection import connect
 from core.store.garbage import Garbage
 from core.store.jobs import JobStore
+from workers import gpus
 
 # A shell starts its background commands with SIGINT ignored, and children inherit that; tests that
 # press Ctrl-C would wait forever.
@@ -62,6 +65,26 @@ def real_cupy() -> Any:
     if not module.is_available():
         pytest.skip("there is no CUDA device")
     return module
+
+
+@pytest.fixture
+def machine_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Give the machine stand-ins for GPUs, described in a folder: ``workers/stand_in``."""
+    folder = tmp_path / "gpus"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(Path(__file__).parent / "workers" / "stand_in")
+    monkeypatch.delitem(sys.modules, "pynvml", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("STAND_IN_GPUS", str(folder))
+
+    def have(*there: dict[str, Any]) -> Path:
+        (folder / "gpus.json").write_text(json.dumps(there))
+        return folder
+
+    gpus._library.cache_clear()
+    yield have
+    gpus._library.cache_clear()
+    sys.modules.pop("pynvml", None)
 
 
 @pytest.fixture(scope="session")

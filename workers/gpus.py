@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from core.errors import Unavailable
+
 log = logging.getLogger(__name__)
 
 _SILENT = "a GPU that does not answer"
@@ -35,6 +37,39 @@ class Gpu:
     uuid: str
     name: str
     memory: int
+
+
+@dataclass(frozen=True)
+class Driver:
+    """NVIDIA's driver.
+
+    Attributes
+    ----------
+    version : str
+        Its own.
+    cuda : tuple of int
+        The newest CUDA that it can run, major and minor.
+    """
+
+    version: str
+    cuda: tuple[int, int]
+
+
+def driver() -> Driver:
+    """Return the driver of this machine.
+
+    Raises
+    ------
+    Unavailable
+        None answers, or what asks it is not installed.
+    """
+    library = _opened()
+    # 13020 is 13.2.
+    cuda = _told(library, library.nvmlSystemGetCudaDriverVersion_v2)
+    version = _told(library, library.nvmlSystemGetDriverVersion)
+    if cuda is None or version is None:
+        raise Unavailable("the NVIDIA driver does not tell its version", field="gpu")
+    return Driver(version, (cuda // 1000, cuda % 1000 // 10))
 
 
 def found() -> list[Gpu]:
@@ -95,6 +130,27 @@ def read(uuid: str) -> dict[str, Any]:
         "temperature": _told(library, library.nvmlDeviceGetTemperature, handle, sensor),
         "watts": None if milliwatts is None else milliwatts / 1000,
     }
+
+
+def capability(uuid: str) -> tuple[int, int] | None:
+    """Return the compute capability of a GPU, which says what can be compiled for it.
+
+    Parameters
+    ----------
+    uuid : str
+        Of a `Gpu`.
+
+    Returns
+    -------
+    tuple of int or None
+        Major and minor; None where it is not told.
+    """
+    library = _library()
+    handle = None if library is None else _told(library, library.nvmlDeviceGetHandleByUUID, uuid)
+    if handle is None:
+        return None
+    told = _told(library, library.nvmlDeviceGetCudaComputeCapability, handle)
+    return None if told is None else tuple(told)
 
 
 class Alarm:
@@ -169,11 +225,22 @@ def _told(library: Any, ask: Any, *of: Any) -> Any:
 @cache
 def _library() -> Any:
     try:
+        return _opened()
+    except Unavailable:
+        return None
+
+
+def _opened() -> Any:
+    try:
         import pynvml
     except ModuleNotFoundError:
-        return None
+        raise Unavailable(
+            "nvidia-ml-py is not installed, so GPUs are not found",
+            field="gpu",
+            accepted="pip install nvidia-ml-py",
+        ) from None
     try:
         pynvml.nvmlInit()
-    except pynvml.NVMLError:  # there is no driver
-        return None
+    except pynvml.NVMLError as error:
+        raise Unavailable(f"no NVIDIA driver answers: {error}", field="gpu") from None
     return pynvml

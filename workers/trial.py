@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,13 +36,16 @@ class Proven:
     memory: int
 
 
-def prove_apart(seconds: float = _SECONDS) -> Proven:
+def prove_apart(seconds: float = _SECONDS, environment: Mapping[str, str] | None = None) -> Proven:
     """Test the GPU of this process (`workers.proof`) in another one, which may hang.
 
     Parameters
     ----------
     seconds : float
         After these it is killed.
+    environment : mapping, optional
+        Variables that the other process has beside those of this one, such as those that bind it
+        to another GPU (`workers.devices.environment`).
 
     Raises
     ------
@@ -50,7 +55,12 @@ def prove_apart(seconds: float = _SECONDS) -> Proven:
     command = [sys.executable, "-P", "-m", "workers.proof"]
     try:
         done = subprocess.run(  # noqa: S603 - our own module
-            command, capture_output=True, text=True, timeout=seconds, check=False
+            command,
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise DeviceFailed(f"a small convolution took more than {seconds:.0f} s") from None

@@ -5,60 +5,37 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
 
+from convq.cli import doctor_gpus
+from convq.cli.check import Check
 from core.errors import ConvqError
 from core.settings import Settings
 
 
-@dataclass(frozen=True)
-class Check:
-    """What was found.
+def examine(url: str | None, *, test_gpus: bool = False) -> list[Check]:
+    """Look at everything that convq uses on this machine.
 
-    Attributes
+    Parameters
     ----------
-    name : str
-        What was looked at.
-    status : {"ok", "warn", "missing"}
-        ``warn`` works, but not as it should.
-    found : str
-        What is there.
-    advice : str
-        What to do about it, if anything.
-    needed : bool
-        Whether nothing works without it.
+    url : str or None
+        Address of the service.
+    test_gpus : bool
+        Compute something on each GPU.
     """
-
-    name: str
-    status: Literal["ok", "warn", "missing"]
-    found: str
-    advice: str = ""
-    needed: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the check as JSON-ready data."""
-        return asdict(self)
-
-
-def examine(url: str | None) -> list[Check]:
-    """Look at everything that convq uses on this machine."""
     settings = Settings()
-    looks: list[Callable[[], Check]] = [
-        _python,
-        _processor,
-        _libraries,
-        _gpu,
-        lambda: _calibration(settings),
-        _redis_program,
-        lambda: _redis(settings),
-        lambda: _store(settings),
-        lambda: _service(url),
+    return [
+        _python(),
+        _processor(),
+        _libraries(),
+        *doctor_gpus.examine(settings, test=test_gpus),
+        _calibration(settings),
+        _redis_program(),
+        _redis(settings),
+        _store(settings),
+        _service(url),
     ]
-    return [look() for look in looks]
 
 
 def _python() -> Check:
@@ -78,21 +55,6 @@ def _processor() -> Check:
 def _libraries() -> Check:
     names = ("numpy", "scipy", "pillow", "celery", "redis")
     return Check("libraries", "ok", ", ".join(f"{name} {version(name)}" for name in names))
-
-
-def _gpu() -> Check:
-    cupy = next((name for name in ("cupy-cuda13x", "cupy-cuda12x") if _installed(name)), None)
-    driver = Path("/proc/driver/nvidia/version").exists()
-    if not driver:
-        return Check("gpu", "ok", "none: the processor computes")
-    if cupy is None:
-        return Check(
-            "gpu",
-            "warn",
-            "there is an NVIDIA driver, but no CuPy",
-            "pip install 'convq[gpu-cuda13]', or gpu-cuda12 for an older driver",
-        )
-    return Check("gpu", "ok", f"{cupy} {version(cupy)}")
 
 
 def _calibration(settings: Settings) -> Check:
@@ -179,14 +141,6 @@ def _service(url: str | None) -> Check:
         if not alive:
             return Check("service", "warn", found, "convq worker NAME")
         return Check("service", "ok", found)
-
-
-def _installed(name: str) -> bool:
-    try:
-        version(name)
-    except PackageNotFoundError:
-        return False
-    return True
 
 
 def _existing(path: Path) -> Path:

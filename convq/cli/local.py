@@ -79,13 +79,22 @@ def calibrate(
         typer.echo(f"drawn to {out}", err=True)
 
 
-def doctor(as_json: AsJson = False, url: Url = None) -> None:
+def doctor(
+    test_gpus: Annotated[
+        bool,
+        typer.Option(
+            "--test-gpus", help="Compute something on each GPU, as workers do before they begin."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
     """Say what is here, what is missing, and what to do about it."""
     from convq.cli.console import out, print_json, text
     from convq.cli.doctor import examine
     from convq.cli.tables import table
 
-    checks = examine(url)
+    checks = examine(url, test_gpus=test_gpus)
     if as_json:
         print_json({"checks": [check.to_dict() for check in checks]})
     else:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from core.errors import InvalidInput, Unavailable
 from core.settings import Settings
 from workers import devices, gpus
 from workers.devices import Slot, choose, slots, stack_slots
-from workers.gpus import Alarm, Gpu
+from workers.gpus import Alarm, Driver, Gpu
 from workers.vitals import Vitals
 
 WHOLE = {"uuid": "GPU-aa", "name": "H", "memory": 9}
@@ -23,26 +22,8 @@ DIVIDED = {"uuid": "GPU-bb", "name": "H", "memory": 9, "slices": SLICES}
 PAIR = [Gpu("0", "GPU-aa", "H", 9), Gpu("1", "GPU-ab", "H", 9)]
 
 
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
-    """Give the machine some GPUs."""
-    monkeypatch.syspath_prepend(Path(__file__).with_name("stand_in"))
-    monkeypatch.delitem(sys.modules, "pynvml", raising=False)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setenv("STAND_IN_GPUS", str(tmp_path))
-
-    def have(*there: dict[str, Any]) -> Path:
-        (tmp_path / "gpus.json").write_text(json.dumps(there))
-        return tmp_path
-
-    gpus._library.cache_clear()
-    yield have
-    gpus._library.cache_clear()
-    sys.modules.pop("pynvml", None)
-
-
-def test_slices_stand_in_place_of_a_gpu_that_is_divided(machine: Callable[..., Path]) -> None:
-    machine(WHOLE, DIVIDED)
+def test_slices_stand_in_place_of_a_gpu_that_is_divided(machine_with: Callable[..., Path]) -> None:
+    machine_with(WHOLE, DIVIDED)
     assert gpus.found() == [
         Gpu("0", "GPU-aa", "H", 9),
         Gpu("1:0", "MIG-1", "H MIG 1g", 1),
@@ -50,8 +31,8 @@ def test_slices_stand_in_place_of_a_gpu_that_is_divided(machine: Callable[..., P
     ]
 
 
-def test_a_gpu_tells_what_it_can(machine: Callable[..., Path]) -> None:
-    folder = machine(WHOLE, DIVIDED)
+def test_a_gpu_tells_what_it_can(machine_with: Callable[..., Path]) -> None:
+    folder = machine_with(WHOLE, DIVIDED)
     told = {
         "name": "H",
         "utilisation": 0.25,
@@ -77,11 +58,27 @@ def test_without_a_library_there_are_none(monkeypatch: pytest.MonkeyPatch) -> No
     gpus._library.cache_clear()
     assert gpus.found() == []
     assert Alarm("GPU-aa").read() is None
+    assert gpus.capability("GPU-aa") is None
+    with pytest.raises(Unavailable, match=r"nvidia-ml-py is not installed.*pip install"):
+        gpus.driver()
     gpus._library.cache_clear()
 
 
-def test_what_the_driver_complains_about_is_told_once(machine: Callable[..., Path]) -> None:
-    folder = machine(WHOLE, DIVIDED)
+def test_the_driver_says_what_it_can_run(
+    machine_with: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = machine_with(WHOLE | {"capability": [7, 0]}, DIVIDED)
+    assert gpus.driver() == Driver("580.95.05", (13, 0))
+    assert [gpus.capability(uuid) for uuid in ("GPU-aa", "MIG-1")] == [(7, 0), (9, 0)]
+    (folder / "lost-GPU-aa").touch()
+    assert gpus.capability("GPU-aa") is None
+    monkeypatch.delenv("STAND_IN_GPUS")
+    with pytest.raises(Unavailable, match="no NVIDIA driver answers: Driver Not Loaded"):
+        gpus.driver()
+
+
+def test_what_the_driver_complains_about_is_told_once(machine_with: Callable[..., Path]) -> None:
+    folder = machine_with(WHOLE, DIVIDED)
     alarms = {uuid: Alarm(uuid) for uuid in ("GPU-aa", "MIG-1")}
     assert [alarm.read() for alarm in alarms.values()] == [None, None]
     # Of slices it tells by the GPU that has them.
@@ -95,9 +92,9 @@ def test_what_the_driver_complains_about_is_told_once(machine: Callable[..., Pat
 
 
 def test_a_driver_that_tells_no_more_is_asked_no_more(
-    machine: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    machine_with: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine(WHOLE)
+    machine_with(WHOLE)
     alarm, library = Alarm("GPU-aa"), gpus._library()
 
     def fail(*_: Any) -> Any:
@@ -149,11 +146,13 @@ def names(found: list[Slot]) -> dict[str, str | None]:
     return {slot.name: slot.gpu and slot.gpu.uuid for slot in found}
 
 
-def test_each_gpu_has_a_worker_and_the_processor_where_asked(machine: Callable[..., Path]) -> None:
-    machine(WHOLE)
+def test_each_gpu_has_a_worker_and_the_processor_where_asked(
+    machine_with: Callable[..., Path],
+) -> None:
+    machine_with(WHOLE)
     assert names(slots(Settings(), "w")) == {"w": "GPU-aa"}
     assert names(slots(Settings(gpus="none"), "w")) == {"w": None}
-    machine(WHOLE, DIVIDED)
+    machine_with(WHOLE, DIVIDED)
     assert names(slots(Settings(concurrency=2), "w")) == {
         "w-gpu0": "GPU-aa",
         "w-gpu1-0": "MIG-1",

@@ -1,8 +1,8 @@
 """A stand-in for NVIDIA's management library: GPUs that a folder describes.
 
 The folder is named by ``STAND_IN_GPUS``. ``gpus.json`` lists them, each with ``uuid``, ``name`` and
-``memory``, and ``slices`` of the same if it is divided. A file ``lost-UUID`` makes one be lost, and
-``xid-UUID`` holds the number of an error that is told once.
+``memory``, ``capability`` if it is not 9.0, and ``slices`` of the same if it is divided. A file
+``lost-UUID`` makes one be lost, and ``xid-UUID`` holds the number of an error that is told once.
 """
 
 # ruff: noqa: N802, N816 - the names are NVIDIA's
@@ -41,6 +41,14 @@ def _check(uuid):
 def nvmlInit():
     if "STAND_IN_GPUS" not in os.environ:
         raise NVMLError("Driver Not Loaded")
+
+
+def nvmlSystemGetDriverVersion():
+    return "580.95.05"
+
+
+def nvmlSystemGetCudaDriverVersion_v2():
+    return 13000
 
 
 def nvmlDeviceGetCount():
@@ -92,6 +100,10 @@ def nvmlDeviceGetName(gpu):
 
 def nvmlDeviceGetMemoryInfo(gpu):
     return SimpleNamespace(used=7, total=gpu["memory"])
+
+
+def nvmlDeviceGetCudaComputeCapability(gpu):
+    return tuple(gpu.get("capability", (9, 0)))
 
 
 def _of_whole(gpu, value):
