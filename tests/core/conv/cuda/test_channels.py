@@ -14,7 +14,7 @@ from core.conv import conv
 from core.conv.algorithms import by_name
 from core.conv.algorithms.direct import numpy_run
 from core.conv.blocks import never
-from core.conv.cuda import channels, modules
+from core.conv.cuda import channels, gathering, modules
 from core.conv.cuda.launch import types
 from core.conv.device import gpu
 from core.conv.gradients import conv_input_gradient, conv_weight_gradient
@@ -80,7 +80,7 @@ def test_threads_of_a_warp_find_what_they_multiply_in_different_banks(cupy, coun
 
 
 def test_inputs_may_lie_farther_apart_than_32_bits_count(cupy, monkeypatch) -> None:
-    monkeypatch.setattr(channels, "_MOST_INPUTS", 1000)
+    monkeypatch.setattr(gathering, "_MOST_INPUTS", 1000)
     random = np.random.default_rng(3)
     whole = random.integers(0, 9, (2, 3, 20, 20)).astype("f")
     w = random.integers(-9, 9, (4, 3, 3, 3)).astype("f")
