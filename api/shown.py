@@ -32,7 +32,7 @@ def summary(record: Job) -> wire.JobSummary:
         state=record.state,
         label=record.label,
         parent=record.parent,
-        progress=wire.Progress(**vars(record.progress)),
+        progress=wire.Progress(**record.progress._asdict()),
         timings=_timings(record),
         metrics=record.metrics,
         error=None if record.error is None else wire.Fault(**record.error),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -36,6 +37,18 @@ def array_module(*arrays: object) -> Any:
     if any(is_on_gpu(array) for array in arrays):
         return importlib.import_module("cupy")
     return np
+
+
+@lru_cache(maxsize=64)
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """Return ``dtype.name``, which NumPy puts together anew each time.
+
+    Examples
+    --------
+    >>> dtype_name(np.dtype("float32"))
+    'float32'
+    """
+    return dtype.name
 
 
 def common_module(**arrays: Array) -> Any:

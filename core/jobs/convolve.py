@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core import conv
-from core.arrays import Array, array_module, gpu_module, is_on_gpu
+from core.arrays import Array, array_module, dtype_name, gpu_module, is_on_gpu
 from core.conv import residency
 from core.conv.boundary import Boundary
 from core.conv.device import Device
@@ -192,7 +192,7 @@ def _begin(
     with run.stage("load"):
         decoded = decode(run.load(digest), max_pixels=run.max_pixels)
         x, alpha = split_alpha(decoded.array, decoded.info)
-        subject = Subject(decoded.info.media_type, x.shape, str(x.dtype))
+        subject = Subject(decoded.info.media_type, x.shape, dtype_name(x.dtype))
     with run.stage("convolve"):
         devices = run.devices(spec.device)
         work = run.common(subject, lambda: _Work(spec, loaded, subject, devices, run.memory_cap))
@@ -344,7 +344,7 @@ def _deliver(
             media_type=media_type,
             write=write_file,
             shape=array.shape,
-            dtype=str(array.dtype),
+            dtype=dtype_name(array.dtype),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from os.path import splitext
 from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,11 +60,11 @@ def unique(name: str, taken: set[str]) -> str:
     >>> unique("cat.jpg", {"cat.jpg", "cat-2.jpg"})
     'cat-3.jpg'
     """
-    path = PurePosixPath(name)
+    stem, extension = splitext(name)
     number = 1
     while name in taken:
         number += 1
-        name = f"{path.stem}-{number}{path.suffix}"
+        name = f"{stem}-{number}{extension}"
     taken.add(name)
     return name
 
@@ -96,11 +96,11 @@ def renamed(name: str, media_type: str, suffix: str = "") -> str:
     >>> renamed("cat.jpeg", "image/jpeg")
     'cat.jpeg'
     """
-    path = PurePosixPath(name)
-    known = BY_EXTENSION.get(path.suffix.lower())
-    extension = path.suffix if known == media_type else EXTENSIONS[media_type]
-    stem = path.stem if known else name
-    return f"{stem}{suffix}{extension}"
+    stem, extension = splitext(name)
+    known = BY_EXTENSION.get(extension.lower())
+    if known != media_type:
+        extension = EXTENSIONS[media_type]
+    return f"{stem if known else name}{suffix}{extension}"
 
 
 def _safe(entry: Digest | Input) -> str:

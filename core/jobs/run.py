@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar, cast
 
@@ -210,7 +210,7 @@ class Run:
         """Name what happens now, and add its duration to the job's timings."""
         self.check()
         with self._lock:
-            self.progress = replace(self.progress, stage=name)
+            self.progress = self.progress._replace(stage=name)
         start = time.perf_counter()
         try:
             yield
@@ -221,20 +221,18 @@ class Run:
     def expect(self, total: int) -> None:
         """Tell how many items there are, where the Spec alone does not say."""
         with self._lock:
-            self.progress = replace(self.progress, total=total)
+            self.progress = self.progress._replace(total=total)
 
     def at(self, done: int, stage: str) -> None:
         """Tell how many items are done, and what happens now, where items are not all alike."""
         with self._lock:
-            self.progress = replace(self.progress, done=done, stage=stage)
+            self.progress = self.progress._replace(done=done, stage=stage)
 
     def advance(self, *, failed: bool = False) -> None:
         """Count one more item as done."""
         with self._lock:
-            self.progress = replace(
-                self.progress,
-                done=self.progress.done + 1,
-                failed=self.progress.failed + failed,
+            self.progress = self.progress._replace(
+                done=self.progress.done + 1, failed=self.progress.failed + failed
             )
 
     def resume(self) -> Path | None:

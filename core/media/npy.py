@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from core.arrays import dtype_name
 from core.errors import InvalidInput, UnsupportedMedia
 from core.media.guard import file_size
 from core.media.info import Decoded, Extra, MediaInfo
@@ -48,7 +49,7 @@ class NpyHeader:
 
     def info(self, media_type: str) -> MediaInfo:
         """Return the facts as :class:`MediaInfo`."""
-        return MediaInfo(media_type, self.shape, self.dtype.name)
+        return MediaInfo(media_type, self.shape, dtype_name(self.dtype))
 
 
 def read_header(file: BinaryIO, *, texts: bool = False) -> NpyHeader:
@@ -79,7 +80,7 @@ def read_header(file: BinaryIO, *, texts: bool = False) -> NpyHeader:
             "this version of npy is not read", given=version, accepted="1.0, 2.0"
         )
     shape, fortran_order, dtype = _parsed(version, _bounded(file, _LENGTH_BYTES[version]))
-    accepted = dtype.kind == "U" if texts else dtype.name in ACCEPTED_DTYPES
+    accepted = dtype.kind == "U" if texts else dtype_name(dtype) in ACCEPTED_DTYPES
     if not accepted or dtype.subdtype is not None:
         raise UnsupportedMedia(
             "an npy of this dtype is not read",
@@ -170,7 +171,7 @@ def as_array(
 
 def encode_npy(array: NDArray[Any], file: BinaryIO, _extra: Extra) -> None:
     """Write an .npy, C order and little-endian, in pieces; see :func:`core.media.encode`."""
-    if array.dtype.name not in ACCEPTED_DTYPES:
+    if dtype_name(array.dtype) not in ACCEPTED_DTYPES:
         raise InvalidInput(
             "an npy of this dtype is not written",
             field="output",
@@ -178,10 +179,10 @@ def encode_npy(array: NDArray[Any], file: BinaryIO, _extra: Extra) -> None:
             accepted=ACCEPTED_DTYPES,
         )
     stored = array.dtype.newbyteorder("<")
-    npy_format.write_array_header_1_0(
-        file,
-        {"descr": npy_format.dtype_to_descr(stored), "fortran_order": False, "shape": array.shape},
-    )
+    file.write(_header(stored, array.shape))
+    if array.flags.c_contiguous and array.dtype == stored:
+        file.write(array.data)
+        return
     pieces = np.nditer(
         array,
         flags=["external_loop", "buffered", "zerosize_ok"],
@@ -202,6 +203,15 @@ def _parsed(version: tuple[int, int], header: bytes) -> tuple[tuple[int, ...], b
         (2, 0): npy_format.read_array_header_2_0,
     }[version]
     return read(io.BytesIO(header))
+
+
+@lru_cache(maxsize=256)
+def _header(stored: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    # As `_parsed`.
+    file = io.BytesIO()
+    described = {"descr": npy_format.dtype_to_descr(stored), "fortran_order": False, "shape": shape}
+    npy_format.write_array_header_1_0(file, described)
+    return file.getvalue()
 
 
 def _bounded(file: BinaryIO, length_bytes: int) -> bytes:

@@ -188,7 +188,8 @@ class Files:
         """Return all bytes, or raise FileNotFoundError."""
         part = part_of(key)
         if self.root:
-            with (self.root / file_of(key)).open("rb", buffering=0) as file:
+            # As text, since making paths takes as long as reading a small file.
+            with open(f"{self.root}/{file_of(key)}", "rb", buffering=0) as file:  # noqa: PTH123
                 if part is None:
                     return file.readall()
                 return os.pread(file.fileno(), part.size, part.start)

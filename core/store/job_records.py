@@ -27,8 +27,7 @@ class Attempt:
     reason: str | None = None
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """How far a job is: items done (failed ones included) of all, and what happens now."""
 
     done: int = 0

@@ -284,7 +284,7 @@ class JobStore(JobReader):
     ) -> list[Literal["ok", "cancel", "drain", "lost"]]:
         """Do what `renew` does for several claims, each a job's id, attempt and progress."""
         calls = [
-            (job_id, attempt, _ms(lease), "" if progress is None else json.dumps(vars(progress)))
+            (job_id, attempt, _ms(lease), "" if progress is None else json.dumps(progress._asdict()))
             for job_id, attempt, progress in claims
         ]
         return self._scripts.run_each("renew", calls)
@@ -390,7 +390,7 @@ class JobStore(JobReader):
         progress: Progress | None = None,
     ) -> bool:
         """Let a claimed job wait until ``others`` have ended; False if the claim was lost."""
-        told = "" if progress is None else json.dumps(vars(progress))
+        told = "" if progress is None else json.dumps(progress._asdict())
         return bool(self._scripts.run("wait", job_id, attempt, reason, told, *others))
 
     def abandon(self, job_id: str, attempt: int, *, reason: str, max_attempts: int) -> State | None:
@@ -536,7 +536,7 @@ class JobStore(JobReader):
 
 def _ended_fields(end: End) -> dict[str, str]:
     fields = {
-        "progress": json.dumps(vars(end.progress)),
+        "progress": json.dumps(end.progress._asdict()),
         "timings": json.dumps(end.timings),
         "results": end.results,
         "plan": end.plan,
