@@ -4,6 +4,7 @@ from core.conv.algorithm import Algorithm, Cost
 from core.conv.algorithms import ALGORITHMS, by_name
 from core.conv.calibrate import Calibration, calibrate
 from core.conv.device import Device
+from core.conv.fixed import FixedKernel
 from core.conv.functions import conv, convolve, convolve_bank, correlate, plan
 from core.conv.gradients import conv_input_gradient, conv_weight_gradient
 from core.conv.plan import Candidate, Plan, make_plan
@@ -17,6 +18,7 @@ __all__ = [
     "ConvProblem",
     "Cost",
     "Device",
+    "FixedKernel",
     "Plan",
     "by_name",
     "calibrate",

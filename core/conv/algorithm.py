@@ -22,10 +22,14 @@ class Cost:
         Wall-clock time on the device.
     bytes : int
         The most memory that is held at once beyond the input and the result.
+    once : float
+        Seconds of these that the kernel takes alone, and only once where it is fixed and what is
+        made of it stays on the device (`core.conv.fixed`).
     """
 
     seconds: float
     bytes: int
+    once: float = 0.0
 
 
 class Run(Protocol):

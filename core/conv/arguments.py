@@ -8,8 +8,29 @@ from typing import Any
 
 import numpy as np
 
+from core.arrays import Array, is_on_gpu
 from core.conv.normal import Shape
 from core.errors import InvalidInput
+
+
+def as_array(name: str, given: Any) -> Array:
+    """Return ``given`` as an array, where it is.
+
+    Examples
+    --------
+    >>> as_array("x", [1, 2])
+    array([1, 2])
+    """
+    if is_on_gpu(given):
+        return given
+    if isinstance(given, np.ma.MaskedArray):
+        raise InvalidInput(
+            "masked arrays are not convolved: what is masked has no value",
+            field=name,
+            given="a masked array",
+            accepted=f"an ndarray, for example {name}.filled(0)",
+        )
+    return np.asarray(given)
 
 
 def known_dtype(dtype: Any) -> np.dtype[Any]:

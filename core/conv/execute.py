@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.arrays import Array, array_module
+from core.arrays import Array, array_module, is_on_gpu
 from core.conv import integers, nonfinite
 from core.conv.algorithm import Algorithm
 from core.conv.blocks import Check
 from core.conv.boundary import Extended
+from core.conv.fixed import FixedKernel
 from core.conv.problem import ConvProblem
 
 
@@ -16,7 +17,7 @@ def execute(
     problem: ConvProblem,
     algorithm: Algorithm,
     x: Array,
-    w: Array,
+    w: Array | FixedKernel,
     target: Array | None = None,
     *,
     check: Check,
@@ -37,13 +38,17 @@ def execute(
         An output does not fit the result's dtype.
     """
     form = problem.normal
-    inputs, weights = problem.to_normal(x, w)
+    inputs, weights = problem.to_normal(x, w.beside(x) if isinstance(w, FixedKernel) else w)
     if isinstance(inputs, Extended) and not algorithm.reads_parts(form):
         inputs = np.asarray(inputs)
     out = array_module(x).empty(form.out_shape, form.dtype) if target is None else target
     # What the algorithm may take is what the result and the extended input leave.
     cap = None if memory_cap is None else memory_cap - fixed_bytes(problem, algorithm)
-    nonfinite.run(algorithm, form, inputs, weights, out, check=check, memory_cap=cap)
+    if isinstance(w, FixedKernel) and is_on_gpu(x):
+        with w.used_as(weights, problem.operation):
+            nonfinite.run(algorithm, form, inputs, weights, out, check=check, memory_cap=cap)
+    else:
+        nonfinite.run(algorithm, form, inputs, weights, out, check=check, memory_cap=cap)
     if form.bits is not None:
         out = integers.to_dtype(out, problem.dtype, form.bits)
     elif form.dtype != problem.dtype:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from core.arrays import Array, is_on_gpu
-from core.conv.arguments import check_one_of, known_dtype
+from core.arrays import Array
+from core.conv.arguments import as_array, check_one_of, known_dtype
 from core.conv.blocks import Check, never
 from core.conv.device import Device, cpu, device_of
+from core.conv.fixed import FixedKernel
 from core.conv.measure import MEASURE, measure
 from core.conv.plan import Plan, compute, make_plan
 from core.conv.problem import (
@@ -51,9 +52,10 @@ def convolve(
         Integers of any width, float16, float32, float64, complex64 or complex128; truth values
         count as 0 and 1 beside a kernel of numbers, and the other way round. A
         memory-mapped array is read piece by piece where the boundary is zero.
-    kernel : array
+    kernel : array or FixedKernel
         As many axes as ``x``; or as many as ``axes``; or as many as ``x`` with length 1 on the
-        axes that are not convolved.
+        axes that are not convolved. One for many inputs on a GPU is better fixed
+        (`core.conv.FixedKernel`).
     mode : {"full", "same", "valid"}
         Every output (``n + k - 1`` per axis); as many as ``x``, centred; or those that need
         nothing from outside (``|n - k| + 1``).
@@ -343,7 +345,7 @@ def plan(
                 given=given,
                 accepted=_OPTIONS[operation],
             )
-    xs, ws = _operand(x), _operand(kernel)
+    xs, ws = _operand("x", x), _operand("kernel", kernel)
     x_dtype, w_dtype = _without_bool(
         known_dtype(dtype) if isinstance(xs, tuple) else xs.dtype,
         known_dtype(kernel_dtype or dtype) if isinstance(ws, tuple) else ws.dtype,
@@ -358,19 +360,20 @@ def plan(
     problem = learn(
         problem, None if isinstance(xs, tuple) else xs, None if isinstance(ws, tuple) else ws
     )
+    is_fixed = isinstance(ws, FixedKernel)
     where = device or (cpu() if isinstance(xs, tuple) else device_of(xs))
     if method == MEASURE:
         x_like = _like(xs, problem.x_shape, problem.x_dtype)
         w_like = _like(ws, problem.w_shape, problem.w_dtype)
         measure(problem, where, x_like, w_like, memory_cap=memory_cap)
         method = "auto"
-    return make_plan(problem, where, method, memory_cap)
+    return make_plan(problem, where, method, memory_cap, is_fixed)
 
 
 def _compute(
     problem: ConvProblem,
     x: Array,
-    w: Array,
+    w: Array | FixedKernel,
     method: str,
     memory_cap: int | None,
     check: Check,
@@ -378,20 +381,27 @@ def _compute(
 ) -> Array:
     if method == MEASURE:
         known = learn(problem, x, w)
-        measure(known, device_of(x), x, w, memory_cap=memory_cap, check=check)
+        # What is remembered is the time of any kernel.
+        there = w.beside(x) if isinstance(w, FixedKernel) else w
+        measure(known, device_of(x), x, there, memory_cap=memory_cap, check=check)
         method = "auto"
     return compute(problem, x, w, method, memory_cap, check, out)
 
 
 def _like(operand: Any, shape: tuple[int, ...], dtype: str) -> Array:
     # No algorithm's time depends on the values.
+    if isinstance(operand, FixedKernel):
+        return operand.host
     return np.ones(shape, dtype) if isinstance(operand, tuple) else operand
 
 
-def _pair(x: Any, w: Any) -> tuple[Array, Array]:
-    x, w = _array(x), _array(w)
+def _pair(x: Any, w: Any) -> tuple[Array, Array | FixedKernel]:
+    x, w = as_array("x", x), w if isinstance(w, FixedKernel) else as_array("kernel", w)
     x_dtype, w_dtype = _without_bool(x.dtype, w.dtype)
-    return x.astype(x_dtype, copy=False), w.astype(w_dtype, copy=False)
+    x = x.astype(x_dtype, copy=False)
+    if isinstance(w, FixedKernel):
+        return x, w.astype(w_dtype)
+    return x, w.astype(w_dtype, copy=False)
 
 
 def _without_bool(x: np.dtype[Any], w: np.dtype[Any]) -> tuple[np.dtype[Any], np.dtype[Any]]:
@@ -399,21 +409,8 @@ def _without_bool(x: np.dtype[Any], w: np.dtype[Any]) -> tuple[np.dtype[Any], np
     return (w if x.kind == "b" else x), (x if w.kind == "b" else w)
 
 
-def _operand(given: Any) -> Any:
+def _operand(name: str, given: Any) -> Any:
     # A tuple of whole numbers is a shape; everything else is an array.
     if isinstance(given, tuple) and all(isinstance(n, int | np.integer) for n in given):
         return tuple(int(n) for n in given)
-    return _array(given)
-
-
-def _array(given: Any) -> Array:
-    if is_on_gpu(given):
-        return given
-    if isinstance(given, np.ma.MaskedArray):
-        raise InvalidInput(
-            "masked arrays are not convolved: what is masked has no value",
-            field="x",
-            given="a masked array",
-            accepted="an ndarray, for example x.filled(0)",
-        )
-    return np.asarray(given)
+    return given if isinstance(given, FixedKernel) else as_array(name, given)

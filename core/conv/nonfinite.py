@@ -27,6 +27,7 @@ from core.conv.blocks import Check
 from core.conv.boundary import Extended
 from core.conv.capturable import is_capturable
 from core.conv.device import device_of
+from core.conv.fixed import once
 from core.conv.integers import accumulator
 from core.conv.normal import NormalForm
 
@@ -54,7 +55,7 @@ def run(
     if form.bits is not None or ("x" in carries and (unseen or _is_finite(w))):
         algorithm.run(form, x, w, out, check=check, memory_cap=memory_cap)
         return
-    x_peak, w_peak = peak(x), peak(w)
+    x_peak, w_peak = peak(x), once(w, "peak", lambda: peak(w))
     finite_x, x_shift = _tamed(x, x_peak, form.dtype)
     finite_w, w_shift = _tamed(w, w_peak, form.dtype)
     algorithm.run(form, finite_x, finite_w, out, check=check, memory_cap=memory_cap)
@@ -110,6 +111,10 @@ def _is_plain(x: Array) -> bool:
 def _is_finite(x: Array) -> bool:
     if type(x) is np.ndarray and x.nbytes <= _KEPT_BYTES:
         return math.isfinite(peak(x))
+    return once(x, "finite", lambda: _sum_is_finite(x))
+
+
+def _sum_is_finite(x: Array) -> bool:
     # What is not finite makes the sum so. A sum may overflow by itself: then the peak tells.
     with np.errstate(over="ignore", invalid="ignore"):
         total = complex(x.sum())

@@ -16,6 +16,7 @@ from core.arrays import Array, array_module, fft_module
 from core.conv.algorithm import Cost
 from core.conv.blocks import Block, Check, block_count, blocks, for_each, workers_for
 from core.conv.device import Device
+from core.conv.fixed import once
 from core.conv.lengths import fast_length
 from core.conv.normal import NormalForm, Shape, read
 
@@ -106,15 +107,12 @@ def _cost_on_gpu(form: NormalForm, device: Device, how: Tiling) -> Cost:
     # order of matrices and back: everything moves four times, or twice.
     products = groups * how.images * kernels * points / (1 if form.is_complex else 2)
     passes = 2 if form.group_channels == 1 else 4
-    calls = groups * _GPU_CALLS + (2 * groups + 1) * _TRANSFORM_CALLS
-    seconds = (
-        (channels + kernels) * device.fft_seconds(how.tile, dtype)
-        + products * device.gemm[complex_dtype]
-        + passes * (channels + kernels) * points * item * device.copy
-        + calls * device.call
-    )
+    calls = groups * (_GPU_CALLS + 2 * _TRANSFORM_CALLS)
+    each = device.fft_seconds(how.tile, dtype) + passes * points * item * device.copy
+    seconds = channels * each + products * device.gemm[complex_dtype] + calls * device.call
+    prepared = kernels * each + _TRANSFORM_CALLS * device.call
     held = 4 * kernels + how.images * 4 * (form.in_channels + form.out_channels)
-    return Cost(seconds, held * points * item)
+    return Cost(seconds + prepared, held * points * item, once=prepared)
 
 
 def error_bound(form: NormalForm, how: Tiling) -> float:
@@ -162,10 +160,14 @@ def run(
     inner = {} if xp is not np else {"workers": workers_for(x) if alone else 1}
     per_group, channels = form.out_channels // form.groups, form.group_channels
 
-    dilated = xp.zeros((*w.shape[:2], *(r + 1 for r in form.reach)), dtype)
-    dilated[(..., *(slice(None, None, d) for d in form.dilation))] = w
-    check()
-    kernels = forward(dilated, how.tile, axes, **inner)
+    def transformed() -> Array:
+        dilated = xp.zeros((*w.shape[:2], *(r + 1 for r in form.reach)), dtype)
+        dilated[(..., *(slice(None, None, d) for d in form.dilation))] = w
+        check()
+        found = forward(dilated, how.tile, axes, **inner)
+        return found if xp is np else _factors(form, found)
+
+    kernels = once(w, ("spectra", dtype, form.dilation, form.groups, how.tile), transformed)
 
     def work(block: Block) -> None:
         inputs = read(x[block.images], form.first_input(block.at), form.span_of(block.size), dtype)
@@ -194,18 +196,26 @@ def run(
     for_each(work, blocks(form, how.size, how.images), check, workers)
 
 
-def _multiplied(form: NormalForm, spectra: Array, kernels: Array) -> Array:
-    # The spectra of all output channels, (images, out_channels, *frequencies): at each frequency
-    # the product of a matrix of images and channels with one of channels and outputs.
-    images, frequencies = len(spectra), spectra.shape[2:]
+def _factors(form: NormalForm, kernels: Array) -> Array:
+    # The spectra of kernels as `_multiplied` takes them: at each frequency a matrix of channels and
+    # outputs, or numbers where there is one channel.
     channels, per_group = form.group_channels, form.out_channels // form.groups
-    by_group = spectra.reshape(images, form.groups, channels, -1)
     weights = kernels.reshape(form.groups, per_group, channels, -1)
     if channels == 1:
-        total = by_group * weights[:, :, 0]
+        return weights[:, :, 0]
+    return array_module(kernels).ascontiguousarray(weights.transpose(3, 0, 2, 1))
+
+
+def _multiplied(form: NormalForm, spectra: Array, factors: Array) -> Array:
+    # The spectra of all output channels, (images, out_channels, *frequencies): at each frequency
+    # the product of a matrix of images and channels with that of `_factors`.
+    images, frequencies = len(spectra), spectra.shape[2:]
+    by_group = spectra.reshape(images, form.groups, form.group_channels, -1)
+    if form.group_channels == 1:
+        total = by_group * factors
     else:
-        left, right = by_group.transpose(3, 1, 0, 2), weights.transpose(3, 0, 2, 1)
-        total = array_module(spectra).matmul(left, right).transpose(2, 1, 3, 0)
+        left = by_group.transpose(3, 1, 0, 2)
+        total = array_module(spectra).matmul(left, factors).transpose(2, 1, 3, 0)
     return total.reshape(images, form.out_channels, *frequencies)
 
 

@@ -16,6 +16,7 @@ from core.conv.blocks import Check, never
 from core.conv.cuda.memory import with_what_there_is
 from core.conv.device import Device, device_of
 from core.conv.execute import execute, fixed_bytes
+from core.conv.fixed import FixedKernel
 from core.conv.problem import ConvProblem
 from core.conv.values import learn
 from core.errors import AlgorithmRefused, InvalidInput, TooLarge
@@ -145,7 +146,7 @@ class Plan:
             ],
         }
 
-    def run(self, x: Array, kernel: Array, check: Check = never) -> Array:
+    def run(self, x: Array, kernel: Array | FixedKernel, check: Check = never) -> Array:
         """Compute with the chosen algorithm.
 
         Parameters
@@ -185,21 +186,22 @@ class Plan:
 def compute(
     problem: ConvProblem,
     x: Array,
-    w: Array,
+    w: Array | FixedKernel,
     method: str,
     memory_cap: int | None,
     check: Check,
     out: Array | None = None,
 ) -> Array:
     """Plan for the values of ``x`` and ``w``, then execute; the result goes to ``out`` if given."""
-    if is_on_gpu(x) != is_on_gpu(w):
+    is_fixed = isinstance(w, FixedKernel)
+    if not is_fixed and is_on_gpu(x) != is_on_gpu(w):
         raise InvalidInput("x and the kernel lie on different devices", field="kernel")
     known = learn(problem, x, w, want_rank=method in ("auto", "separable"))
     target = None if out is None else problem.target(out)
     if target is not None and memory_cap is not None:
         # The result is the caller's memory, or a file's, and does not count.
         memory_cap += problem.result_bytes
-    plan = make_plan(known, device_of(x), method, memory_cap)
+    plan = make_plan(known, device_of(x), method, memory_cap, is_fixed)
     algorithm = by_name(plan.chosen)
 
     def run(cap: int | None) -> Array:
@@ -223,9 +225,15 @@ def compute(
 
 @lru_cache(maxsize=4096)
 def make_plan(
-    problem: ConvProblem, device: Device, method: str = "auto", memory_cap: int | None = None
+    problem: ConvProblem,
+    device: Device,
+    method: str = "auto",
+    memory_cap: int | None = None,
+    is_fixed: bool = False,
 ) -> Plan:
     """Choose the algorithm with the smallest predicted time, or the named one.
+
+    Where the kernel ``is_fixed`` that is the time without what is made of it once.
 
     Raises
     ------
@@ -239,7 +247,7 @@ def make_plan(
     named = None if method == "auto" else by_name(method)
     known = wisdom.recall(problem, device) or {}
     candidates = tuple(
-        replace(_candidate(a, problem, device, memory_cap), measured=known.get(a.name))
+        replace(_candidate(a, problem, device, memory_cap, is_fixed), measured=known.get(a.name))
         for a in ALGORITHMS
     )
     able = [c for c in candidates if c.refused is None]
@@ -289,7 +297,11 @@ def _why(best: Candidate, others: list[Candidate]) -> str:
 
 
 def _candidate(
-    algorithm: Algorithm, problem: ConvProblem, device: Device, memory_cap: int | None
+    algorithm: Algorithm,
+    problem: ConvProblem,
+    device: Device,
+    memory_cap: int | None,
+    is_fixed: bool = False,
 ) -> Candidate:
     name, refused = algorithm.name, algorithm.refuses(problem.normal)
     if refused is not None:
@@ -297,7 +309,8 @@ def _candidate(
     cost = _cost(algorithm, problem, device, memory_cap)
     if memory_cap is not None and cost.bytes > memory_cap:
         refused = f"takes {cost.bytes} bytes, the memory cap is {memory_cap}"
-    return Candidate(name, cost.seconds, cost.bytes, refused)
+    seconds = cost.seconds - cost.once if is_fixed else cost.seconds
+    return Candidate(name, seconds, cost.bytes, refused)
 
 
 def _cost(
@@ -307,10 +320,12 @@ def _cost(
     fixed = fixed_bytes(problem, algorithm)
     left = None if memory_cap is None else memory_cap - fixed
     cost = algorithm.cost(problem.normal, device, left)
-    return Cost(cost.seconds, cost.bytes + fixed)
+    return replace(cost, bytes=cost.bytes + fixed)
 
 
-def _check_planned(name: str, given: Array, shape: tuple[int, ...], dtype: str) -> None:
+def _check_planned(
+    name: str, given: Array | FixedKernel, shape: tuple[int, ...], dtype: str
+) -> None:
     # A dtype's name takes as long to make as a small kernel to run; only foreign bytes need it.
     same = given.dtype == np.dtype(dtype) or given.dtype.name == dtype
     if given.shape != shape or not same:

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from core.arrays import Array, to_numpy
+from core.conv.fixed import FixedKernel
 from core.conv.integers import bits_of_dtypes, bits_of_values
 from core.conv.lowrank import terms
 from core.conv.problem import ConvProblem, interned
@@ -18,7 +19,11 @@ _SMALL = 1 << 14
 
 
 def learn(
-    problem: ConvProblem, x: Array | None, w: Array | None, *, want_rank: bool = True
+    problem: ConvProblem,
+    x: Array | None,
+    w: Array | FixedKernel | None,
+    *,
+    want_rank: bool = True,
 ) -> ConvProblem:
     """Return ``problem`` with what is known about its values.
 
@@ -27,7 +32,7 @@ def learn(
     problem : ConvProblem
         As shapes and dtypes describe it.
     x, w : array or None
-        The inputs as the user has them, where they are known.
+        The inputs as the user has them, where they are known. A fixed kernel is looked at once.
     want_rank : bool
         Whether to look for the rank of the kernel, which only some algorithms need.
 
@@ -45,6 +50,13 @@ def learn(
     >>> known.bits, known.rank
     (0, 1)
     """
+    if isinstance(w, FixedKernel):
+        if problem.is_exact:
+            return learn(problem, x, w.host, want_rank=want_rank)
+        if (problem, want_rank) not in w.learned:
+            w.learned[problem, want_rank] = learn(problem, x, w.host, want_rank=want_rank)
+        known: ConvProblem = w.learned[problem, want_rank]
+        return known
     if not problem.is_exact and type(w) is np.ndarray and w.nbytes <= _SMALL and w.dtype.isnative:
         return _learned_from(problem, w.tobytes(), want_rank)
     known = replace(problem, bits=_bits(problem, x, w))

@@ -25,7 +25,8 @@ def refuses(form: NormalForm) -> str | None:
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """One forward transform per input channel, one inverse per output channel."""
     found = overlap_save.cost(form, device, overlap_save.whole(form), 1)
-    return Cost(_FAR * found.seconds + _WAKING * device.call, found.bytes)
+    seconds = _FAR * found.seconds + _WAKING * device.call
+    return Cost(seconds, found.bytes, once=_FAR * found.once)
 
 
 def error_bound(form: NormalForm) -> float:

@@ -17,6 +17,7 @@ from core.conv.algorithms.direct import accumulate, idle_factor
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each, workers_for
 from core.conv.cuda import separable as cuda
 from core.conv.device import Device, device_of
+from core.conv.fixed import once
 from core.conv.lowrank import terms_of, tolerance
 from core.conv.normal import NormalForm, Shape, read
 
@@ -81,9 +82,8 @@ def run(
     if family is not None:
         family.run(form, x, w, out, check=check, memory_cap=memory_cap)
         return
-    xp = array_module(x)
     per_group = form.out_channels // form.groups
-    split = [terms_of(form, w[o, 0]) for o in range(form.out_channels)]
+    split = once(w, ("terms", form.dtype, form.bits is None), lambda: _split(form, w))
     axes = _axes(form)
 
     def work(block: Block) -> None:
@@ -95,7 +95,7 @@ def run(
             for index, term in enumerate(found):
                 part = inputs[:, o // per_group]
                 for axis in axes:
-                    part = _pass(form, part, xp.asarray(term[axis]), axis, block.size[axis])
+                    part = _pass(form, part, term[axis], axis, block.size[axis])
                 for axis in set(range(form.ndim)) - set(axes):
                     part = part * term[axis][0]
                 if index == 0:
@@ -104,6 +104,13 @@ def run(
                     target += part
 
     for_each(work, blocks(form, *_blocking(form)), check, workers_for(x))
+
+
+def _split(form: NormalForm, w: Array) -> list[list[tuple[Array, ...]]]:
+    # The terms of each kernel, where it is.
+    bring = array_module(w).asarray
+    kernels = [terms_of(form, w[o, 0]) for o in range(form.out_channels)]
+    return [[tuple(map(bring, term)) for term in terms] for terms in kernels]
 
 
 def _generated(form: NormalForm, device: Device) -> Any:

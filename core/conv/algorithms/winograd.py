@@ -17,6 +17,7 @@ from core.conv.algorithm import Algorithm, Cost
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each
 from core.conv.cook_toom import cook_toom
 from core.conv.device import Device, device_of
+from core.conv.fixed import once
 from core.conv.normal import NormalForm, Shape, read
 
 _TAPS = (3, 5)
@@ -96,8 +97,12 @@ def run(
     taps, inputs, outputs = (
         xp.asarray(m.astype(form.dtype)) for m in (short.taps, short.inputs, short.outputs)
     )
-    weights = _applied(taps, w[..., ::-1, ::-1]).transpose(2, 3, 0, 1)
-    weights = weights.reshape(_SIDE, _SIDE, form.groups, -1, form.group_channels)
+
+    def transformed() -> Array:
+        weights = _applied(taps, w[..., ::-1, ::-1]).transpose(2, 3, 0, 1)
+        return weights.reshape(_SIDE, _SIDE, form.groups, -1, form.group_channels)
+
+    weights = once(w, ("winograd", form.groups), transformed)
 
     def work(block: Block) -> None:
         values = _applied(inputs, _tiles(form, x, block))

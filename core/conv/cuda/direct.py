@@ -22,6 +22,7 @@ from core.conv.cuda.geometry import (
 )
 from core.conv.cuda.launch import launch, readable
 from core.conv.device import Device
+from core.conv.fixed import once
 from core.conv.normal import NormalForm
 
 # Taps from which on a transform is faster on every device, and the code becomes long.
@@ -60,7 +61,8 @@ def run(
     tile = tile_of(form)
     assert tile is not None
     reverse = (slice(None, None, -1),) * form.ndim
-    weights = array_module(x).ascontiguousarray(w[(slice(None), 0, *reverse)])
+    turned = w[(slice(None), 0, *reverse)]
+    weights = once(w, "direct", lambda: array_module(w).ascontiguousarray(turned))
     x = readable(x, form.dtype)
     launch(
         "direct", form, x, (weights,), out, arguments(form, x),

@@ -16,6 +16,7 @@ from core.conv.cuda.geometry import MOST_PLANES, arguments, two
 from core.conv.cuda.launch import contiguous, put_back, readable, types
 from core.conv.cuda.modules import C_NAMES, Macros, function
 from core.conv.device import Device
+from core.conv.fixed import once
 from core.conv.normal import NormalForm
 from core.conv.overlap_save import Tiling, transform_dtype
 
@@ -59,11 +60,12 @@ def cost(form: NormalForm, device: Device, how: Tiling) -> Cost:
     dtype = transform_dtype(form)
     points, planes = math.prod(how.tile), form.batch * form.out_channels
     # Two tiles of one plane are transformed as one.
-    pairs = planes * _pairs(form, how) + form.out_channels
+    each = points * math.log2(points) * device.fft_tile[dtype]
     moved = (form.batch * form.in_channels * math.prod(form.spatial) + form.outputs) * form.itemsize
-    seconds = max(pairs * points * math.log2(points) * device.fft_tile[dtype], moved * device.copy)
+    seconds = max(planes * _pairs(form, how) * each, moved * device.copy) + device.call
+    kernels = form.out_channels * each + device.call
     spectra = form.out_channels * 2 * points * np.dtype(dtype).itemsize
-    return Cost(seconds + 2 * device.call, spectra)
+    return Cost(seconds + kernels, spectra, once=kernels)
 
 
 def run(form: NormalForm, x: Array, w: Array, out: Array, how: Tiling, *, check: Check) -> None:
@@ -71,17 +73,23 @@ def run(form: NormalForm, x: Array, w: Array, out: Array, how: Tiling, *, check:
     check()
     xp, dtype = array_module(x), transform_dtype(form)
     x, found = readable(x, dtype), contiguous(out)
-    weights = xp.zeros((form.out_channels, *(r + 1 for r in form.reach)), dtype)
-    weights[(..., *(slice(None, None, d) for d in form.dilation))] = w[:, 0]
-    roots = _roots(xp, x.device.id, max(how.tile), dtype)
-    spectra = xp.empty((form.out_channels, math.prod(how.tile), 2), dtype)
-    spoilt = xp.empty(form.out_channels, "int32")
+    stream = xp.cuda.get_current_stream()
+    roots = _roots(xp, stream, x.device.id, max(how.tile), dtype)
     compiled = (*types(dtype, x.dtype.name), *macros(form, how))
     shared, block = shared_bytes(how.tile, dtype), (_threads(how.tile, dtype), 1, 1)
-    transform = function(x, "fft", "spectrum", compiled, shared)
-    transform(
-        (form.out_channels, 1, 1), block, (weights, roots, spectra, spoilt), shared_mem=shared
-    )
+
+    def transformed() -> tuple[Array, Array, Array]:
+        weights = xp.zeros((form.out_channels, *(r + 1 for r in form.reach)), dtype)
+        weights[(..., *(slice(None, None, d) for d in form.dilation))] = w[:, 0]
+        spectra = xp.empty((form.out_channels, math.prod(how.tile), 2), dtype)
+        spoilt = xp.empty(form.out_channels, "int32")
+        transform = function(x, "fft", "spectrum", compiled, shared)
+        arrays = (weights, roots, spectra, spoilt)
+        transform((form.out_channels, 1, 1), block, arrays, shared_mem=shared)
+        return weights, spectra, spoilt
+
+    made = ("fft-tiled", dtype, form.dilation, how.tile)
+    weights, spectra, spoilt = once(w, made, transformed)
     kernel = function(x, "fft", "convolve", compiled, shared)
     grid = (_pairs(form, how), min(form.batch * form.out_channels, MOST_PLANES), 1)
     arrays = (x, weights, spectra, spoilt, roots, found)
@@ -130,7 +138,8 @@ def _threads(tile: tuple[int, ...], dtype: str) -> int:
 
 
 @lru_cache(maxsize=64)
-def _roots(xp: Any, device: int, count: int, dtype: str) -> Array:
-    # The powers of exp(-2 pi i / count), on the device; real and imaginary parts in turn.
+def _roots(xp: Any, stream: Any, device: int, count: int, dtype: str) -> Array:
+    # The powers of exp(-2 pi i / count), on the device; real and imaginary parts in turn. Another
+    # stream would have to wait for the one that brings them.
     angles = -2 * np.pi / count * np.arange(count)
     return xp.asarray(np.stack([np.cos(angles), np.sin(angles)], 1).astype(dtype))

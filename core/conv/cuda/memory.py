@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.arrays import Array, array_module
+from core.conv.cuda import kept
 from core.errors import TooLarge
 
 
@@ -16,6 +17,8 @@ def with_what_there_is(
     memory_cap: int | None,
 ) -> Array:
     """Return ``run(memory_cap)``, or of smaller caps while the device has no memory left.
+
+    First what is kept of kernels makes room (`core.conv.cuda.kept`).
 
     Parameters
     ----------
@@ -43,13 +46,21 @@ def with_what_there_is(
         try:
             return run(memory_cap)
         except cupy.cuda.memory.OutOfMemoryError:
-            # What was freed before may lie in pieces that are too small.
-            cupy.get_default_memory_pool().free_all_blocks()
+            if make_room(cupy):
+                continue
             taken = needed(memory_cap)
             less = taken // 2
             if needed(less) >= taken:
                 raise too_little(cupy, f"{taken} bytes beside the input") from None
             memory_cap = less
+
+
+def make_room(cupy: Any) -> bool:
+    """Give back what nobody uses, and return whether something was kept until now."""
+    found = kept.drop()
+    # What was freed before may lie in pieces that are too small.
+    cupy.get_default_memory_pool().free_all_blocks()
+    return found
 
 
 def too_little(cupy: Any, accepted: str) -> TooLarge:

@@ -24,6 +24,7 @@ from core.conv.cuda.geometry import (
 )
 from core.conv.cuda.launch import launch, readable
 from core.conv.device import Device
+from core.conv.fixed import once
 from core.conv.lowrank import terms_of
 from core.conv.normal import NormalForm
 
@@ -65,12 +66,11 @@ def run(
     check()
     tile = tile_of(form)
     assert tile is not None
-    xp, vectors = array_module(x), _vectors(form, to_numpy(w)[:, 0])
-    weights = (*map(xp.asarray, vectors), xp.ascontiguousarray(w))
+    weights = once(w, ("separable", form.dtype, form.bits is None), lambda: _weights(form, w))
     x = readable(x, form.dtype)
     launch(
         "separable", form, x, weights, out, arguments(form, x), grid=grid(form, tile),
-        block=(*tile.block, 1), macros=(*macros(form, tile, x), ("TERMS", vectors[0].shape[1])),
+        block=(*tile.block, 1), macros=(*macros(form, tile, x), ("TERMS", weights[0].shape[1])),
     )  # fmt: skip
 
 
@@ -80,6 +80,12 @@ def shared_bytes(form: NormalForm, tile: Tile) -> int:
     pitches = pitch(columns + width - 1, size) + pitch(columns, size)
     vectors = (form.rank or 1) * (height + whole_vectors(width, size))
     return ((rows + height - 1) * pitches + vectors) * size
+
+
+def _weights(form: NormalForm, w: Array) -> tuple[Array, ...]:
+    # Its terms, and the kernels themselves.
+    xp = array_module(w)
+    return (*map(xp.asarray, _vectors(form, to_numpy(w)[:, 0])), xp.ascontiguousarray(w))
 
 
 def _vectors(form: NormalForm, w: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:

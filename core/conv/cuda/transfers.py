@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.arrays import Array, is_on_gpu
-from core.conv.cuda.memory import too_little
+from core.conv.cuda.memory import make_room, too_little
 from core.errors import TooLarge
 
 Work = Callable[..., Any]
@@ -166,7 +166,7 @@ def with_enough_memory(begin: Callable[[], Pending], cupy: Any, needed: int) -> 
     Parameters
     ----------
     begin : callable
-        Begins work; once again after memory that the pool keeps was given back.
+        Begins work; once again after what is kept of kernels, and by the pool, was given back.
     cupy : module
         CuPy.
     needed : int
@@ -181,8 +181,7 @@ def with_enough_memory(begin: Callable[[], Pending], cupy: Any, needed: int) -> 
         try:
             return begin()
         except cupy.cuda.memory.OutOfMemoryError:
-            # What is free may lie in pieces that are too small.
-            cupy.get_default_memory_pool().free_all_blocks()
+            make_room(cupy)
     raise too_little(cupy, f"{needed} bytes")
 
 
