@@ -191,8 +191,8 @@ def _padded_here(x: Array, widths: Widths, boundary: Boundary, cval: complex) ->
 
 @lru_cache(maxsize=4096)
 def _source(start: int, stop: int, n: int, before: int, boundary: Boundary) -> Any:
-    # Where what stands from ``start`` to ``stop`` comes from, on an axis with ``before`` elements ahead
-    # of its n own: a slice if there is one, as views are taken in less time than copies.
+    # Where what stands from ``start`` to ``stop`` comes from, on an axis with ``before`` elements
+    # ahead of its n own: a slice if there is one, as views are taken in less time than copies.
     found = source_positions(np.arange(start, stop), n, boundary) + before
     steps = np.diff(found)
     if len(found) == 1 or (abs(steps[0]) == 1 and (steps == steps[0]).all()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os.path import splitext
+from pathlib import PurePosixPath
 from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,11 +60,11 @@ def unique(name: str, taken: set[str]) -> str:
     >>> unique("cat.jpg", {"cat.jpg", "cat-2.jpg"})
     'cat-3.jpg'
     """
-    stem, extension = splitext(name)
-    number = 1
+    number, first = 1, name
     while name in taken:
         number += 1
-        name = f"{stem}-{number}{extension}"
+        path = PurePosixPath(first)
+        name = f"{path.stem}-{number}{path.suffix}"
     taken.add(name)
     return name
 
@@ -96,11 +96,10 @@ def renamed(name: str, media_type: str, suffix: str = "") -> str:
     >>> renamed("cat.jpeg", "image/jpeg")
     'cat.jpeg'
     """
-    stem, extension = splitext(name)
-    known = BY_EXTENSION.get(extension.lower())
-    if known != media_type:
-        extension = EXTENSIONS[media_type]
-    return f"{stem if known else name}{suffix}{extension}"
+    stem, _, extension = name.rpartition(".")
+    known = BY_EXTENSION.get(f".{extension.lower()}") if stem else None
+    kept = f".{extension}" if known == media_type else EXTENSIONS[media_type]
+    return f"{stem if known else name}{suffix}{kept}"
 
 
 def _safe(entry: Digest | Input) -> str:

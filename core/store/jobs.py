@@ -284,8 +284,7 @@ class JobStore(JobReader):
     ) -> list[Literal["ok", "cancel", "drain", "lost"]]:
         """Do what `renew` does for several claims, each a job's id, attempt and progress."""
         calls = [
-            (job_id, attempt, _ms(lease), "" if progress is None else json.dumps(progress._asdict()))
-            for job_id, attempt, progress in claims
+            (job_id, attempt, _ms(lease), _told(progress)) for job_id, attempt, progress in claims
         ]
         return self._scripts.run_each("renew", calls)
 
@@ -390,7 +389,7 @@ class JobStore(JobReader):
         progress: Progress | None = None,
     ) -> bool:
         """Let a claimed job wait until ``others`` have ended; False if the claim was lost."""
-        told = "" if progress is None else json.dumps(progress._asdict())
+        told = _told(progress)
         return bool(self._scripts.run("wait", job_id, attempt, reason, told, *others))
 
     def abandon(self, job_id: str, attempt: int, *, reason: str, max_attempts: int) -> State | None:
@@ -547,6 +546,10 @@ def _ended_fields(end: End) -> dict[str, str]:
 
 def _compact(request: Mapping[str, Any]) -> str:
     return json.dumps(request, separators=(",", ":"))
+
+
+def _told(progress: Progress | None) -> str:
+    return "" if progress is None else json.dumps(progress._asdict())
 
 
 def _ms(seconds: float) -> int:
