@@ -77,6 +77,9 @@ class Algorithm:
         One line for listings.
     refuses : callable
         ``refuses(form)``: why it cannot solve the problem, or ``None``.
+    refuses_on : callable
+        ``refuses_on(form, device)``: why it cannot on this device, or ``None``; asked after
+        ``refuses``.
     cost : callable
         ``cost(form, device, memory_cap)``: predicted `Cost`; smaller tiles for a smaller cap.
     error_bound : callable
@@ -93,6 +96,8 @@ class Algorithm:
     reads_parts : callable
         ``reads_parts(form)``: whether ``run`` reads ``x`` by slices only, so that it takes an
         `core.conv.boundary.Extended` in place of an array.
+    capturable : bool
+        Whether a CUDA graph can hold what ``run`` does on a device.
     """
 
     name: str
@@ -104,3 +109,5 @@ class Algorithm:
     carries_nonfinite: Callable[[NormalForm, Device], tuple[Literal["x", "w"], ...]]
     products: Callable[[NormalForm, Device], str] = lambda form, device: form.dtype
     reads_parts: Callable[[NormalForm], bool] = lambda form: False
+    refuses_on: Callable[[NormalForm, Device], str | None] = lambda form, device: None
+    capturable: bool = False

@@ -20,7 +20,7 @@ from core.arrays import Array, array_module, is_on_gpu
 from core.conv import codegen, gradients
 from core.conv.algorithms import ALGORITHMS
 from core.conv.blocks import Check, never
-from core.conv.capturable import is_capturable
+from core.conv.capturable import CAPTURABLE, is_capturable
 from core.conv.functions import conv as conv_batch_first
 from core.conv.normal import Shape
 from core.conv.problem import ConvProblem, multi_channel_problem
@@ -234,8 +234,7 @@ def _can_take_lanes(method: str, x: Array, other: Array) -> bool:
 
 
 def _engine(method: str, x: Array) -> str:
-    # The direct kernels are those that a CUDA graph can hold.
-    return "direct" if method == "auto" and is_on_gpu(x) and is_capturable() else method
+    return CAPTURABLE if method == "auto" and is_on_gpu(x) and is_capturable() else method
 
 
 def _check_transforms(method: str, problem: ConvProblem, what: What) -> None:

@@ -16,6 +16,7 @@ from core.conv import codegen, overlap_save
 from core.conv import device as devices
 from core.conv.algorithm import Cost
 from core.conv.algorithms import ALGORITHMS, direct
+from core.conv.algorithms.cudnn import ALGORITHM as CUDNN
 from core.conv.algorithms.direct import ALGORITHM as DIRECT
 from core.conv.algorithms.fft_tiled import ALGORITHM as FFT_TILED
 from core.conv.blocks import Check, never
@@ -191,6 +192,12 @@ def measure(like: Array, check: Check = never) -> Device:
         for dtype in device.fft_tile:
             form = _form((1024 * larger, 1024), (33, 33), dtype)
             device = solved(FFT_TILED.cost, _run_fft, "fft_tile", dtype, form)
+    for number in device.cudnn:
+        precise = {"tf32": "float32", "float16": "float32"}.get(number, number)
+        form = _form((64 * larger, 512), (3, 3), precise, channels=64)
+        form = replace(form, precision="float32" if precise == number else number)
+        if CUDNN.refuses_on(form, device) is None:
+            device = solved(CUDNN.cost, _run_cudnn, "cudnn", number, form)
     for dtype in device.fft:
         form = _form((1024, 1024), (33, 33), dtype)
         how = overlap_save.tiling(form, 1 << 15)
@@ -260,8 +267,8 @@ def _row(kernel: int, shape: Shape, device: Device, like: Array, check: Check) -
     fastest = chosen.candidate.seconds or 0.0
     seconds: dict[str, float | None] = {}
     for algorithm in ALGORITHMS:
-        # One is for tests, the other for sums over channels.
-        if algorithm.name in ("reference", "winograd"):
+        # One is for tests, the others for sums over channels.
+        if algorithm.name in ("reference", "winograd", "cudnn"):
             continue
         w = rank_one if algorithm.name == "separable" else full
         planned = plan(x, w, mode="same", method=algorithm.name, device=device)
@@ -312,6 +319,10 @@ def _run_direct(form: NormalForm, x: Array, w: Array, out: Array) -> None:
 
 def _run_fft(form: NormalForm, x: Array, w: Array, out: Array) -> None:
     FFT_TILED.run(form, x, w, out, check=never, memory_cap=None)
+
+
+def _run_cudnn(form: NormalForm, x: Array, w: Array, out: Array) -> None:
+    CUDNN.run(form, x, w, out, check=never, memory_cap=None)
 
 
 def _run_tiles(how: overlap_save.Tiling, workers: int) -> Run:

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+CAPTURABLE = "capturable"
+"""The method that is ``auto`` among what a CUDA graph can hold; not the name of an algorithm."""
+
 _wanted: ContextVar[bool] = ContextVar("capturable", default=False)
 
 
@@ -17,9 +20,9 @@ _wanted: ContextVar[bool] = ContextVar("capturable", default=False)
 def capturable() -> Iterator[None]:
     """Keep to what can be captured, in this thread.
 
-    Convolutions on a device whose method is ``auto`` are direct ones, and the host does not look
-    whether kernels are finite. Where no CUDA source looks either (complex numbers, four axes), a
-    kernel that is not makes outputs at the border NaN as well.
+    Convolutions on a device whose method is ``auto`` are direct ones or cuDNN's, and the host does
+    not look whether kernels are finite. Where no CUDA source looks either (cuDNN, complex numbers,
+    four axes), a kernel that is not makes outputs at the border NaN as well.
 
     Examples
     --------

@@ -6,7 +6,7 @@ import json
 import math
 import platform
 import re
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ import scipy
 
 from core.arrays import Array, array_module, is_on_gpu
 from core.conv.blocks import cores
+from core.conv.cuda import cudnn
 from core.errors import IntegrityError
 from core.settings import Settings
 
@@ -58,6 +59,9 @@ class Device:
     tensor : dict of str to float
         Seconds per multiply-add of tensor cores, per precision of what they multiply; empty where
         there are none.
+    cudnn : dict of str to float
+        Seconds per multiply-add of cuDNN, per dtype or precision of what is multiplied; empty where
+        it is not installed.
 
     Examples
     --------
@@ -79,6 +83,7 @@ class Device:
     to_device: float = 0.0
     to_host: float = 0.0
     tensor: dict[str, float] = field(default_factory=dict, hash=False)
+    cudnn: dict[str, float] = field(default_factory=dict, hash=False)
 
     def fft_seconds(self, shape: tuple[int, ...], dtype: str) -> float:
         """Return the seconds of one transform of ``shape`` with accumulator ``dtype``."""
@@ -150,6 +155,9 @@ _TENSOR = {"tf32": 8e-15, "bfloat16": 4e-15, "float16": 4e-15}
 # The first compute capability whose tensor cores multiply all three.
 _HAS_TENSOR = (8, 0)
 
+# Nor this: cuDNN is taken to be as fast as a kernel of convq's at its best, or as tensor cores are.
+_CUDNN = {"float32": 6e-14, "float64": 1.2e-13, "tf32": 8e-15, "float16": 4e-15}
+
 # What blocks of every GPU have without being asked.
 _SHARED = 48 << 10
 
@@ -171,11 +179,18 @@ def device_of(x: Array) -> Device:
 def _gpu(cupy: Any, number: int) -> Device:
     properties = cupy.cuda.runtime.getDeviceProperties(number)
     capability = properties["major"], properties["minor"]
-    return gpu(properties["name"].decode(), properties["sharedMemPerBlockOptin"], capability)
+    name, shared = properties["name"].decode(), properties["sharedMemPerBlockOptin"]
+    return gpu(name, shared, capability, has_cudnn=cudnn.missing() is None)
 
 
 @cache
-def gpu(name: str, shared: int = _SHARED, capability: tuple[int, int] = (0, 0)) -> Device:
+def gpu(
+    name: str,
+    shared: int = _SHARED,
+    capability: tuple[int, int] = (0, 0),
+    *,
+    has_cudnn: bool = False,
+) -> Device:
     """Return the GPU called ``name``, with calibrated constants where they were measured.
 
     Parameters
@@ -186,10 +201,14 @@ def gpu(name: str, shared: int = _SHARED, capability: tuple[int, int] = (0, 0)) 
         Bytes of fast memory that a block of threads may have.
     capability : tuple of int
         Its compute capability; where it is not known, none is counted on.
+    has_cudnn : bool
+        Whether cuDNN is installed with it.
     """
     tensor = _TENSOR if capability >= _HAS_TENSOR else {}
     device = Device("gpu", name, 1, **_GPU, shared=shared, tensor=tensor)  # type: ignore[arg-type]
-    return _calibrated(device)
+    device = _calibrated(device)
+    # It may have come or gone since it was measured.
+    return replace(device, cudnn=(device.cudnn or _CUDNN) if has_cudnn else {})
 
 
 def save(device: Device) -> Path:
@@ -217,7 +236,11 @@ def _calibrated(device: Device) -> Device:
     try:
         stored: dict[str, Any] = json.loads(path.read_text())
         # Constants that the file is too old to have are those that were not measured.
-        later = [each.name for each in fields(Device) if each.default is not MISSING]
+        later = [
+            each.name
+            for each in fields(Device)
+            if (each.default, each.default_factory) != (MISSING, MISSING)
+        ]
         return Device(**({name: getattr(device, name) for name in later} | stored))
     except (ValueError, TypeError):
         raise IntegrityError(

@@ -10,6 +10,8 @@ kernels reversed and the roles of their channels exchanged; with a stride, one f
 the position, each with the taps that reach it. The second is a convolution of ``x`` whose kernels
 are ``dy``, the batch being the channels that are summed (V. Dumoulin and F. Visin, "A guide to
 convolution arithmetic for deep learning", 2016).
+
+On GPUs that have it, cuDNN makes a gradient at once where that is predicted to be faster.
 """
 
 from __future__ import annotations
@@ -19,12 +21,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.arrays import Array, array_module
-from core.conv.algorithms import by_name
+from core.arrays import Array, array_module, is_on_gpu
+from core.conv.algorithms import by_name, cudnn
 from core.conv.blocks import Check, never
+from core.conv.capturable import CAPTURABLE, is_capturable
+from core.conv.cuda.cudnn import What
 from core.conv.device import device_of
 from core.conv.execute import execute
-from core.conv.normal import Shape, read
+from core.conv.nonfinite import peak
+from core.conv.normal import NormalForm, Shape, read
 from core.conv.plan import make_plan
 from core.conv.problem import ConvProblem, multi_channel_problem
 from core.errors import InvalidInput
@@ -86,24 +91,36 @@ def conv_input_gradient(
     swapped = w.reshape(form.groups, per_group, *w.shape[1:]).swapaxes(1, 2)
     swapped = swapped.reshape(form.in_channels, per_group, *form.kernel)
     dx = xp.zeros(forward.x_shape, xp.result_type(dy, w))
+    parts = []
     residues = (range(min(s, n)) for s, n in zip(form.stride, form.spatial, strict=True))
     for residue in itertools.product(*residues):
         axes = [_residue(forward, axis, r) for axis, r in enumerate(residue)]
         if not all(axis.taps for axis in axes):
             continue
         kernels = swapped[(..., *(slice(a.taps.start, None, a.taps.step) for a in axes))]
-        inputs, around = _window(dy, tuple(a.first for a in axes), tuple(a.length for a in axes))
-        target = (..., *(slice(r, None, s) for r, s in zip(residue, form.stride, strict=True)))
+        first, length = tuple(a.first for a in axes), tuple(a.length for a in axes)
+        around = _padding(dy.shape, first, length)
         problem = multi_channel_problem(
-            inputs.shape,
+            (*dy.shape[:2], *length) if around is None else dy.shape,
             kernels.shape,
             dy.dtype,
             w.dtype,
-            padding=around,
+            padding=0 if around is None else around,
             dilation=tuple(a.dilation for a in axes),
             groups=form.groups,
             precision=precision,
         )
+        target = (..., *(slice(r, None, s) for r, s in zip(residue, form.stride, strict=True)))
+        parts.append((problem, kernels, first, target))
+    whole = _precise(forward, dy, w, precision)
+    problems = [problem for problem, *_ in parts]
+    if _is_for_cudnn("input gradient", whole, dy, w, problems, method, memory_cap):
+        cudnn.input_gradient(whole, dy, w, dx, check=check, memory_cap=memory_cap)
+        return dx
+    for problem, kernels, first, target in parts:
+        inputs = dy
+        if problem.padding == (0,) * form.ndim:
+            inputs = read(dy, first, problem.spatial, dy.dtype.name)
         reversed_kernels = kernels[(..., *(slice(None, None, -1),) * form.ndim)]
         dx[target] = _computed(problem, inputs, reversed_kernels, method, memory_cap, check)
     return dx
@@ -183,10 +200,55 @@ def conv_weight_gradient(
         groups=form.groups,
         precision=precision,
     )
+    whole = _precise(forward, x, dy, precision)
+    if _is_for_cudnn("kernel gradient", whole, x, dy, [problem], method, memory_cap):
+        xp = array_module(x)
+        dw = xp.empty(tuple(w_shape), xp.result_type(x, dy))
+        cudnn.kernel_gradient(whole, x, dy, dw, check=check, memory_cap=memory_cap)
+        return dw
     found = _computed(problem, inputs, kernels, method, memory_cap, check)
     by_kernel = found[0] if len(problem.spatial) > form.ndim else found.swapaxes(0, 1)
     # Inputs that no output reaches may let the kernel seem longer than it is.
     return by_kernel[(..., *(slice(k) for k in form.kernel))]
+
+
+def _is_for_cudnn(
+    what: What,
+    form: NormalForm,
+    first: Array,
+    second: Array,
+    others: Sequence[ConvProblem],
+    method: str,
+    memory_cap: int | None,
+) -> bool:
+    # Whether cuDNN makes a gradient of the convolution ``form`` of two arrays, in place of other
+    # convolutions. It puts zeros around the first, which must not meet what is not finite.
+    if not is_on_gpu(first) or method not in ("auto", CAPTURABLE, cudnn.ALGORITHM.name):
+        return False
+    device = device_of(first)
+    cost = cudnn.gradient_cost(form, what, device, memory_cap)
+    if isinstance(cost, str):
+        return False
+    if method != cudnn.ALGORITHM.name:
+        plans = [make_plan(problem, device, method, memory_cap) for problem in others]
+        if cost.seconds >= sum(plan.candidate.expected for plan in plans):
+            return False
+    return is_capturable() or math.isfinite(peak(second))
+
+
+def _precise(forward: ConvProblem, first: Array, second: Array, precision: str) -> NormalForm:
+    # The convolution with the dtypes that are multiplied for its gradient.
+    return multi_channel_problem(
+        forward.x_shape,
+        forward.w_shape,
+        first.dtype,
+        second.dtype,
+        stride=forward.stride,
+        padding=forward.padding,
+        dilation=forward.dilation,
+        groups=forward.groups,
+        precision=precision,
+    ).normal
 
 
 def _computed(
@@ -221,13 +283,11 @@ def _residue(forward: ConvProblem, axis: int, residue: int) -> _Residue:
     return _Residue(taps, first, inputs + apart * (len(taps) - 1), apart)
 
 
-def _window(dy: Array, first: Shape, length: Shape) -> tuple[Array, Shape]:
-    # An array and a padding that together are ``dy`` from ``first`` on, with zeros outside.
+def _padding(shape: Shape, first: Shape, length: Shape) -> Shape | None:
+    # That makes of ``dy`` what begins at ``first``, with zeros outside; None where none does.
     before = tuple(-f for f in first)
-    after = tuple(f + m - n for f, m, n in zip(first, length, dy.shape[2:], strict=True))
-    if before == after and min(before) >= 0:
-        return dy, before
-    return read(dy, first, length, dy.dtype.name), (0,) * len(first)
+    after = tuple(f + m - n for f, m, n in zip(first, length, shape[2:], strict=True))
+    return before if before == after and min(before) >= 0 else None
 
 
 def _forward(

@@ -13,6 +13,7 @@ from core.conv import wisdom
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.algorithms import ALGORITHMS, by_name
 from core.conv.blocks import Check, never
+from core.conv.capturable import CAPTURABLE
 from core.conv.cuda.memory import with_what_there_is
 from core.conv.device import Device, device_of
 from core.conv.execute import execute, fixed_bytes
@@ -244,7 +245,7 @@ def make_plan(
     TooLarge
         No algorithm stays below ``memory_cap``.
     """
-    named = None if method == "auto" else by_name(method)
+    named = None if method in ("auto", CAPTURABLE) else by_name(method)
     known = wisdom.recall(problem, device) or {}
     candidates = tuple(
         replace(_candidate(a, problem, device, memory_cap, is_fixed), measured=known.get(a.name))
@@ -262,6 +263,8 @@ def make_plan(
             )
         return Plan(problem, device, candidates, named.name, "named by the caller", memory_cap)
     eligible = [c for c in able if c.algorithm != _ORACLE]
+    if method == CAPTURABLE:
+        eligible = [c for c in eligible if by_name(c.algorithm).capturable]
     if not eligible:
         raise TooLarge(
             "no algorithm stays below the memory cap",
@@ -303,7 +306,8 @@ def _candidate(
     memory_cap: int | None,
     is_fixed: bool = False,
 ) -> Candidate:
-    name, refused = algorithm.name, algorithm.refuses(problem.normal)
+    name, form = algorithm.name, problem.normal
+    refused = algorithm.refuses(form) or algorithm.refuses_on(form, device)
     if refused is not None:
         return Candidate(name, None, None, refused)
     cost = _cost(algorithm, problem, device, memory_cap)

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from core.conv.algorithm import Algorithm
-from core.conv.algorithms import direct, fft_tiled, fft_whole, reference, separable, winograd
+from core.conv.algorithms import (
+    cudnn,
+    direct,
+    fft_tiled,
+    fft_whole,
+    reference,
+    separable,
+    winograd,
+)
 from core.errors import InvalidInput
 
 ALGORITHMS: tuple[Algorithm, ...] = (
@@ -12,6 +20,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     winograd.ALGORITHM,
     fft_tiled.ALGORITHM,
     fft_whole.ALGORITHM,
+    cudnn.ALGORITHM,
     reference.ALGORITHM,
 )
 

@@ -237,4 +237,5 @@ ALGORITHM = Algorithm(
     run=run,
     carries_nonfinite=carries_nonfinite,
     reads_parts=reads_parts,
+    capturable=True,
 )
