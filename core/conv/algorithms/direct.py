@@ -21,6 +21,7 @@ from core.conv.algorithm import Algorithm, Cost
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each, workers_for
 from core.conv.cuda import channels as cuda_channels
 from core.conv.cuda import direct as cuda_direct
+from core.conv.cuda import tensor as cuda_tensor
 from core.conv.device import Device, device_of
 from core.conv.normal import NormalForm, Shape, read
 from core.conv.precision import product_error
@@ -95,6 +96,11 @@ def carries_nonfinite(form: NormalForm, device: Device) -> tuple[Literal["x", "w
     if device.kind == "gpu" and _generated(form, device, None) is not None:
         return ("x", "w")
     return () if form.is_complex and _uses_gemm(form) else ("x",)
+
+
+def products(form: NormalForm, device: Device) -> str:
+    """Return what tensor cores multiply where they do it, else the accumulator's dtype."""
+    return form.precision if _generated(form, device, None) is cuda_tensor else form.dtype
 
 
 def run(
@@ -203,6 +209,8 @@ def _generated(form: NormalForm, device: Device, memory_cap: int | None) -> Any:
     if device.kind == "gpu":
         # Without a sum over channels, the first is the faster one of both.
         every = (cuda_direct,) if cuda_direct.supports(form) else (cuda_channels,)
+        if form.precision in device.tensor:
+            every += (cuda_tensor,)
     elif codegen.available():
         from core.conv.codegen import channels, channels_planes, single
 
@@ -236,6 +244,7 @@ ALGORITHM = Algorithm(
     error_bound=error_bound,
     run=run,
     carries_nonfinite=carries_nonfinite,
+    products=products,
     reads_parts=reads_parts,
     capturable=True,
 )

@@ -11,6 +11,7 @@ from core.conv.blocks import Check
 from core.conv.cuda.geometry import MOST_PLANES
 from core.conv.cuda.launch import contiguous, put_back, readable, types
 from core.conv.cuda.modules import Macros, function
+from core.conv.fixed import once
 from core.conv.normal import NormalForm, Shape
 
 # So many fill every device; where there are fewer, they share sums of no fewer places than that.
@@ -93,10 +94,8 @@ def run(
     check()
     xp = array_module(x)
     x, found = near(readable(x, form.dtype)), contiguous(out)
-    weights = w[(..., *(slice(None, None, -1),) * form.ndim)].reshape(*w.shape[:2], -1)
-    # In the order of the sum.
     by_channel = channels_first(form, depth)
-    weights = xp.ascontiguousarray(weights.swapaxes(1, 2) if by_channel else weights)
+    weights = once(w, ("gathering", by_channel), lambda: _in_order(form, w, by_channel))
     summed = found if count == 1 else xp.empty((count, *found.shape), form.dtype)
     specialised = (*types(form.dtype, x.dtype.name), *order(form, depth), *macros)
     kernel = function(x, name, name, specialised)
@@ -159,6 +158,12 @@ def near(x: Array) -> Array:
     steps = zip(x.shape[1:], x.strides[1:], strict=True)
     farthest = sum((n - 1) * abs(stride) for n, stride in steps) // x.itemsize
     return x if farthest < _MOST_INPUTS else array_module(x).ascontiguousarray(x)
+
+
+def _in_order(form: NormalForm, w: Array, by_channel: bool) -> Array:
+    # In the order of the sum.
+    weights = w[(..., *(slice(None, None, -1),) * form.ndim)].reshape(*w.shape[:2], -1)
+    return array_module(w).ascontiguousarray(weights.swapaxes(1, 2) if by_channel else weights)
 
 
 def _numbers(form: NormalForm, x: Array, count: int) -> tuple[np.int64, ...]:

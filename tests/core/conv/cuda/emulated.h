@@ -157,3 +157,4 @@ static int __syncthreads_or(int is_so) {
     __syncthreads();
     return found;
 }
+#include "emulated_mma.h"
