@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from core.conv import device
-from core.conv.cuda import fft, modules, transfers
+from core.conv.cuda import fft, kept, modules, transfers
 from tests.core.conv.cuda import standin
 
 PROPERTIES = {"name": b"a stand-in", "sharedMemPerBlockOptin": 99 << 10, "major": 9, "minor": 0}
@@ -29,8 +29,9 @@ def cupy(compiled):
             patch.setitem(sys.modules, name, module)
         yield found["cupy"]
     of_devices = (transfers.transfers, device.gpu, device._gpu)
-    for cached in (modules._function, modules._module, fft._roots, *of_devices):
+    for cached in (modules._function, modules._module, fft._roots, kept._most, *of_devices):
         cached.cache_clear()
+    kept.drop()
 
 
 @pytest.fixture
