@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import tempfile
 import time
@@ -20,7 +21,7 @@ from core.errors import LeaseLost, StorageFull, StoreAway
 from core.jobs.run import Run
 from core.jobs.together import Together
 from core.settings import Settings
-from core.store.artifacts import ArtifactStore
+from core.store.artifacts import Artifact, ArtifactStore
 from core.store.connection import connect
 from core.store.ids import new_id
 from core.store.jobs import Job, JobStore
@@ -28,8 +29,9 @@ from core.store.states import TERMINAL
 from core.store.statistics import Statistics
 from core.store.workers import WorkerStore
 from workers import measured, memory
-from workers.attempt import Ending, end_of, needed_by
+from workers.attempt import Ending, end_of
 from workers.children import Children
+from workers.claims import Claimed, Claims
 from workers.deaths import bury
 from workers.lease import Held, Lease
 from workers.patience import PATIENCE_SECONDS, REDIS_AWAY, persist
@@ -115,6 +117,9 @@ class Runner:
         self._offers = needs.offers(memory.available(), None if gpu is None else gpu.memory)
         self._broken: str | None = None
         self._pool = ThreadPoolExecutor(_SYNCS, thread_name_prefix="convq-sync")
+        self._claims = Claims(self._jobs, self._artifacts, self._claim)
+        # Until then the next jobs are claimed ahead.
+        self._over = -math.inf
         # Committing is waiting, for the disk and for Redis: other jobs are computed meanwhile.
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="convq-commit")
         self._committing: Future[list[Job]] | None = None
@@ -127,18 +132,22 @@ class Runner:
         DeviceFailed
             The GPU of this process cannot be used any more.
         """
-        over = time.monotonic() + _TURN_SECONDS
-        if not self._take():
-            return
-        lingers_until = time.monotonic() + _LINGER_SECONDS
+        self._over = time.monotonic() + _TURN_SECONDS
         try:
-            while time.monotonic() < min(over, lingers_until) and self._broken is None:
+            if not self._take():
+                return
+            lingers_until = time.monotonic() + _LINGER_SECONDS
+            while self._claims.is_ahead or (
+                time.monotonic() < min(self._over, lingers_until) and self._broken is None
+            ):
                 if self._take():
                     lingers_until = time.monotonic() + _LINGER_SECONDS
                 else:
                     time.sleep(_PAUSE_SECONDS)
         finally:
+            self._over = -math.inf
             self._settle()
+            self._claims.give_back()
         self._tell()
         self._check_gpu()
         # What is queued is left to others, or to this worker's next turn.
@@ -164,6 +173,15 @@ class Runner:
 
     def _take(self) -> bool:
         """Run the best job of the queue, or compute it and others; return whether there was one."""
+        claimed = self._claims.next()
+        if len(claimed.jobs) > 1 and self._broken is None:
+            self._run_together(claimed)
+        else:
+            self._settle()
+            self._run_alone(claimed.jobs)
+        return bool(claimed.jobs)
+
+    def _claim(self) -> list[Job]:
         claim = partial(
             self._jobs.claim,
             worker=self._worker,
@@ -175,19 +193,19 @@ class Runner:
             most=self._settings.together,
             offers=self._offers,
         )
-        claimed = persist(claim)
-        if len(claimed) > 1:
-            self._run_together(claimed)
-        else:
-            self._settle()
-            self._run_alone(claimed)
-        return bool(claimed)
+        return persist(claim)
 
-    def _run_together(self, claimed: list[Job]) -> None:
-        """Compute small jobs as one, while those that were computed before are committed."""
-        for tenant in dict.fromkeys(job.tenant for job in claimed):
-            some = [job for job in claimed if job.tenant == tenant]
-            computed = self._compute(some, self._artifacts.of(tenant))
+    def _run_together(self, claimed: Claimed) -> None:
+        """Compute small jobs as one.
+
+        Meanwhile those that were computed before are committed, and the next ones claimed, if there
+        are likely to be more.
+        """
+        if len(claimed.jobs) == self._settings.together and time.monotonic() < self._over:
+            self._claims.begin_next()
+        for tenant, some in claimed.of_tenants():
+            known = claimed.inputs.get(tenant)
+            computed = None if known is None else self._compute(some, known)
             self._settle()
             if computed is None:
                 self._run_alone(some)
@@ -200,19 +218,16 @@ class Runner:
             committing, self._committing = self._committing, None
             self._run_alone(committing.result())
 
-    def _compute(self, some: list[Job], artifacts: ArtifactStore) -> _Computed | None:
-        """Compute jobs of one tenant; None if each must be run alone."""
+    def _compute(self, some: list[Job], known: dict[str, Artifact]) -> _Computed | None:
+        """Compute jobs of one tenant, whose inputs are known; None if each must be run alone."""
+        artifacts = self._artifacts.of(some[0].tenant)
         with ExitStack() as stack:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="convq-")))
-            together = stack.enter_context(Together(artifacts, scratch))
+            together = stack.enter_context(Together(artifacts, known))
             runs = [self._make(job, artifacts, scratch, together) for job in some]
             held = [Held(job.id, job.attempt, run) for job, run in zip(some, runs, strict=True)]
             lease = stack.enter_context(Lease(self._jobs, held, seconds=self._settings.lease))
             log.info("jobs begin together", extra={"jobs": len(some), "kind": some[0].kind})
-            try:
-                together.look_up(needed_by(some, artifacts))
-            except StoreAway:  # a long description is an artifact
-                return None
             endings = []
             for job, run in zip(some, runs, strict=True):
                 with _about(job):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,8 +28,8 @@ class Together:
     ----------
     artifacts : ArtifactStore
         Of the tenant.
-    folder : Path
-        For copies of inputs from an object store.
+    known : mapping
+        Records of inputs that have been read, by digest.
 
     Attributes
     ----------
@@ -39,10 +39,9 @@ class Together:
         Whether a result could not be written because the disk is full.
     """
 
-    def __init__(self, artifacts: ArtifactStore, folder: Path) -> None:
+    def __init__(self, artifacts: ArtifactStore, known: Mapping[str, Artifact]) -> None:
         self._artifacts = artifacts
-        self._folder = folder
-        self._known: dict[str, Artifact] = {}
+        self._known = dict(known)
         self._small: dict[str, tuple[Artifact, bytes]] = {}
         self._large: dict[Path, Artifact] = {}
         self._files = ExitStack()
@@ -59,10 +58,6 @@ class Together:
         traceback: TracebackType | None,
     ) -> None:
         self._files.close()
-
-    def look_up(self, digests: Iterable[str]) -> None:
-        """Read the records of what will be fetched."""
-        self._known |= self._artifacts.find(digests)
 
     def get(self, digest: str) -> Artifact:
         """Return the record of an input."""

@@ -225,20 +225,84 @@ def test_the_next_jobs_are_computed_while_results_are_synced(
     queue: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = [queue.submit(queue.put(array), **KERNELS[0]) for array in arrays(4)]
-    look_up, place, looked, second = Together.look_up, Together.place, [], threading.Event()
+    store, place, stored, second = Together.store, Together.place, set(), threading.Event()
 
-    def counted(self: Together, digests: Any) -> None:
-        looked.append(self)
-        if len(looked) == 2:
+    def counted(self: Together, *args: Any) -> Any:
+        stored.add(self)
+        if len(stored) == 2:
             second.set()
-        look_up(self, digests)
+        return store(self, *args)
 
     def after_the_second(self: Together, pool: Any) -> Any:
         assert second.wait(30)
         return place(self, pool)
 
-    monkeypatch.setattr(Together, "look_up", counted)
+    monkeypatch.setattr(Together, "store", counted)
     monkeypatch.setattr(Together, "place", after_the_second)
     make_runner(settings, together=2).run()
     assert [queue.jobs.get(job.id).state for job in made] == ["succeeded"] * 4
-    assert len(looked) == 2
+    assert len(stored) == 2
+
+
+def states(queue: Queue, made: list[Job]) -> list[str]:
+    return [queue.jobs.get(job.id).state for job in made]
+
+
+def test_the_next_jobs_are_claimed_while_others_are_computed(
+    queue: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [queue.submit(queue.put(array), **KERNELS[0]) for array in arrays(7)]
+    work, seen = workers.runner.work, []
+
+    def once_others_are_claimed(job: Job, run: Any) -> Any:
+        if job.id in (made[0].id, made[2].id, made[4].id):
+            deadline = time.monotonic() + 30
+            ahead = made[2 * len(seen) + 2 :][:2]
+            while states(queue, ahead) != ["running"] * len(ahead):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            seen.append(states(queue, made).count("queued"))
+        return work(job, run)
+
+    monkeypatch.setattr(workers.runner, "work", once_others_are_claimed)
+    make_runner(settings, together=2).run()
+    assert seen == [3, 1, 0]  # one claim ahead, and no more
+    assert states(queue, made) == ["succeeded"] * 7
+
+
+def test_what_was_claimed_ahead_is_run_though_the_turn_is_over(
+    queue: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [queue.submit(queue.put(array), **KERNELS[0]) for array in arrays(6)]
+    runner, work = make_runner(settings, together=2), workers.runner.work
+
+    def until_it_is_over(job: Job, run: Any) -> Any:
+        runner._over = 0
+        return work(job, run)
+
+    monkeypatch.setattr(workers.runner, "work", until_it_is_over)
+    runner.run()
+    assert states(queue, made) == ["succeeded"] * 4 + ["queued"] * 2
+
+
+def test_what_was_claimed_ahead_is_given_back_where_it_cannot_be_run(
+    queue: Queue, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [queue.submit(queue.put(array), **KERNELS[0]) for array in arrays(4)]
+
+    def broken(job: Job, run: Any) -> Any:
+        raise RuntimeError("a defect of the worker")
+
+    monkeypatch.setattr(workers.runner, "work", broken)
+    with pytest.raises(RuntimeError, match="a defect"):
+        make_runner(settings, together=2).run()
+    # The leases of the first two will run out.
+    assert states(queue, made) == ["running"] * 2 + ["queued"] * 2
+    attempts = queue.jobs.attempts(made[2].id)
+    assert [attempt.outcome for attempt in attempts] == ["released"]
+
+
+def test_one_job_runs_at_a_time_where_each_is_asked_for(queue: Queue, settings: Settings) -> None:
+    made = [queue.submit(queue.put(array), **KERNELS[0]) for array in arrays(4)]
+    assert make_runner(settings, together=2).step()
+    assert states(queue, made) == ["succeeded"] * 2 + ["queued"] * 2
