@@ -113,6 +113,30 @@ def fft_module(*arrays: object) -> Any:
     return scipy.fft
 
 
+def matmul(a: Array, b: Array) -> Array:
+    """Return ``a @ b``, with float32 numbers multiplied as they are.
+
+    With ``CUPY_TF32`` in the environment CuPy lets cuBLAS round them to tf32, which nobody who asks
+    for this has allowed.
+
+    Examples
+    --------
+    >>> matmul(np.ones((2, 3)), np.ones((3, 1))).tolist()
+    [[3.0], [3.0]]
+    """
+    xp = array_module(a)
+    if xp is np:
+        return np.matmul(a, b)
+    # CuPy has no other way to say it, and keeps it for the process.
+    linalg = importlib.import_module("cupy._core._routines_linalg")
+    before = linalg.get_compute_type(np.float32)
+    linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_DEFAULT)
+    try:
+        return xp.matmul(a, b)
+    finally:
+        linalg.set_compute_type(np.float32, before)
+
+
 def special_module(x: Array) -> Any:
     """Return the module of special functions for ``x``: ``scipy.special`` or CuPy's.
 

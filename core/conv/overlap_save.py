@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.arrays import Array, array_module, fft_module
+from core.arrays import Array, array_module, fft_module, matmul
 from core.conv.algorithm import Cost
 from core.conv.blocks import Block, Check, block_count, blocks, for_each, workers_for
 from core.conv.device import Device
@@ -215,7 +215,7 @@ def _multiplied(form: NormalForm, spectra: Array, factors: Array) -> Array:
         total = by_group * factors
     else:
         left = by_group.transpose(3, 1, 0, 2)
-        total = array_module(spectra).matmul(left, factors).transpose(2, 1, 3, 0)
+        total = matmul(left, factors).transpose(2, 1, 3, 0)
     return total.reshape(images, form.out_channels, *frequencies)
 
 

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from core.arrays import Array, is_on_gpu
+from core.arrays import Array, is_on_gpu, matmul
 from core.conv.blocks import cores, for_each, never
 from core.conv.capturable import is_capturable
 from core.conv.functions import conv
@@ -58,7 +58,7 @@ def product(a: Array, b: Array) -> Array:
     """
     if is_on_gpu(a):
         # A sum over channels is a product, by a kernel that a CUDA graph can hold.
-        return conv(b[None], a[..., None], method="direct")[0] if is_capturable() else a @ b
+        return conv(b[None], a[..., None], method="direct")[0] if is_capturable() else matmul(a, b)
     rows, columns = len(a), b.shape[1]
     blocks = min(max(rows * a.shape[1] * columns // _BLOCK, 1), _BLOCKS, rows)
     step = -(-rows // blocks)

@@ -15,7 +15,7 @@ import math
 from functools import lru_cache
 from typing import Any, Literal
 
-from core.arrays import Array, array_module
+from core.arrays import Array, array_module, matmul
 from core.conv import codegen
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each, workers_for
@@ -199,7 +199,7 @@ def _multiply(form: NormalForm, inputs: Array, w: Array, out: Array) -> None:
         rows = slice(group * per_group, (group + 1) * per_group)
         matrix = w[rows].reshape(per_group, -1)
         columns = gathered.reshape(images, channels * form.taps, -1)
-        out[:, rows] = xp.matmul(matrix, columns).reshape(images, per_group, *size)
+        out[:, rows] = matmul(matrix, columns).reshape(images, per_group, *size)
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from core.arrays import Array, array_module
+from core.arrays import Array, array_module, matmul
 from core.conv import codegen
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each
@@ -109,7 +109,7 @@ def run(
         images, _, rows, columns = values.shape[:4]
         by_product = values.transpose(4, 5, 1, 0, 2, 3)
         by_product = by_product.reshape(_SIDE, _SIDE, form.groups, form.group_channels, -1)
-        products = xp.matmul(weights, by_product)
+        products = matmul(weights, by_product)
         products = products.reshape(_SIDE, _SIDE, form.out_channels, images, rows, columns)
         tiles = _applied(outputs, products.transpose(3, 2, 4, 5, 0, 1)).swapaxes(3, 4)
         size = tuple(n * len(outputs) for n in (rows, columns))
@@ -129,7 +129,7 @@ def _blocking(form: NormalForm) -> tuple[Shape, int]:
 
 def _applied(matrix: Array, tiles: Array) -> Array:
     # The matrix along both of the last two axes.
-    return array_module(tiles).matmul(array_module(tiles).matmul(matrix, tiles), matrix.T)
+    return matmul(matmul(matrix, tiles), matrix.T)
 
 
 def _tiles(form: NormalForm, x: Array, block: Block) -> Array:

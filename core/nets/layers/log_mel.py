@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from core.arrays import Array
+from core.arrays import Array, matmul
 from core.errors import InvalidInput
 from core.nets.constants import beside
 from core.nets.layer import Backward, Context, Layer, Shape, Weights
@@ -68,13 +68,13 @@ def forward(
     power, through = stft.power(spec, x)
     channels, frequencies, *rest = power.shape
     filters = beside(x, filters_of(spec).astype(x.dtype, copy=False))
-    energy = filters @ power.reshape(channels, frequencies, -1)
+    energy = matmul(filters, power.reshape(channels, frequencies, -1))
     energy += spec.epsilon
 
     def backward(dy: Array) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
         if not context.wanted:
             return (None,), {}
-        slope = filters.T @ (dy.reshape(energy.shape) / energy)
+        slope = matmul(filters.T, dy.reshape(energy.shape) / energy)
         return (through(slope.reshape(power.shape)),), {}
 
     return np.log(energy).reshape(channels, spec.bands, *rest), backward

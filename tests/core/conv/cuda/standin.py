@@ -84,6 +84,10 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
     def device(self) -> types.SimpleNamespace:
         return types.SimpleNamespace(id=0)
 
+    @property
+    def data(self) -> types.SimpleNamespace:
+        return types.SimpleNamespace(ptr=self.host.ctypes.data)
+
     def __array__(self, *_: object, **__: object) -> np.ndarray:
         raise Mixed("an array of the device does not become one of the host by itself")
 
@@ -189,6 +193,42 @@ def _bringing(function: Callable[..., Any]) -> Callable[..., Any]:
     return bring
 
 
+class _Linalg(types.ModuleType):
+    """Where CuPy keeps how products of matrices are computed."""
+
+    COMPUTE_TYPE_DEFAULT, COMPUTE_TYPE_TF32 = 1, 7
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._type = self.COMPUTE_TYPE_DEFAULT
+
+    def get_compute_type(self, dtype: Any) -> int:
+        """Return that of float32."""
+        assert dtype is np.float32
+        return self._type
+
+    def set_compute_type(self, dtype: Any, compute_type: int) -> None:
+        """Set that of float32."""
+        assert dtype is np.float32
+        self._type = compute_type
+
+
+LINALG = _Linalg("cupy._core._routines_linalg")
+
+
+def _matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    if LINALG.get_compute_type(np.float32) == LINALG.COMPUTE_TYPE_TF32:
+        # Cut, as good as rounded.
+        a, b = (
+            (x.view(np.int32) & ~0x1FFF).view(x.dtype) if x.dtype.char in "fF" else x
+            for x in map(np.ascontiguousarray, (a, b))
+        )
+    return np.matmul(a, b)
+
+
+_matmul.__name__ = "matmul"
+
+
 class _Module(types.ModuleType):
     """A module of NumPy or SciPy, for arrays of the device."""
 
@@ -199,7 +239,7 @@ class _Module(types.ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in _MISSING:
             raise AttributeError(name)
-        found = getattr(self._original, name)
+        found = _matmul if name == "matmul" else getattr(self._original, name)
         if isinstance(found, types.ModuleType):
             return _Module(f"{self.__name__}.{name}", found)
         if isinstance(found, type) or not callable(found):
@@ -360,6 +400,7 @@ def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleT
     )
     return {
         "cupy": cupy,
+        LINALG.__name__: LINALG,
         "cupyx": types.ModuleType("cupyx"),
         "cupyx.scipy": types.ModuleType("cupyx.scipy"),
         **{

@@ -19,6 +19,7 @@ from core.conv.cuda.launch import types
 from core.conv.device import device_of, gpu
 from core.conv.gradients import conv_input_gradient, conv_weight_gradient
 from core.conv.problem import multi_channel_problem
+from core.nets.blas import product
 from tests.core.conv.cuda import fragments, standin
 
 HOPPER = gpu("with tensor cores", 99 << 10, (9, 0))
@@ -213,6 +214,27 @@ def test_devices_without_them_multiply_float32(capability) -> None:
         assert direct.products(form, device) == "tf32"
         assert direct.cost(form, device, None) == tensor.cost(form, device, None)
         assert direct.cost(form, device, None).seconds < channels.cost(form, device, None).seconds
+
+
+@pytest.mark.parametrize("method", ["winograd", "fft-whole"])
+def test_libraries_do_not_round_either(cupy, method) -> None:
+    random = np.random.default_rng(9)
+    x = random.standard_normal((2, 8, 12, 12)).astype("f")
+    w = random.standard_normal((8, 8, 3, 3)).astype("f")
+    xs, ws = cupy.asarray(x), cupy.asarray(w)
+    expected = conv(xs, ws, method=method).get()
+    linalg = standin.LINALG
+    # As CuPy is with CUPY_TF32=1.
+    linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_TF32)
+    try:
+        np.testing.assert_array_equal(conv(xs, ws, method=method).get(), expected)
+        flat = xs.reshape(2, -1)
+        found = product(flat, flat.T).get()
+        np.testing.assert_array_equal(found, flat.get() @ flat.get().T)
+        assert (found != cupy.matmul(flat, flat.T).get()).any()
+        assert linalg.get_compute_type(np.float32) == linalg.COMPUTE_TYPE_TF32
+    finally:
+        linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_DEFAULT)
 
 
 def test_what_nobody_allows_is_refused() -> None:
