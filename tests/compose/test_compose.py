@@ -35,6 +35,7 @@ from workers.memory import available
 
 pytestmark = pytest.mark.timeout(1800)
 
+DASHBOARD = json.loads((ROOT / "deploy/monitoring/grafana/dashboards/convq.json").read_text())
 RNG = np.random.default_rng(7)
 Expected = tuple[Job, np.ndarray]
 
@@ -109,10 +110,15 @@ def test_jobs_in_flight_survive_an_upgrade(service: Service) -> None:
     service.up()
     with service.client() as client:
         jobs = slow_jobs(client, 2) + some_jobs(client, 6)
+        wait_until(lambda: client.job(jobs[0][0].id).state == "running", "a job runs")
         service.version = "now"
         service.up()
         jobs += some_jobs(client, 2)
         check(client, jobs)
+        attempts = [client.job(job.id).attempts for job, _ in jobs]
+    # What ran went to the end within the time to drain, or on elsewhere; what was queued ran there.
+    (first, *_), *_, last = attempts
+    assert first.worker != last[0].worker
     for name in ("api", "worker-cpu"):
         assert {inspected(c)["Config"]["Image"] for c in service.containers(name)} == {
             "convq-test:now"
@@ -182,6 +188,16 @@ def test_prometheus_reads_every_replica_with_a_key_of_its_own(service: Service) 
     wait_until(lambda: len(told('up{job="convq"} == 1')) == 2, "both replicas are scraped")
     wait_until(lambda: len(told("convq_redis_up == 1")) == 2, "what Redis knows is told")
     docker("exec", prometheus, "promtool", "check", "config", "/etc/prometheus/prometheus.yml")
+    # The dashboard asks for what there is; no GPU and no box tells of itself here.
+    asked = {
+        panel["title"]: [t["expr"].replace("$__rate_interval", "1m") for t in panel["targets"]]
+        for panel in DASHBOARD["panels"]
+        if "targets" in panel
+    }
+    for query in (query for queries in asked.values() for query in queries):
+        told(query)
+    shown = ("Workers by state", "Memory of Redis", "Requests a second")
+    wait_until(lambda: all(told(asked[title][0]) for title in shown), f"data for {shown}")
     tested = ["--entrypoint", "promtool", inspected(prometheus)["Config"]["Image"]]
     tested += ["test", "rules", "/convq/tests/deploy/alerts.yml"]
     docker("run", "--rm", "--volume", f"{ROOT}:/convq:ro", *tested)
@@ -278,6 +294,39 @@ def test_a_worker_that_is_stopped_gives_its_job_back(service: Service) -> None:
         assert {inspected(c)["State"]["ExitCode"] for c in stopped} == {0}
         service.up()
         check(client, jobs)
+
+
+def test_workers_on_gpus_take_the_jobs_that_ask_for_one(service: Service, tmp_path: Path) -> None:
+    """By stand-ins in the image, without the reservation that an engine without GPUs refuses."""
+    folder = Path(__file__).parent / "gpu"
+    made = ["--tag", "convq-test:now-gpu", str(ROOT / "tests")]
+    docker("build", "--file", str(folder / "Dockerfile"), *made)
+    slices = [{"uuid": "MIG-b", "name": "H MIG", "memory": 1 << 30}]
+    gpus: list[dict[str, object]] = [
+        {"uuid": "GPU-a", "name": "H", "memory": 8 << 30},
+        {"uuid": "GPU-b", "name": "H", "memory": 8 << 30, "slices": slices},
+    ]
+    (tmp_path / "gpus.json").write_text(json.dumps(gpus))
+    # The user of the workers compiles into it.
+    tmp_path.chmod(0o777)
+    service.files.append(str(folder / "compose.yml"))
+    service.settings = {"COMPOSE_PROFILES": "gpu", "STAND_IN_GPUS": str(tmp_path)}
+    service.up()
+    (container,) = service.containers("worker-gpu")
+    assert inspected(container)["HostConfig"]["ReadonlyRootfs"]
+    with service.client() as client:
+        on_gpus = {f"{container[:12]}-gpu0", f"{container[:12]}-gpu1-0"}
+        wait_until(lambda: live_workers(client) >= on_gpus, "a worker for each GPU")
+        x, w = RNG.normal(size=(60, 50)).astype(np.float32), np.ones((5, 3), np.float32)
+        job = client.submit(inputs=[x], kernel=w, device="gpu", mode="valid")
+        check(client, [(job, signal.fftconvolve(x, w, "valid"))])
+        assert {attempt.worker for attempt in client.job(job.id).attempts} <= on_gpus
+    told = json.loads(docker("exec", container, "convq", "doctor", "--test-gpus", "--json"))
+    tested = [check for check in told["checks"] if check["name"].startswith("test of gpu")]
+    assert [check["status"] for check in tested] == ["ok", "ok"]
+    service.compose("rm", "--stop", "--force", "worker-gpu")
+    service.files.pop()
+    service.settings = {}
 
 
 def test_a_backup_is_restored_on_an_empty_machine(service: Service, tmp_path: Path) -> None:
