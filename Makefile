@@ -101,7 +101,7 @@ test-edge-arm: .venv/dev.stamp ## standalone bundles under emulated ARM (QEMU, D
 test-compose: .venv/dev.stamp ## the service in containers: upgrade, kills, restarts, S3, TLS; needs Docker
 	@CONVQ_TEST_COMPOSE=1 $(BIN)/python -m pytest -v tests/compose
 
-LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --override deploy/docker/overrides.in
 IN_IMAGE := --extra edge --extra nonuniform --extra onnx --extra otel --extra zarr
 lock: ## pin what the images hold to today's versions; needs uv
 	@$(LOCK) pyproject.toml $(IN_IMAGE) -o deploy/docker/requirements.txt
