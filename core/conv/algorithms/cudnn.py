@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -89,6 +90,7 @@ def run(
     _compute(operation, {"x": x[(..., *part)], "w": turned}, out, memory_cap)
 
 
+@lru_cache(maxsize=4096)
 def gradient_cost(
     form: NormalForm, what: What, device: Device, memory_cap: int | None
 ) -> Cost | str:

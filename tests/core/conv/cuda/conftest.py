@@ -7,7 +7,7 @@ import pytest
 
 from core.conv import device
 from core.conv.cuda import fft, kept, modules, transfers
-from tests.core.conv.cuda import standin
+from tests.core.conv.cuda import cudnn_standin, standin
 
 PROPERTIES = {"name": b"a stand-in", "sharedMemPerBlockOptin": 99 << 10, "major": 9, "minor": 0}
 
@@ -43,3 +43,10 @@ def counted(cupy, monkeypatch):
     yield
     modules._function.cache_clear()
     modules._module.cache_clear()
+
+
+@pytest.fixture
+def cudnn(cupy):
+    """cuDNN's stand-in, to be found under its name; its class of graphs."""
+    with cudnn_standin.installed() as graphs:
+        yield graphs

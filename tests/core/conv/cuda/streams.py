@@ -118,6 +118,11 @@ class Stream:
         STREAMS[self.name] = self
         MEMORY.watched = MEMORY.watched or not null
 
+    @property
+    def ptr(self) -> int:
+        """An address."""
+        return id(self)
+
     def __enter__(self) -> Stream:
         CURRENT.append(self)
         return self
