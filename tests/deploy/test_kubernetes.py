@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import math
 import re
@@ -13,13 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import kubernetes_validate
 import pytest
 import yaml
-
-from api.app import create_app
-from core.settings import Settings
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "k8s"
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
@@ -218,15 +213,8 @@ def test_there_are_workers_for_what_waits_and_for_what_runs(
     assert wanted == replicas
 
 
-def test_the_metrics_that_scale_the_workers_are_told(settings: Settings) -> None:
-    at_home = httpx.ASGITransport(create_app(settings), client=("127.0.0.1", 1))
-
-    async def ask() -> str:
-        async with httpx.AsyncClient(transport=at_home, base_url="http://127.0.0.1") as http:
-            return (await http.get("/metrics")).text
-
-    told = asyncio.run(ask())
+def test_the_metrics_that_scale_the_workers_are_told(metrics: str) -> None:
     for trigger in named("ScaledObject/worker-cpu")["spec"]["triggers"]:
-        metadata = trigger["metadata"]
-        assert metadata["format"] == "prometheus"
-        assert any(line.startswith(f"{metadata['valueLocation']} ") for line in told.splitlines())
+        asked = trigger["metadata"]
+        assert asked["format"] == "prometheus"
+        assert any(line.startswith(f"{asked['valueLocation']} ") for line in metrics.splitlines())

@@ -25,6 +25,9 @@ PANELS = {
 }
 # By promtool: what goes on, and what is said then.
 CASES = Path(__file__).with_name("alerts.yml")
+NEEDS_PROMTOOL = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not installed"
+)
 
 
 def parsed(where: str, expression: str) -> promql_parser.Expr:
@@ -81,7 +84,15 @@ def test_every_alert_has_a_case() -> None:
     assert rung == set(ALERTS)
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+@NEEDS_PROMTOOL
+def test_prometheus_reads_the_metrics_and_has_nothing_to_say(metrics: str) -> None:
+    # The parser is the one by which KEDA reads them.
+    asked = ["promtool", "check", "metrics"]
+    done = subprocess.run(asked, input=metrics, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@NEEDS_PROMTOOL
 def test_alerts_say_what_is_wrong_when_it_is() -> None:
     done = subprocess.run(["promtool", "test", "rules", CASES], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
