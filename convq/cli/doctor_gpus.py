@@ -26,7 +26,7 @@ _PLAIN = "cupy"
 _OLDEST_OF_13 = (7, 5)
 # Compiler, transforms, products, decompositions, draws: what CuPy does for convq.
 _LIBRARIES = ("nvrtc", "cufft", "cublas", "cusolver", "curand")
-_CUDNN = "nvidia-cudnn-frontend"
+_FRONTEND = "nvidia-cudnn-frontend"
 
 
 def examine(settings: Settings, *, test: bool) -> list[Check]:
@@ -98,7 +98,8 @@ def _packages(suits: int) -> list[Check]:
     if any(major > suits for major in wheels):
         found = f"{listed}: the driver or a GPU is too old for it"
         return [Check("cupy", "warn", found, again)]
-    return [Check("cupy", "ok", listed), _libraries(names[0]), _cudnn(suits)]
+    major = next(iter(wheels), suits)
+    return [Check("cupy", "ok", listed), _libraries(names[0]), _cudnn(major)]
 
 
 def _libraries(cupy: str) -> Check:
@@ -119,13 +120,18 @@ def _libraries(cupy: str) -> Check:
     return Check("cuda libraries", "ok", ", ".join(_LIBRARIES))
 
 
-def _cudnn(suits: int) -> Check:
-    frontend = _version(_CUDNN)
-    if frontend is None:
-        advice = f"pip install {_CUDNN} nvidia-cudnn-cu{suits}"
-        found = "not installed: layers of nets use convq's own kernels"
-        return Check("cudnn", "ok", found, advice)
-    return Check("cudnn", "ok", f"{_CUDNN} {frontend}")
+def _cudnn(major: int) -> Check:
+    """Look for cuDNN; ``major`` is the version of CUDA that it must be built for."""
+    from core.conv.cuda import cudnn
+
+    frontend = _version(_FRONTEND)
+    missing = cudnn.missing()
+    if missing is None:
+        return Check("cudnn", "ok", f"{_FRONTEND} {frontend}")
+    found = f"{missing}: sums over channels use convq's own kernels"
+    advice = f"pip install {_FRONTEND} nvidia-cudnn-cu{major}"
+    # Who has installed a part of it wants it.
+    return Check("cudnn", "ok" if frontend is None else "warn", found, advice)
 
 
 def _workers(settings: Settings, found: list[Gpu], *, test: bool) -> list[Check]:

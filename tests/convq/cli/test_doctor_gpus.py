@@ -16,7 +16,9 @@ import pytest
 from convq.cli import doctor_gpus
 from convq.cli.check import Check
 from core.conv import device
+from core.conv.cuda import cudnn
 from core.settings import Settings
+from workers import gpus
 from workers.gpus import Driver
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -140,7 +142,7 @@ def test_it_says_which_cupy_to_install(
 ) -> None:
     machine_with(gpu)
     libraries(monkeypatch, set())
-    monkeypatch.setattr(doctor_gpus.gpus, "driver", lambda: driver)
+    monkeypatch.setattr(gpus, "driver", lambda: driver)
     installed.update(dict.fromkeys(here, "14.2"))
     checks = found(settings)
     assert checks["cupy"].status == status
@@ -180,12 +182,38 @@ def test_it_says_what_cupy_lacks(
     checks = found(settings)
     assert checks["cuda libraries"].found == "not found: nvrtc, curand, headers of cudart"
     assert "pip install 'cupy-cuda13x[ctk]'" in checks["cuda libraries"].advice
-    assert "nvidia-cudnn-cu13" in checks["cudnn"].advice
     libraries(monkeypatch, set())
-    installed["nvidia-cudnn-frontend"] = "1.32"
-    checks = found(settings)
-    assert checks["cuda libraries"].status == "ok"
-    assert checks["cudnn"] == Check("cudnn", "ok", "nvidia-cudnn-frontend 1.32")
+    assert found(settings)["cuda libraries"].status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("version", "missing", "status"),
+    [
+        (None, "nvidia-cudnn-frontend is not installed", "ok"),
+        ("1.32", "libcudnn cannot be loaded: no such file", "warn"),
+        ("1.32", None, "ok"),
+    ],
+)
+def test_it_says_whether_there_is_cudnn(
+    machine_with: Callable[..., Path],
+    settings: Settings,
+    installed: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    version: str | None,
+    missing: str | None,
+    status: str,
+) -> None:
+    machine_with(H100)
+    libraries(monkeypatch, set())
+    installed["cupy-cuda12x"] = "14.2"
+    if version is not None:
+        installed["nvidia-cudnn-frontend"] = version
+    monkeypatch.setattr(cudnn, "missing", lambda: missing)
+    check = found(settings)["cudnn"]
+    assert check.status == status
+    assert (missing or "nvidia-cudnn-frontend 1.32") in check.found
+    # For the CUDA that CuPy has, whatever else would do.
+    assert ("nvidia-cudnn-cu12" in check.advice) == (missing is not None)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
