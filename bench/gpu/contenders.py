@@ -15,6 +15,7 @@ from bench.cells import Cell
 from bench.gpu import from_host
 from bench.peers import Skip
 from core.conv.algorithms import ALGORITHMS
+from core.conv.cuda import cudnn
 
 Call = Callable[[], Any]
 # From here on a peer that does every multiply-add takes too long.
@@ -131,17 +132,21 @@ PEERS: dict[str, Callable[[Cell, Any, Any], Call]] = {
 
 
 def methods(cell: Cell) -> list[str]:
-    """Return convq's algorithms that the crossover plot shows.
+    """Return convq's algorithms that are timed by themselves: those that cross over.
+
+    For pictures under dense kernels they are in the plot; for nets it is the own kernel and cuDNN,
+    where this is installed.
 
     Examples
     --------
     >>> methods(Cell("dense-2d", "", (9, 9), (3, 3)))
     ['direct', 'fft-tiled', 'fft-whole']
-    >>> methods(Cell("net", "", (1, 1, 9, 9), (1, 1, 3, 3)))
+    >>> methods(Cell("gaussian", "", (9, 9), (3, 3)))
     []
     """
-    shown = [a.name for a in ALGORITHMS if a.name in ("direct", "fft-tiled", "fft-whole")]
-    return shown if cell.family == "dense-2d" else []
+    nets = ("direct", "cudnn") if cudnn.missing() is None else ("direct",)
+    shown = {"dense-2d": ("direct", "fft-tiled", "fft-whole"), "net": nets}.get(cell.family, ())
+    return [a.name for a in ALGORITHMS if a.name in shown]
 
 
 def _wide(cell: Cell, x: Any, w: Any) -> Any:
