@@ -78,7 +78,7 @@ def richardson_lucy(
                 given=float(values.min()),
                 accepted="values of 0 and more; or the method wiener",
             )
-    taps = xp.asarray(kernel, y.dtype)
+    taps = conv.FixedKernel(kernel.astype(y.dtype, copy=False))
     options: dict[str, Any] = {"axes": axes, "memory_cap": memory_cap, "check": check}
     seen = conv.correlate(xp.ones_like(y), taps, "full", **options)
     known = seen > _HARDLY_SEEN

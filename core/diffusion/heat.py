@@ -10,7 +10,7 @@ import scipy  # its parts, which take long to load, when they are first used
 from numpy.typing import NDArray
 
 from core import conv
-from core.arrays import Array, array_module
+from core.arrays import Array
 from core.conv.blocks import Check, never
 from core.errors import InvalidInput
 from core.kernels import MAX_SIDE
@@ -127,7 +127,8 @@ def propagate(
     [1.333333, 1.333333, 1.333333, 1.333333, 1.333333, 1.333333]
     """
     for kernel in heat_kernels(time, len(axes), u.dtype):
-        taps = array_module(u).asarray(kernel)
+        # Others of the same time, such as the next frame of a film, find what is made of it.
+        taps = conv.FixedKernel(kernel)
         u = conv.convolve(
             u, taps, "same", boundary, cval=cval, axes=axes, memory_cap=memory_cap, check=check
         )

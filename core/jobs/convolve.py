@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Annotated, Any, BinaryIO, Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core import conv
-from core.arrays import Array, array_module, dtype_name, gpu_module, is_on_gpu
+from core.arrays import Array, array_module, dtype_name
 from core.conv import residency
 from core.conv.boundary import Boundary
 from core.conv.device import Device
@@ -154,7 +153,7 @@ def plan(spec: ConvolveSpec, planning: Planning) -> dict[str, Any]:
 
     def plan_one(subject: Subject) -> dict[str, Any]:
         devices = planning.devices(spec.device)
-        return _Work(spec, loaded, subject, devices, planning.memory_cap).group()
+        return _work(spec, loaded, subject, devices, planning.memory_cap).group()
 
     return plan_each(spec.inputs, planning, plan_one)
 
@@ -195,7 +194,7 @@ def _begin(
         subject = Subject(decoded.info.media_type, x.shape, dtype_name(x.dtype))
     with run.stage("convolve"):
         devices = run.devices(spec.device)
-        work = run.common(subject, lambda: _Work(spec, loaded, subject, devices, run.memory_cap))
+        work = run.common(subject, lambda: _work(spec, loaded, subject, devices, run.memory_cap))
         begun = work.begin(x, run)
 
     def end() -> None:
@@ -211,8 +210,14 @@ def _begin(
     return None
 
 
+def _work(
+    spec: ConvolveSpec, loaded: Loaded, subject: Subject, devices: Devices, memory_cap: int
+) -> _Work:
+    return _Work(spec, loaded, subject, devices, memory_cap, many=len(spec.inputs) > 1)
+
+
 def _making(loaded: Loaded, devices: Devices, memory_cap: int) -> convolve_tiles.Make:
-    return lambda spec, subject: _Work(spec, loaded, subject, devices, memory_cap)
+    return lambda spec, subject: _Work(spec, loaded, subject, devices, memory_cap, many=True)
 
 
 def _fitting(stack: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -230,7 +235,10 @@ def _fitting(stack: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 class _Work:
-    """One sort of input: its kernels, where it is computed, and by which plan."""
+    """One sort of input: its kernels, where it is computed, and by which plan.
+
+    ``many`` says that what is made of the kernels is made for other inputs, too.
+    """
 
     def __init__(
         self,
@@ -239,16 +247,20 @@ class _Work:
         subject: Subject,
         devices: Devices,
         memory_cap: int,
+        *,
+        many: bool,
     ) -> None:
         ndim = _spatial_ndim(spec, loaded, subject)
         self.bank = kernels.bank(loaded, ndim, spec.normalize)
         taps_dtype = _taps_dtype(subject, self.bank, loaded.has_dtype)
         self._stack = _fitting(self.bank.stack, taps_dtype)
+        self._kernel = conv.FixedKernel(self._stack)
+        planned = self._kernel if many else self._stack
 
         def plan_on(device: Device) -> conv.Plan:
             return conv.plan(
                 subject.shape,
-                self._stack,
+                planned,
                 "convolve" if spec.operation == "convolution" else "correlate",
                 dtype=subject.dtype,
                 method=spec.method,
@@ -286,15 +298,10 @@ class _Work:
         return y
 
     def _convolved(self, x: Array, run: Run) -> Array:
-        y = self.plan.run(x, self._there if is_on_gpu(x) else self._stack, run.check)
+        y = self.plan.run(x, self._kernel, run.check)
         if self.bank.combine == "magnitude":
             return array_module(y).sqrt(array_module(y).square(y).sum(axis=0))
         return y[0] if self.bank.single else y
-
-    @cached_property
-    def _there(self) -> Array:
-        # Brought over once, and for all inputs; on the stream that computes.
-        return gpu_module().asarray(self._stack)
 
     def _moved(self, plan: conv.Plan) -> tuple[int, int]:
         problem = plan.problem

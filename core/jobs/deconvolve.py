@@ -120,7 +120,7 @@ def _plan_one(
         return work("fft", why, seconds, (4 * planes + 6) * points * itemsize, planning)
     found = conv.plan(
         extended_shape(subject.shape, subject.axes, kernel.shape),
-        kernel,
+        conv.FixedKernel(kernel),
         dtype=subject.precision,
         mode="valid",
         axes=subject.axes,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from core import conv
-from core.arrays import Array, array_module, to_numpy
+from core.arrays import Array, to_numpy
 from core.conv.boundary import Boundary
 from core.diffusion import Conductivity, heat_kernels, perona_malik, propagate, steps_for
 from core.diffusion.heat import MAX_TIME
@@ -156,7 +156,7 @@ def _plan_one(
     plans = [
         conv.plan(
             subject.shape,
-            kernel,
+            conv.FixedKernel(kernel),
             dtype=subject.precision,
             mode="same",
             boundary=spec.boundary,
@@ -227,11 +227,12 @@ def _step(spec: DiffuseSpec, run: Run, loaded: Loaded | None, subject: Subject) 
     axes = subject.axes
     if spec.method == "kernel":
         ((kernel, _),) = _convolutions(spec, loaded, subject)
+        fixed = conv.FixedKernel(kernel)
 
         def convolved(u: Array, piece: int) -> Array:
             y: Array = conv.convolve(
                 u,
-                array_module(u).asarray(kernel),
+                fixed,
                 "same",
                 spec.boundary,
                 cval=spec.cval,

@@ -115,7 +115,7 @@ def _plan_one(
     window = min(shape[0], at_once) + len(kernel) - 1
     made = conv.plan(
         (window, *shape[1:]),
-        kernel,
+        conv.FixedKernel(kernel),
         dtype=kernel.dtype,
         mode="same",
         boundary=spec.boundary,

@@ -61,6 +61,7 @@ def filtered(
     [0.333, 1.0, 2.0, 2.667]
     """
     count, length = frames.shape[0], kernel.shape[0]
+    fixed = conv.FixedKernel(kernel)
     before = (length - 1) // 2 if boundary == "zero" else length // 2
     # Frame t is made of the frames from t - reach to t + before.
     reach = length - 1 - before
@@ -80,7 +81,7 @@ def filtered(
             window.append(frame)
         found = conv.convolve(
             xp.stack(window),
-            kernel,
+            fixed,
             "same",
             boundary,
             cval=cval,

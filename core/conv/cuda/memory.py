@@ -41,12 +41,14 @@ def with_what_there_is(
     TooLarge
         A smaller cap does not make it take less; the error says how much it needs.
     """
-    cupy = array_module(x)
+    cupy, has_room = array_module(x), False
     while True:
         try:
             return run(memory_cap)
         except cupy.cuda.memory.OutOfMemoryError:
-            if make_room(cupy):
+            # Once: what is made anew of the kernel is kept again.
+            if make_room(cupy) and not has_room:
+                has_room = True
                 continue
             taken = needed(memory_cap)
             less = taken // 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +13,9 @@ import pytest
 import scipy.ndimage
 
 from core.arrays import is_on_gpu
-from core.conv import device
+from core.conv import device, fixed
 from core.conv.algorithms import fft_tiled
-from core.conv.cuda import channels, direct, fft, separable, transfers
+from core.conv.cuda import channels, direct, fft, kept, separable, transfers
 from core.conv.device import cpu
 from core.errors import Cancelled, Unavailable
 from core.jobs import places
@@ -90,7 +91,9 @@ def gpu(tmp_path, monkeypatch):
     for family in (channels, direct, separable):
         monkeypatch.setattr(family, "supports", lambda form: False)
     monkeypatch.setattr(fft, "tilings", lambda *_: [])
+    kept.drop()
     yield device.gpu("a GPU of arrays", 0)
+    kept.drop()
     assert streams.MEMORY.freed_early == []
     streams.reset()
     for cached in (transfers.transfers, device.gpu, device._gpu, fft_tiled._choose):
@@ -250,6 +253,31 @@ def test_who_wants_a_gpu_is_told_that_there_is_none(jobs: Jobs) -> None:
     run = jobs.make_run(spec := jobs.spec("convolve", device="gpu"))
     by_name("convolve").run(spec, run)
     assert {failure["code"] for failure in run.failures} == {"unavailable"}
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["convolve, a bank", "convolve, magnitude", "diffuse, own kernel", "video",
+     "deconvolve, Richardson-Lucy"],
+)  # fmt: skip
+def test_what_a_kernel_needs_there_is_made_once(jobs: Jobs, what: str, monkeypatch) -> None:
+    asked, made = Counter(), Counter()
+
+    def counted(x: Any, name: Any, make: Any) -> Any:
+        def count() -> Any:
+            made[name] += 1
+            return make()
+
+        asked[name] += 1
+        return kept.kept(x, name, count)
+
+    monkeypatch.setattr(fixed, "kept", counted)
+    spec = jobs.spec(what, device="gpu")
+    for _ in range(2):
+        # The second time as the next tile of an array: another job with an equal kernel.
+        jobs.run(spec, jobs.gpu)
+    assert set(made.values()) == {1}
+    assert min(asked.values()) >= 2
 
 
 def test_inputs_are_begun_before_others_are_ended(jobs: Jobs, monkeypatch) -> None:

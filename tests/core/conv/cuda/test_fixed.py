@@ -258,10 +258,11 @@ def test_the_least_recently_used_goes_first(cupy, monkeypatch) -> None:
 
 def test_what_is_kept_makes_room_before_tiles_shrink(cupy) -> None:
     x, tried = cupy.empty(1), []
-    kept.kept(x, "a", lambda: cupy.empty(9))
+    kept.kept(x, "another", lambda: cupy.empty(9))
 
     def run(cap):
         tried.append(cap)
+        kept.kept(x, "this", lambda: cupy.empty(9))
         if len(tried) < 3:
             raise streams.OutOfMemoryError
         return cap
