@@ -19,10 +19,10 @@ def identity(root: str = "/") -> "Dict[str, Any]":
         ``model``, ``compatible`` (a list), ``l4t`` (the first line of ``/etc/nv_tegra_release``)
         and ``memory`` in bytes; what is not there is None or empty.
     """
-    compatible = _read(root, "proc/device-tree/compatible") or ""
+    compatible = _tree(root, "compatible") or ""
     release = _read(root, "etc/nv_tegra_release")
     return {
-        "model": _read(root, "proc/device-tree/model"),
+        "model": _tree(root, "model"),
         "compatible": [name for name in compatible.split("\0") if name],
         "l4t": release.splitlines()[0] if release else None,
         "memory": _memory(root),
@@ -122,6 +122,11 @@ def _memory(root: str) -> "Optional[int]":
 
 def _all(root: str, pattern: str) -> "List[str]":
     return sorted(glob.glob(os.path.join(root, pattern)))
+
+
+def _tree(root: str, name: str) -> "Optional[str]":
+    # Engines hide it from containers, so there it is mounted beside (deploy/jetson/Dockerfile).
+    return _read(root, "proc/device-tree/" + name) or _read(root, "device-tree/" + name)
 
 
 def _read(root: str, name: str) -> "Optional[str]":

@@ -38,14 +38,16 @@ def _write(root: Path, files: dict[str, str]) -> str:
     return str(root)
 
 
+# The second is what a container has mounted.
+@pytest.mark.parametrize("tree", ["proc/device-tree", "device-tree"])
 @pytest.mark.parametrize("name", BOARDS)
-def test_each_board_is_told_from_the_others(name: str, tmp_path: Path) -> None:
+def test_each_board_is_told_from_the_others(name: str, tree: str, tmp_path: Path) -> None:
     model, *compatible = BOARDS[name]
     root = _write(
         tmp_path,
         {
-            "proc/device-tree/model": model + "\0",
-            "proc/device-tree/compatible": "\0".join(compatible) + "\0",
+            f"{tree}/model": model + "\0",
+            f"{tree}/compatible": "\0".join(compatible) + "\0",
             "etc/nv_tegra_release": "# R32 (release), REVISION: 7.1\nmore\n",
             "proc/meminfo": "MemTotal:        2048000 kB\nMemFree: 1 kB\n",
         },
