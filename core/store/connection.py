@@ -95,7 +95,7 @@ class Scripts:
 
 @cache
 def _sources() -> dict[str, str]:
-    parts = ("_common.lua", "_artifacts.lua", "_queue.lua", "_history.lua")
+    parts = ("_late.lua", "_common.lua", "_artifacts.lua", "_queue.lua", "_history.lua")
     common = "".join((_LUA / name).read_text() for name in parts)
     edge = common + (_LUA / "_edge.lua").read_text()
     end = (_LUA / "_end.lua").read_text()

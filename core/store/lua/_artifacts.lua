@@ -24,7 +24,7 @@ local function add_artifact(artifact, now)
   local digest, tenant = artifact.digest, artifact.tenant
   local key = artifact_key(digest)
   local known = redis.call('HGET', key, 'key')
-  redis.call('ZADD', P .. ':artifacts', now, digest)
+  later('ZADD', P .. ':artifacts', now, digest)
   if known then
     grant(tenant, digest, now)
     -- The same script comes a second time when its answer was lost with the connection.

@@ -95,15 +95,15 @@ local function enter(id, state, now, notice, since)
     'state', 'tenant', 'queued', 'kind', 'started', 'parent', 'worker')
   local tenant, kind, parent, worker = record[2] or 'default', record[4], record[6], record[7]
   local states = space(tenant) .. ':jobs:state:'
-  if record[1] then redis.call('ZREM', states .. record[1], id)
+  if record[1] then later('ZREM', states .. record[1], id)
   else note_submitted(kind, tenant, now) end
-  redis.call('ZADD', states .. state, 0, id)
+  later('ZADD', states .. state, 0, id)
   if has_ended(state) then redis.call('HSET', key, 'state', state, 'finished', now)
   else redis.call('HSET', key, 'state', state) end
   if state == 'queued' then enqueue(id, since or record[3])
   elseif record[1] == 'queued' then dequeue(id) end
   if has_ended(state) then
-    redis.call('ZADD', P .. ':ended', now, id)
+    later('ZADD', P .. ':ended', now, id)
     note_ended(kind, tenant, state, record[3], record[5], now)
   end
   notice = notice or {}
@@ -221,7 +221,7 @@ local function refer(id, tenant, digest, now)
     redis.call('HINCRBY', artifact_key(digest), 'refs', 1)
     grant(tenant, digest, now)
   end
-  redis.call('ZADD', P .. ':artifacts', now, digest)
+  later('ZADD', P .. ':artifacts', now, digest)
 end
 
 -- A checkpoint counts as a reference of its own, since the same bytes may be an input, too. Once

@@ -68,15 +68,15 @@ function enqueue(id, since)
   local queue, turns, priority, tenant, alike, group, model, needs = place_of(id)
   if needs and not group then redis.call('SADD', P .. ':needs', needs) end
   local line = line_key(queue, priority, tenant)
-  redis.call('ZADD', waiting_key(queue, priority), since, id)
-  redis.call('ZADD', line, since, id)
+  later('ZADD', waiting_key(queue, priority), since, id)
+  later('ZADD', line, since, id)
   -- Whose turn was longest ago is next; who never had one comes first.
   if not lined[line] then
     redis.call('ZADD', lines_key(queue, priority), 'NX',
       redis.call('HGET', turns .. ':turns', priority .. ':' .. tenant) or 0, tenant)
     lined[line] = true
   end
-  if alike then redis.call('ZADD', alike_key(alike), since, id) end
+  if alike then later('ZADD', alike_key(alike), since, id) end
   if group then
     redis.call('SADD', P .. ':addressed', id)
     redis.call('SADD', group_key(tenant, group) .. ':models', model)
@@ -94,7 +94,7 @@ end
 
 local function leave(queue, priority, tenant, id)
   local line = line_key(queue, priority, tenant)
-  redis.call('ZREM', waiting_key(queue, priority), id)
+  later('ZREM', waiting_key(queue, priority), id)
   redis.call('ZREM', line, id)
   if redis.call('EXISTS', line) == 0 then
     redis.call('ZREM', lines_key(queue, priority), tenant)
@@ -105,7 +105,7 @@ end
 function dequeue(id)
   local queue, _, priority, tenant, alike, group, _, needs = place_of(id)
   leave(queue, priority, tenant, id)
-  if alike then redis.call('ZREM', alike_key(alike), id) end
+  if alike then later('ZREM', alike_key(alike), id) end
   if group then redis.call('SREM', P .. ':addressed', id)
   elseif needs and is_empty(queue) then redis.call('SREM', P .. ':needs', needs) end
 end

@@ -74,10 +74,10 @@ local function submit(job)
   end
   if tenant ~= 'default' then redis.call('SADD', P .. ':tenants', tenant) end
   local listed = space(tenant) .. ':jobs'
-  redis.call('ZADD', listed, 0, id)
-  redis.call('ZADD', listed .. ':kind:' .. job.record.kind, 0, id)
+  later('ZADD', listed, 0, id)
+  later('ZADD', listed .. ':kind:' .. job.record.kind, 0, id)
   local label = job.record.label
-  if label then redis.call('ZADD', listed .. ':label:' .. label, 0, id) end
+  if label then later('ZADD', listed .. ':label:' .. label, 0, id) end
   if job.idem ~= '' then
     redis.call('HSET', idem_key, 'fingerprint', job.fingerprint, 'job', id)
     redis.call('PEXPIRE', idem_key, lifetime)
