@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from core.arrays import Array, gpu_module
 from core.conv.cuda.transfers import transfers, with_enough_memory
 from core.conv.device import Device
+from core.conv.fixed import FixedKernel
 from core.conv.residency import Devices, Place, choose
 from core.errors import Cancelled, ConvqError, InvalidInput, LeaseLost, TooLarge
 from core.jobs.images import Reader, each_kind
@@ -271,9 +272,15 @@ class Inference:
         return y
 
     @cached_property
-    def _weights_there(self) -> dict[str, Array]:
-        cupy = gpu_module()
-        return {name: cupy.asarray(array) for name, array in self.model.weights.items()}
+    def _weights_there(self) -> dict[str, Array | FixedKernel]:
+        # Filters stay the same for all batches; other layers want arrays.
+        cupy, model = gpu_module(), self.model
+        convs = [node.name for node in model.network.nodes if node.layer.name == "conv"]
+        filters = {f"{name}.weight" for name in convs}
+        return {
+            name: FixedKernel(array) if name in filters else cupy.asarray(array)
+            for name, array in model.weights.items()
+        }
 
     def _here(self, x: NDArray[Any], run: Run) -> NDArray[Any]:
         model = self.model

@@ -345,7 +345,7 @@ class Network:
         return Moment(
             parameters=[_of(node, node.parameters, weights) for node in self.nodes],
             state=[_of(node, node.state, weights) for node in self.nodes],
-            dtype=np.result_type(*weights.values()) if weights else np.dtype(np.float32),
+            dtype=_dtype_of(weights),
             words=self._words,
             training=training,
             seed=seed,
@@ -358,6 +358,11 @@ class Network:
 
 def _named(arrays: Iterable[tuple[Node, Mapping[str, Parameter]]]) -> dict[str, Parameter]:
     return {f"{node.name}.{name}": p for node, found in arrays for name, p in found.items()}
+
+
+def _dtype_of(weights: Weights) -> np.dtype[np.floating]:
+    dtypes = [array.dtype for array in weights.values()]
+    return np.result_type(*dtypes) if dtypes else np.dtype(np.float32)
 
 
 def _of(node: Node, names: Iterable[str], weights: Weights) -> dict[str, Array]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.conv.cuda import kept
 from core.conv.device import cpu, gpu
 from core.errors import InvalidInput, Unavailable
 from core.jobs import embed, predict, train
@@ -121,12 +122,15 @@ def test_predictions_and_codes_are_those_of_the_processor(
         kind.run(spec, run)
         return run, works.artifacts.read(run.results[0]["digest"])
 
+    kept.drop()
     fields = {"output": "raw", "format": "npy"}
     found, expected = (
         np.load(io.BytesIO(done(predict, device, **fields)[1])) for device in ("gpu", "cpu")
     )
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert not np.array_equal(found, np.zeros_like(found))
+    # Filters are there for the next batch.
+    assert kept.drop()
     # What is compared with other jobs' outputs is computed where these are, unless asked.
     layer = {"layer": "flatten1"}
     assert done(embed, "auto", **layer)[1] == done(embed, "cpu", **layer)[1]
