@@ -93,6 +93,9 @@ class Algorithm:
         `core.conv.nonfinite` sees to the others.
     products : callable
         ``products(form, device)``: what is multiplied, of what ``form.precision`` allows.
+    rounds : callable
+        ``rounds(form, device)``: whether ``run`` takes an ``out`` of float16 where the accumulator
+        is float32, and rounds each sum once to it.
     reads_parts : callable
         ``reads_parts(form)``: whether ``run`` reads ``x`` by slices only, so that it takes an
         `core.conv.boundary.Extended` in place of an array.
@@ -108,6 +111,7 @@ class Algorithm:
     run: Run
     carries_nonfinite: Callable[[NormalForm, Device], tuple[Literal["x", "w"], ...]]
     products: Callable[[NormalForm, Device], str] = lambda form, device: form.dtype
+    rounds: Callable[[NormalForm, Device], bool] = lambda form, device: False
     reads_parts: Callable[[NormalForm], bool] = lambda form: False
     refuses_on: Callable[[NormalForm, Device], str | None] = lambda form, device: None
     capturable: bool = False

@@ -20,6 +20,7 @@ from core.conv.algorithms.cudnn import ALGORITHM as CUDNN
 from core.conv.algorithms.direct import ALGORITHM as DIRECT
 from core.conv.algorithms.fft_tiled import ALGORITHM as FFT_TILED
 from core.conv.blocks import Check, never
+from core.conv.cuda import tensor
 from core.conv.cuda.transfers import transfers
 from core.conv.device import Device
 from core.conv.functions import plan
@@ -192,6 +193,10 @@ def measure(like: Array, check: Check = never) -> Device:
         for dtype in device.fft_tile:
             form = _form((1024 * larger, 1024), (33, 33), dtype)
             device = solved(FFT_TILED.cost, _run_fft, "fft_tile", dtype, form)
+    for precision in device.tensor:
+        form = _form((64 * larger, 512), (3, 3), "float32", channels=64)
+        form = replace(form, precision=precision)
+        device = solved(tensor.cost, _run_tensor, "tensor", precision, form)
     for number in device.cudnn:
         precise = {"tf32": "float32", "float16": "float32"}.get(number, number)
         form = _form((64 * larger, 512), (3, 3), precise, channels=64)
@@ -315,6 +320,10 @@ def _run_numpy(form: NormalForm, x: Array, w: Array, out: Array) -> None:
 
 def _run_direct(form: NormalForm, x: Array, w: Array, out: Array) -> None:
     DIRECT.run(form, x, w, out, check=never, memory_cap=None)
+
+
+def _run_tensor(form: NormalForm, x: Array, w: Array, out: Array) -> None:
+    tensor.run(form, x, w, out, check=never, memory_cap=None)
 
 
 def _run_fft(form: NormalForm, x: Array, w: Array, out: Array) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.arrays import Array, array_module, is_on_gpu
+from core.arrays import Array, array_module, dtype_name, is_on_gpu
 from core.conv import integers, nonfinite
 from core.conv.algorithm import Algorithm
 from core.conv.blocks import Check
 from core.conv.boundary import Extended
+from core.conv.device import device_of
 from core.conv.fixed import FixedKernel
 from core.conv.problem import ConvProblem
 
@@ -41,7 +42,11 @@ def execute(
     inputs, weights = problem.to_normal(x, w.beside(x) if isinstance(w, FixedKernel) else w)
     if isinstance(inputs, Extended) and not algorithm.reads_parts(form):
         inputs = np.asarray(inputs)
-    out = array_module(x).empty(form.out_shape, form.dtype) if target is None else target
+    if target is None:
+        own = problem.dtype == "float16" and algorithm.rounds(form, device_of(x))
+        out = array_module(x).empty(form.out_shape, problem.dtype if own else form.dtype)
+    else:
+        out = target
     # What the algorithm may take is what the result and the extended input leave.
     cap = None if memory_cap is None else memory_cap - fixed_bytes(problem, algorithm)
     if isinstance(w, FixedKernel) and is_on_gpu(x):
@@ -51,7 +56,7 @@ def execute(
         nonfinite.run(algorithm, form, inputs, weights, out, check=check, memory_cap=cap)
     if form.bits is not None:
         out = integers.to_dtype(out, problem.dtype, form.bits)
-    elif form.dtype != problem.dtype:
+    elif form.dtype != problem.dtype and dtype_name(out.dtype) != problem.dtype:
         with np.errstate(over="ignore"):
             out = out.astype(problem.dtype)
     return problem.from_normal(out)

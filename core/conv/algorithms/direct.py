@@ -245,6 +245,7 @@ ALGORITHM = Algorithm(
     run=run,
     carries_nonfinite=carries_nonfinite,
     products=products,
+    rounds=lambda form, device: device.kind == "gpu" and _generated(form, device, None) is not None,
     reads_parts=reads_parts,
     capturable=True,
 )

@@ -110,4 +110,5 @@ ALGORITHM = Algorithm(
     error_bound=error_bound,
     run=run,
     carries_nonfinite=carries_nonfinite,
+    rounds=lambda form, device: device.kind == "gpu" and bool(_generated(form, device)),
 )

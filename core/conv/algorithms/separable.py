@@ -172,5 +172,6 @@ ALGORITHM = Algorithm(
     error_bound=error_bound,
     run=run,
     carries_nonfinite=carries_nonfinite,
+    rounds=lambda form, device: device.kind == "gpu" and cuda.supports(form),
     reads_parts=lambda form: True,
 )

@@ -148,7 +148,7 @@ __device__ void multiply(
 // Stores all threads' outputs, those that exist, by way of `tile`: in a device's memory,
 // neighbouring threads write neighbouring numbers.
 __device__ void put(
-    const Planes &p, const Line<1> (&sums)[ROWS], int plane, NUMBER *tile, NUMBER *__restrict__ y)
+    const Planes &p, const Line<1> (&sums)[ROWS], int plane, NUMBER *tile, RESULT *__restrict__ y)
 {
     // Nobody may read inputs there any more.
     __syncthreads();
@@ -162,13 +162,14 @@ __device__ void put(
     const Part part = {
         0, clamped(p.rows - first_row, SPAN_Y), 0, clamped(p.columns - first_column, SPAN_X)};
     const int beside = thread_of_block() % BESIDE, first = thread_of_block() / BESIDE;
-    NUMBER *target = y + (plane * p.rows + first_row + first) * p.columns + first_column + beside;
+    RESULT *target = y + (plane * p.rows + first_row + first) * p.columns + first_column + beside;
 #pragma unroll
     for (int r = 0; r < SPAN_Y * BESIDE; r += THREADS) {
 #pragma unroll
         for (int c = 0; c < SPAN_X; c += BESIDE)
             if (part.has(r / BESIDE + first, c + beside))
-                target[c] = number_at(tile + (r / BESIDE + first) * SPAN_X + c + beside);
+                target[c] = rounded<RESULT>(
+                    number_at(tile + (r / BESIDE + first) * SPAN_X + c + beside));
         target += THREADS / BESIDE * p.columns;
     }
 }

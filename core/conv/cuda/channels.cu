@@ -50,7 +50,7 @@ __device__ void read(const NUMBER *place, Numbers &numbers)
 // `weights` are groups times group_outputs times places of the sum; `y` is parts times images times
 // channels times outputs, contiguous.
 extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) channels(
-    const STORED *__restrict__ x, const NUMBER *__restrict__ weights, NUMBER *__restrict__ y,
+    const STORED *__restrict__ x, const NUMBER *__restrict__ weights, RESULT *__restrict__ y,
     long long x_image, long long x_channel, long long x_0, long long x_1, long long x_2,
     long long size_0, long long size_1, long long size_2,
     long long start_0, long long start_1, long long start_2,
@@ -140,7 +140,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) channels(
             __syncthreads();
         }
 
-        NUMBER *target = y + part * (images * groups * group_outputs * positions);
+        RESULT *target = y + part * (images * groups * group_outputs * positions);
         const long long first_column = (long long)blockIdx.x * SPAN_X + threadIdx.x;
         // A weight that is not finite has made NaN of the zeros around the input.
         if (__syncthreads_or(nothing != 0)) {
@@ -149,9 +149,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) channels(
                 const long long column = first_column + i % COLUMNS * BLOCK_X;
                 const long long row = first_row + threadIdx.y * ROWS + i / COLUMNS;
                 if (column < images * positions && row < group_outputs)
-                    target[place_of(p, group, row, column)] = sum_of_existing(
+                    target[place_of(p, group, row, column)] = rounded<RESULT>(sum_of_existing(
                         p, corner_of(p, x, group, column),
-                        weights + (group * group_outputs + row) * sum, first, end);
+                        weights + (group * group_outputs + row) * sum, first, end));
             }
             continue;
         }
@@ -164,7 +164,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) channels(
             for (int r = 0; r < ROWS; r++) {
                 const long long row = first_row + threadIdx.y * ROWS + r;
                 if (row < group_outputs)
-                    target[place_of(p, group, row, column)] = sums[r][c];
+                    target[place_of(p, group, row, column)] = rounded<RESULT>(sums[r][c]);
             }
         }
     }

@@ -46,7 +46,7 @@ __device__ void multiply_existing(
 
 // Weights are `channels` times HEIGHT times WIDTH.
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) direct(
-    const STORED *__restrict__ x, const NUMBER *__restrict__ weights, NUMBER *__restrict__ y,
+    const STORED *__restrict__ x, const NUMBER *__restrict__ weights, RESULT *__restrict__ y,
     long long x_image, long long x_channel, long long x_row, long long x_column,
     long long x_rows, long long x_columns, long long first_row, long long first_column,
     long long images, long long channels, long long channels_per_group,

@@ -16,7 +16,7 @@
 //
 // Defined from outside: TILE_Y and TILE_X, powers of two, the points of a tile; HEIGHT and WIDTH of
 // the convolution kernel with its holes; APART_Y and APART_X, how far its values are from each other;
-// THREADS of a block; RADIX; RESULT, the type of outputs.
+// THREADS of a block; RADIX.
 #include "planes.cuh"
 
 constexpr int POINTS = TILE_Y * TILE_X;
@@ -429,16 +429,6 @@ struct Pair {
     }
     __device__ bool spoil() const { return __syncthreads_or(!(sum <= TAME)); }
 };
-
-template <class T>
-__device__ T rounded(NUMBER value)
-{
-    // Integers are exact: the planner has proved that the nearest one is right.
-    if constexpr (IS_INTEGER<T>)
-        return (T)rint((double)value);
-    else
-        return (T)value;
-}
 
 // The outputs of a tile as they are defined: products of all values of the kernel, those of its holes
 // not, with the inputs that exist.

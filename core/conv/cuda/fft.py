@@ -14,7 +14,7 @@ from core.conv.algorithm import Cost
 from core.conv.blocks import Check
 from core.conv.cuda.geometry import MOST_PLANES, arguments, two
 from core.conv.cuda.launch import contiguous, put_back, readable, types
-from core.conv.cuda.modules import C_NAMES, Macros, function
+from core.conv.cuda.modules import Macros, function
 from core.conv.device import Device
 from core.conv.fixed import once
 from core.conv.normal import NormalForm
@@ -75,7 +75,7 @@ def run(form: NormalForm, x: Array, w: Array, out: Array, how: Tiling, *, check:
     x, found = readable(x, dtype), contiguous(out)
     stream = xp.cuda.get_current_stream()
     roots = _roots(xp, stream, x.device.id, max(how.tile), dtype)
-    compiled = (*types(dtype, x.dtype.name), *macros(form, how))
+    compiled = (*types(dtype, x.dtype.name, out.dtype.name), *macros(form, how))
     shared, block = shared_bytes(how.tile, dtype), (_threads(how.tile, dtype), 1, 1)
 
     def transformed() -> tuple[Array, Array, Array]:
@@ -103,7 +103,6 @@ def macros(form: NormalForm, how: Tiling) -> Macros:
     (rows, columns), (height, width) = two(how.tile), two(tuple(r + 1 for r in form.reach))
     (apart_y, apart_x), threads = two(form.dilation), _threads(how.tile, dtype)
     return (
-        ("RESULT", C_NAMES[form.dtype]),
         ("TILE_Y", rows),
         ("TILE_X", columns),
         ("LONGEST", max(how.tile)),

@@ -97,13 +97,14 @@ def run(
     by_channel = channels_first(form, depth)
     weights = once(w, ("gathering", by_channel), lambda: _in_order(form, w, by_channel))
     summed = found if count == 1 else xp.empty((count, *found.shape), form.dtype)
-    specialised = (*types(form.dtype, x.dtype.name), *order(form, depth), *macros)
+    named = types(form.dtype, x.dtype.name, summed.dtype.name)
+    specialised = (*named, *order(form, depth), *macros)
     kernel = function(x, name, name, specialised)
     columns, rows, groups = blocks(form, span)
     grid = (columns, rows, min(groups * count, MOST_PLANES))
     kernel(grid, (*block, 1), (x, weights, summed, *_numbers(form, x, count)))
     if count > 1:
-        xp.sum(summed, axis=0, out=found)
+        found[...] = xp.sum(summed, axis=0)
     put_back(found, out)
 
 

@@ -7,22 +7,23 @@ from core.conv.cuda.modules import C_NAMES, Macros, function
 from core.conv.normal import NormalForm
 
 
-def types(number: str, stored: str) -> Macros:
+def types(number: str, stored: str, result: str) -> Macros:
     """Return the types that all sources are specialised for.
 
     Parameters
     ----------
     number : str
         The dtype of arithmetic.
-    stored : str
-        That of inputs.
+    stored, result : str
+        Those of inputs and outputs.
 
     Examples
     --------
-    >>> types("float32", "uint8")
-    (('STORED', 'unsigned char'), ('NUMBER', 'float'))
+    >>> types("float32", "uint8", "float32")
+    (('STORED', 'unsigned char'), ('NUMBER', 'float'), ('RESULT', 'float'))
     """
-    return ("STORED", C_NAMES[stored]), ("NUMBER", C_NAMES[number])
+    named = {"STORED": stored, "NUMBER": number, "RESULT": result}
+    return tuple((macro, C_NAMES[dtype]) for macro, dtype in named.items())
 
 
 def readable(x: Array, number: str) -> Array:
@@ -66,7 +67,7 @@ def launch(
     weights : tuple of array
         Contiguous, of the form's dtype; what the kernel takes between input and output.
     out : array of shape ``form.out_shape``
-        Of the form's dtype.
+        Of the form's dtype, or what it is rounded to: see `core.conv.algorithm.Algorithm.rounds`.
     numbers : tuple of numpy.int64
         What it takes after its arrays.
     grid, block : tuple of int
@@ -75,6 +76,6 @@ def launch(
         Beside `types`.
     """
     found = contiguous(out)
-    compiled = function(x, name, name, (*types(form.dtype, x.dtype.name), *macros))
+    compiled = function(x, name, name, (*types(form.dtype, x.dtype.name, out.dtype.name), *macros))
     compiled(grid, block, (x, *weights, found, *numbers))
     put_back(found, out)

@@ -1,7 +1,7 @@
 // What is stored, as a number to compute with; and memory that a block of threads shares.
 //
-// Defined from outside: NUMBER, and STORED, which may be `half`: sixteen bits that are read without
-// a header, which not every machine that has a driver has.
+// Defined from outside: NUMBER, and STORED and RESULT, what is read and written, which may be `half`:
+// sixteen bits that need no header, which not every machine that has a driver has.
 
 struct half {
     unsigned short bits;
@@ -28,6 +28,29 @@ template <class T>
 constexpr bool IS_INTEGER = (T)0.5 == (T)0;
 template <>
 constexpr bool IS_INTEGER<half> = false;
+
+// A result, rounded once from the number that it was computed in.
+template <class T>
+__device__ T rounded(NUMBER value)
+{
+    // Integers are exact: the planner has proved that the nearest one is right.
+    if constexpr (IS_INTEGER<T> && !IS_INTEGER<NUMBER>)
+        return (T)rint((double)value);
+    else
+        return (T)value;
+}
+
+template <>
+__device__ half rounded<half>(NUMBER value)
+{
+#ifdef __CUDACC__
+    half result;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(result.bits) : "f"((float)value));
+    return result;
+#else
+    return {(unsigned short)emulated::float16_of(value)};
+#endif
+}
 
 // Numbers whose sum of magnitudes is no larger may be multiplied and added as often as a block does
 // that has brought them, with as many of that size.

@@ -33,7 +33,7 @@ __device__ void multiply_by_kernel(
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) separable(
     const STORED *__restrict__ x, const NUMBER *__restrict__ vertical,
     const NUMBER *__restrict__ horizontal, const NUMBER *__restrict__ weights,
-    NUMBER *__restrict__ y,
+    RESULT *__restrict__ y,
     long long x_image, long long x_channel, long long x_row, long long x_column,
     long long x_rows, long long x_columns, long long first_row, long long first_column,
     long long images, long long channels, long long channels_per_group,

@@ -60,7 +60,7 @@ __device__ bool put_words(unsigned *place, const float (&numbers)[COUNT])
 // `weights` are groups times group_outputs times places of the sum; `y` is parts times images times
 // channels times outputs, contiguous.
 extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) tensor(
-    const STORED *__restrict__ x, const NUMBER *__restrict__ weights, NUMBER *__restrict__ y,
+    const STORED *__restrict__ x, const NUMBER *__restrict__ weights, RESULT *__restrict__ y,
     long long x_image, long long x_channel, long long x_0, long long x_1, long long x_2,
     long long size_0, long long size_1, long long size_2,
     long long start_0, long long start_1, long long start_2,
@@ -150,7 +150,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) tensor(
             __syncthreads();
         }
 
-        NUMBER *target = y + part * (images * groups * group_outputs * positions);
+        RESULT *target = y + part * (images * groups * group_outputs * positions);
         const long long first_column = (long long)blockIdx.x * SPAN_X + column + 2 * t;
         const bool defined = __syncthreads_or(!can);
 #pragma unroll
@@ -158,15 +158,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) tensor(
             const long long to = first_column + c / 2 * 8 + c % 2;
             if (to >= images * positions)
                 continue;
-            NUMBER *line = target + place_of(p, group, 0, to);
+            RESULT *line = target + place_of(p, group, 0, to);
             if (defined) {
                 const Corner corner = corner_of(p, x, group, to);
 #pragma unroll 1
                 for (int r = 0; r < TILES_Y * 2; r++) {
                     const long long from = first_row + row + r * 8 + g;
                     if (from < group_outputs)
-                        line[from * positions] =
-                            sum_of_existing(p, corner, own + (from - first_row) * sum, first, end);
+                        line[from * positions] = rounded<RESULT>(
+                            sum_of_existing(p, corner, own + (from - first_row) * sum, first, end));
                 }
                 continue;
             }
@@ -174,7 +174,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) tensor(
             for (int r = 0; r < TILES_Y * 2; r++) {
                 const long long from = first_row + row + r * 8 + g;
                 if (from < group_outputs)
-                    line[from * positions] = sums[r / 2][c / 2][r % 2 * 2 + c % 2];
+                    line[from * positions] =
+                        rounded<RESULT>(sums[r / 2][c / 2][r % 2 * 2 + c % 2]);
             }
         }
     }

@@ -136,6 +136,20 @@ static float from_half(unsigned short bits) {
                                       : std::ldexp((float)fraction, -24);
     return bits >> 15 ? -size : size;
 }
+
+// To the nearest, ties to even.
+static unsigned float16_of(float number) {
+    const unsigned sign = std::signbit(number) ? 0x8000 : 0;
+    const float size = std::fabs(number);
+    if (std::isnan(number))
+        return 0x7fff;
+    if (size >= 65520)
+        return sign | 0x7c00;
+    const int exponent = size < 0x1p-14f ? -14 : std::ilogb(size);
+    // A fraction of 2048 is the next exponent; without the leading one, none has begun.
+    const int fraction = std::nearbyint(std::ldexp(size, 10 - exponent));
+    return sign | (exponent + 14 << 10) + fraction;
+}
 }  // namespace emulated
 
 #ifdef COUNTED

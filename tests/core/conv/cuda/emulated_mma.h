@@ -27,20 +27,6 @@ static unsigned bfloat16_of(float number) {
     return bits + 0x7fff + (bits >> 16 & 1) >> 16;
 }
 
-// Of what is one already.
-static unsigned float16_of(float number) {
-    const unsigned sign = std::signbit(number) ? 0x8000 : 0;
-    const float size = std::fabs(number);
-    if (std::isnan(number))
-        return 0x7fff;
-    if (size >= 65536)
-        return sign | 0x7c00;
-    if (size < 0x1p-14f)
-        return sign | (unsigned)(size * 0x1p24f);
-    const int exponent = std::ilogb(size);
-    return sign | (exponent + 15) << 10 | (unsigned)std::ldexp(size, 10 - exponent) & 1023;
-}
-
 constexpr int WARPS = 32, MOST_WORDS = 64;
 static unsigned put_down[WARPS][32][MOST_WORDS];
 

@@ -29,7 +29,7 @@ def test_the_constants_of_a_device_are_measured_there(cupy, cudnn, monkeypatch, 
     found = calibration.calibrate(like, kernels=(3,), shape=(40, 40))
     assert found.device.kind == "gpu"
     assert found.device.shared == before.shared
-    for table in ("multiply_add", "gemm", "fft", "direct", "fft_tile", "cudnn"):
+    for table in ("multiply_add", "gemm", "fft", "direct", "fft_tile", "tensor", "cudnn"):
         measured, assumed = getattr(found.device, table), getattr(before, table)
         for dtype in assumed:
             assert np.isinf(assumed[dtype]) or 0 < measured[dtype] != assumed[dtype]

@@ -141,7 +141,7 @@ def test_plans_for_a_gpu_sum_over_channels_with_it() -> None:
 @pytest.mark.parametrize(("outputs", "dtype"), [(1, "float32"), (128, "float32"), (64, "float64")])
 def test_devices_keep_sums_in_registers(architecture, outputs, dtype, tmp_path) -> None:
     form = layer(outputs, dtype)
-    macros = (*types(dtype, dtype), *channels.macros(form))
+    macros = (*types(dtype, dtype, dtype), *channels.macros(form))
     source, target = tmp_path / "kernel.cu", tmp_path / "kernel.cubin"
     source.write_text(modules.source("channels"))
     command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.options(macros)]

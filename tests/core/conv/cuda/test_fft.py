@@ -172,7 +172,7 @@ def test_a_line_under_a_long_kernel_is_planned_for_it() -> None:
 )
 def test_devices_keep_butterflies_in_registers(architecture, tile, kernel, dtype, tmp_path) -> None:
     form = form_of(kernel, dtype, sizes=(9000,) * len(kernel))
-    macros = (*types(dtype, "float16"), *fft.macros(form, tiling_of(form, tile)))
+    macros = (*types(dtype, "float16", dtype), *fft.macros(form, tiling_of(form, tile)))
     source, target = tmp_path / "kernel.cu", tmp_path / "kernel.cubin"
     source.write_text(modules.source("fft"))
     command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.options(macros)]

@@ -125,7 +125,7 @@ def test_devices_keep_sums_in_registers(name, architecture, k, dtype, tmp_path) 
     form = form_of((k, k), dtype, sizes=(500, 500))
     tile = FAMILIES[name].tile_of(form)
     x = np.empty((1, 1, 500, 500), dtype)
-    macros = (*types(dtype, dtype), *geometry.macros(form, tile, x), ("TERMS", 2))
+    macros = (*types(dtype, dtype, dtype), *geometry.macros(form, tile, x), ("TERMS", 2))
     command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.options(macros)]
     done = subprocess.run(
         [*command, "-o", str(tmp_path / "kernel.cubin"), str(source)],

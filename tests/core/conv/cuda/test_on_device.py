@@ -1,5 +1,6 @@
 """Kernels for GPUs, run on one: ``pytest -m gpu``."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 
 from core.conv import conv, convolve
 from core.conv.blocks import never
-from core.conv.cuda import direct, fft, separable
+from core.conv.cuda import direct, fft, separable, tensor
 from core.conv.gradients import conv_input_gradient, conv_weight_gradient
+from core.conv.problem import multi_channel_problem
+from tests.core.conv.cuda import fragments
 from tests.core.conv.cuda.forms import assert_close, convolved, form_of, kernels_of
 
 pytestmark = pytest.mark.gpu
@@ -73,6 +76,42 @@ def test_channels_and_their_gradients(cupy, outputs, dtype) -> None:
     ]
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours.get(), theirs, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("precision", fragments.PLACES)
+def test_tensor_cores_have_the_documented_fragments(cupy, precision) -> None:
+    random, depth = np.random.default_rng(2), 8 * fragments.PLACES[precision]
+    a, b = (random.standard_normal((n, depth), "f") for n in (fragments.ROWS, fragments.COLUMNS))
+    found = fragments.product(cupy, precision, a, b)
+    a, b = (fragments.rounded(x, precision).astype(float) for x in (a, b))
+    np.testing.assert_allclose(found, a @ b.T, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16", "float16"])
+@pytest.mark.parametrize("outputs", [8, 30, 64, 130])
+@pytest.mark.parametrize("inputs", [3, 32])
+def test_tensor_cores_sum_over_channels(cupy, inputs, outputs, precision) -> None:
+    random = np.random.default_rng(2)
+    x = random.standard_normal((3, inputs, 30, 31)).astype("f")
+    w = random.standard_normal((outputs, inputs, 3, 3)).astype("f")
+    form = multi_channel_problem(x.shape, w.shape, "f", "f", stride=2, padding=1).normal
+    y = cupy.empty(form.out_shape, "float32")
+    x, w = (fragments.rounded(array, precision) for array in (x, w))
+    turned = cupy.asarray(w)[..., ::-1, ::-1]
+    form = replace(form, precision=precision)
+    tensor.run(form, cupy.asarray(x), turned, y, check=never, memory_cap=None)
+    expected = conv(x.astype(float), w.astype(float), stride=2, padding=1)
+    np.testing.assert_allclose(y.get(), expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["direct", "fft-tiled"])
+def test_half_results(cupy, method) -> None:
+    random = np.random.default_rng(2)
+    x, w = (random.standard_normal(shape).astype("float16") for shape in ((301, 203), (9, 9)))
+    found = convolve(cupy.asarray(x), cupy.asarray(w), method=method)
+    assert found.dtype == "float16"
+    expected = convolve(x.astype(float), w.astype(float))
+    np.testing.assert_allclose(found.get(), expected, rtol=2.0**-10, atol=1e-3)
 
 
 @pytest.mark.parametrize("method", ["direct", "separable", "fft-tiled"])

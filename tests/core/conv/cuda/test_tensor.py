@@ -16,7 +16,7 @@ from core.conv.algorithms.direct import numpy_run
 from core.conv.blocks import never
 from core.conv.cuda import channels, modules, tensor
 from core.conv.cuda.launch import types
-from core.conv.device import device_of, gpu
+from core.conv.device import cpu, device_of, gpu
 from core.conv.gradients import conv_input_gradient, conv_weight_gradient
 from core.conv.problem import multi_channel_problem
 from core.nets.blas import product
@@ -165,6 +165,35 @@ def test_half_precision_loses_nothing(cupy) -> None:
     np.testing.assert_allclose(found.get(), expected, rtol=2.0**-10, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("method", "channels_in", "outputs"),
+    [("direct", 1, 1), ("separable", 1, 1), ("fft-tiled", 1, 1), ("direct", 2, 3),
+     ("direct", 32, 40)],
+)  # fmt: skip
+def test_half_results_are_rounded_once(cupy, method, channels_in, outputs) -> None:
+    random = np.random.default_rng(10)
+    x = random.integers(0, 90, (1, channels_in, 30, 31)).astype("float16")
+    w = np.outer(random.integers(-9, 9, 3), random.integers(1, 9, 5)).astype("float16")
+    w = np.broadcast_to(w, (outputs, channels_in, 3, 5)) * random.choice(
+        [-1, 1, 16], (outputs, 1, 1, 1)
+    )
+    w = w.astype("float16")
+    problem = multi_channel_problem(x.shape, w.shape, x.dtype, w.dtype)
+    algorithm, device = by_name(method), device_of(cupy.asarray(x))
+    assert algorithm.rounds(replace(problem.normal, rank=1), device)
+    assert not algorithm.rounds(problem.normal, cpu())
+    found = conv(cupy.asarray(x), cupy.asarray(w), method=method).get()
+    # Whole sums are exact in float32, and some are beyond what float16 holds.
+    sums = conv(x.astype("int64"), w.astype("int64"))
+    with np.errstate(over="ignore"):
+        expected = sums.astype("float16")
+    # Transforms and terms are rounded themselves: what lies in the middle may go either way.
+    close = {"rtol": 0.0 if method == "direct" else 2.0**-10, "atol": 0}
+    np.testing.assert_allclose(found, expected, **close)
+    assert np.abs(sums).max() > 65504 or channels_in == 1
+    assert (found != sums).any()
+
+
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
 @pytest.mark.parametrize("place", ["x", "w"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3.4028e38])
@@ -256,7 +285,7 @@ def test_what_nobody_allows_is_refused() -> None:
 def test_devices_keep_sums_in_registers(architecture, outputs, inputs, precision, tmp_path) -> None:
     form = layer(outputs, precision, inputs)
     stored = "float16" if precision == "float16" else "float32"
-    macros = (*types("float32", stored), *tensor.macros(form))
+    macros = (*types("float32", stored, stored), *tensor.macros(form))
     source, target = tmp_path / "kernel.cu", tmp_path / "kernel.cubin"
     source.write_text(modules.source("tensor"))
     command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.options(macros)]
