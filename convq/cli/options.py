@@ -19,6 +19,7 @@ Normalize: TypeAlias = Literal["none", "sum", "size", "l2", "softmax"]
 Operation: TypeAlias = Literal["convolution", "correlation"]
 Output: TypeAlias = Literal["same", "npy", "png"]
 Range: TypeAlias = Literal["clip", "rescale", "signed"]
+Precision: TypeAlias = Literal["float32", "tf32", "bfloat16"]
 
 _KERNEL = "The kernel"
 _CONVOLUTION = "The convolution"
@@ -107,6 +108,16 @@ CvalOption = Annotated[
         metavar="NUMBER",
         rich_help_panel=_CONVOLUTION,
         help="The value outside, for boundary constant. \\[default: 0]",
+    ),
+]
+PrecisionOption = Annotated[
+    Precision | None,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        rich_help_panel=_CONVOLUTION,
+        help="What float32 numbers may be rounded to before a GPU multiplies them: float32, tf32 "
+        "or bfloat16. \\[default: float32]",
     ),
 ]
 TileOption = Annotated[
@@ -198,6 +209,7 @@ def convolve_spec(
     axes: Sequence[int] | None,
     operation: Operation | None,
     method: str | None,
+    precision: Precision | None,
     output: Output | None,
     range_policy: Range | None,
     tile_shape: Sequence[int] | None,
@@ -212,6 +224,7 @@ def convolve_spec(
         "axes": axes or None,
         "operation": operation,
         "method": method,
+        "precision": precision,
         "output": output,
         "range": range_policy,
         "tile_shape": tile_shape or None,

@@ -17,6 +17,7 @@ from core.arrays import Array, array_module, dtype_name
 from core.conv import residency
 from core.conv.boundary import Boundary
 from core.conv.device import Device
+from core.conv.precision import Precision
 from core.conv.problem import Mode
 from core.conv.residency import Devices, Place
 from core.errors import InvalidInput
@@ -88,6 +89,12 @@ class ConvolveSpec(Spec):
     )
     method: Literal["auto", *(algorithm.name for algorithm in conv.ALGORITHMS)] = Field(  # type: ignore[valid-type]
         default="auto", description="The algorithm; auto chooses the fastest by predicted time."
+    )
+    precision: Precision = Field(
+        default="float32",
+        description="What float32 numbers may be rounded to before they are multiplied: to nothing "
+        "less; to tf32, eleven significant bits; or to bfloat16, eight. Sums are float32. GPUs "
+        "sum a bank of kernels faster so; processors compute in float32.",
     )
     output: Literal["same", "npy", "png"] = Field(
         default="same",
@@ -271,6 +278,7 @@ class _Work:
                 boundary=spec.boundary,
                 cval=spec.cval,
                 axes=tuple(spec.axes) if spec.axes else tuple(range(ndim)),
+                precision=spec.precision,
             )
 
         self.placed: Placed[conv.Plan] = Placed(

@@ -40,6 +40,7 @@ def test_all_options_are_sent(convq: Convq, service: Any) -> None:
     Path("k.npy").write_bytes(b"kernel")
     options = "--mode valid --boundary constant --cval 1.5 --axis 0 --axis 1 --normalize sum"
     options += " --operation correlation --method direct --output npy --range signed --label hi"
+    options += " --precision tf32"
     result = convq("submit", "convolve", "a.bin", "-k", "k.npy", *options.split())
     assert result.exit_code == 0, result.stderr
     body = job_body(service)
@@ -54,6 +55,7 @@ def test_all_options_are_sent(convq: Convq, service: Any) -> None:
         "normalize": "sum",
         "operation": "correlation",
         "method": "direct",
+        "precision": "tf32",
         "output": "npy",
         "range": "signed",
         "label": "hi",

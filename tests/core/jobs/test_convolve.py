@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from core import conv
-from core.conv.device import cpu
+from core.conv.device import cpu, gpu
 from core.errors import Cancelled, InvalidInput, TooLarge
 from core.jobs import convolve
 from core.jobs.convolve import ConvolveSpec
@@ -116,7 +116,9 @@ def test_modes_and_operations_are_those_of_signal(bench: Bench, mode: str, opera
     np.testing.assert_allclose(bench.result(run), reference(x, kernel, mode), atol=1e-12)
 
 
-@pytest.mark.parametrize("method", [a.name for a in conv.ALGORITHMS if a.name not in ("cudnn", "winograd")])
+@pytest.mark.parametrize(
+    "method", [a.name for a in conv.ALGORITHMS if a.name not in ("cudnn", "winograd")]
+)
 def test_every_algorithm_gives_the_same_result(bench: Bench, method: str) -> None:
     run = bench.run(
         bench.spec([bench.upload(GREY[:12, :12], PNG)], kernel={"preset": "gaussian", "sigma": 1},
@@ -323,6 +325,23 @@ def test_inputs_of_one_sort_share_a_plan(bench: Bench) -> None:
     measured = bench.run(spec).plan["groups"]
     assert [group["inputs"] for group in measured] == [5, 1]
     assert all(group["measured_seconds"] > 0 for group in measured)
+
+
+def test_a_gpu_rounds_what_the_job_allows_and_nothing_else(bench: Bench) -> None:
+    there = gpu("with tensor cores", 99 << 10, (9, 0))
+    bank = {"values": RNG.standard_normal((32, 9, 9)).tolist()}
+    picture = bench.upload(np.zeros((512, 512), np.uint8), PNG)
+    for allowed, on, products in [
+        ({"precision": "tf32"}, "gpu", "tf32"),
+        ({"precision": "tf32"}, "cpu", "float32"),
+        ({}, "gpu", "float32"),
+    ]:
+        spec = bench.spec([picture], kernel=bank, device=on, method="direct", **allowed)
+        inputs = {digest: bench.artifacts.get(digest) for digest in convolve.references(spec)}
+        planning = Planning(bench.artifacts, inputs, cpu(), 1 << 32, gpu=there)
+        (group,) = convolve.plan(spec, planning)["groups"]
+        assert group["products"] == products
+        assert group["problem"]["precision"] == allowed.get("precision", "float32")
 
 
 def test_a_running_convolution_stops_when_asked(bench: Bench) -> None:
