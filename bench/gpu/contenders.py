@@ -12,14 +12,22 @@ from typing import Any
 
 import convq
 from bench.cells import Cell
-from bench.gpu import from_host
+from bench.gpu import from_host, one_kernel
 from bench.peers import Skip
 from core.conv.algorithms import ALGORITHMS
 from core.conv.cuda import cudnn
 
 Call = Callable[[], Any]
+
+ROUNDED = ("net-tf32", "net-bfloat16")
+"""The families whose products may be of less than float32."""
+
 # From here on a peer that does every multiply-add takes too long.
 _MOST_MULTIPLY_ADDS = 4e12
+
+
+# A kernel as an array, and fixed.
+_ONE_BY_ONE = ("one-kernel", "fixed-kernel")
 
 
 def convq_call(cell: Cell, x: Any, w: Any, method: str = "auto") -> Call:
@@ -28,9 +36,12 @@ def convq_call(cell: Cell, x: Any, w: Any, method: str = "auto") -> Call:
         return _convq_step(cell, x, w)
     if cell.family == "from-host":
         return from_host.convq_call(x, w, method)
+    if cell.family in _ONE_BY_ONE:
+        return one_kernel.convq_call(x, w, method, is_fixed=cell.family == "fixed-kernel")
     if cell.is_net:
         options = {"padding": [k // 2 for k in w.shape[2:]], "groups": cell.groups}
-        return lambda: convq.conv(x, w, method=method, **options)
+        precision = _precision(cell)
+        return lambda: convq.conv(x, w, method=method, precision=precision, **options)
     axes = (1,) if cell.family == "channels-1d" else None
     return lambda: convq.convolve(x, w, "same", axes=axes, method=method)
 
@@ -93,17 +104,23 @@ def _torch(cell: Cell, x: Any, w: Any, channels_last: bool) -> Call:
     if not torch.cuda.is_available():
         raise Skip("torch was built without CUDA")
     torch.backends.cudnn.benchmark = True
-    # Float32 is float32 for all.
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    # Whoever multiplies float32 multiplies float32.
+    tf32 = _precision(cell) == "tf32"
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
     # PyTorch correlates; convq's conv does too, its convolve does not.
     kernel = w if cell.is_net else w[(slice(None, None, -1),) * w.ndim].copy()
     if cell.family == "from-host":
         return from_host.torch_call(torch, x, kernel)
+    if cell.family in _ONE_BY_ONE:
+        return one_kernel.torch_call(torch, x, kernel)
     functional = torch.nn.functional
     inputs, weights = torch.from_dlpack(x), torch.from_dlpack(kernel)
     if not cell.is_net:
         inputs = inputs[:, None] if cell.family == "channels-1d" else inputs[None, None]
         weights = weights[None, None]
+    if _precision(cell) == "bfloat16":
+        # As PyTorch has it: what is read and written is half as long, too.
+        inputs, weights = inputs.bfloat16(), weights.bfloat16()
     if channels_last:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         weights = weights.contiguous(memory_format=torch.channels_last)
@@ -154,7 +171,14 @@ def _wide(cell: Cell, x: Any, w: Any) -> Any:
         raise Skip("has no channels")
     if cell.family == "from-host":
         raise Skip("takes arrays of the device")
+    if cell.family in _ONE_BY_ONE:
+        raise Skip("has nothing for images that come one by one")
     return w.reshape((1,) * (x.ndim - w.ndim) + w.shape)
+
+
+def _precision(cell: Cell) -> str:
+    # What products of a net's cell may be made of.
+    return cell.family.partition("-")[2] if cell.family in ROUNDED else "float32"
 
 
 def _axes(cell: Cell, x: Any) -> tuple[int, ...]:

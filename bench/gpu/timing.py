@@ -111,8 +111,10 @@ def machine(cupy: Any) -> dict[str, Any]:
 
 def _host(y: Any) -> Any:
     if isinstance(y, list):
-        return np.stack([np.asarray(one).squeeze() for one in y])
-    return y.get() if hasattr(y, "get") else y.cpu()
+        return np.stack([np.asarray(_host(one)).squeeze() for one in y])
+    if isinstance(y, np.ndarray):
+        return y
+    return y.get() if hasattr(y, "get") else y.cpu().float()
 
 
 def _version(package: str) -> str:
