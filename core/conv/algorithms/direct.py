@@ -78,8 +78,9 @@ def idle_factor(count: int, device: Device) -> float:
 def error_bound(form: NormalForm) -> float:
     """Bound one rounding per product and per sum (N. Higham, *Accuracy and Stability*, eq. 3.5).
 
-    Where less than float32 is multiplied, that of the numbers too. Tensor cores truncate sums,
-    up to two roundings (M. Fasi et al., "Numerical behavior of NVIDIA tensor cores", 2021).
+    Where less than float32 is multiplied, that of the numbers too; and for a sum two, since tensor
+    cores may truncate it: how they round is not documented (M. Fasi et al., "Numerical behavior of
+    NVIDIA tensor cores", 2021).
     """
     sums = (form.taps * form.group_channels + 1) * form.unit_roundoff
     if form.precision == "float32":
