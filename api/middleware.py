@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.direct import received
 from api.metrics import Metrics
 from api.problems import unexpected
 from core import logs, spans
@@ -109,7 +110,7 @@ class Surroundings:
                 route=route,
                 status=status,
                 seconds=seconds,
-                received=exchange.received,
+                received=exchange.received + received(scope),
             )
             spans.record(
                 f"{scope['method']} {route}",

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 
+from anyio.to_thread import run_sync
 from starlette.requests import Request
 
+from api.direct import Body
 from api.errors import Stalled
+from api.services import Services
 
 _HOW = "a body that is sent without such pauses"
+
+# What is read at a time. A thread has a buffer of its own, for so long.
+_BUFFER = 1 << 20
+_TURN_SECONDS = 0.1
+# A client that sends less at a time is waited for in the event loop, and holds no thread.
+_DRIP = 1 << 14
 
 
 async def pieces(request: Request) -> AsyncIterator[bytes]:
@@ -31,11 +41,47 @@ async def pieces(request: Request) -> AsyncIterator[bytes]:
                 yield piece
                 limit.reschedule(now() + seconds)
     except TimeoutError:
-        raise Stalled(
-            "nothing of the body came for too long",
-            field="body",
-            given=f"a pause of {seconds:g} s",
-            accepted=_HOW,
-            # What comes after all is no new request.
-            headers={"Connection": "close"},
-        ) from None
+        raise _stalled(seconds) from None
+
+
+async def pour(services: Services, body: Body, write: Callable[[memoryview], None]) -> None:
+    """Give the rest of a body to ``write``, in threads.
+
+    A thread goes on as long as its client is fast, but takes turns with those of other bodies.
+
+    Raises
+    ------
+    Stalled
+        As `pieces`.
+    ClientDisconnect
+        The client has left.
+    """
+
+    def turn() -> None:
+        buffer = memoryview(bytearray(_BUFFER))
+        end = time.monotonic() + _TURN_SECONDS
+        while body.left and time.monotonic() < end:
+            data = body.read(buffer)
+            write(data)
+            if len(data) < _DRIP:
+                return
+
+    seconds = services.settings.stall
+    while body.left:
+        try:
+            async with asyncio.timeout(seconds):
+                await body.wait()
+        except TimeoutError:
+            raise _stalled(seconds) from None
+        await run_sync(turn, limiter=services.readers)
+
+
+def _stalled(seconds: float) -> Stalled:
+    return Stalled(
+        "nothing of the body came for too long",
+        field="body",
+        given=f"a pause of {seconds:g} s",
+        accepted=_HOW,
+        # What comes after all is no new request.
+        headers={"Connection": "close"},
+    )

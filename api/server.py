@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.direct import Protocol
 from api.services import Services
 from core import logs
 from core.addresses import check_address
@@ -38,6 +39,7 @@ def make_server(app: FastAPI, host: str, port: int) -> uvicorn.Server:
         app,
         host=host,
         port=port,
+        http=Protocol,
         access_log=False,
         log_config=None,
         server_header=False,

@@ -32,6 +32,8 @@ _LOST = (redis.exceptions.ConnectionError,)
 
 # A picture of 100 megapixels takes about a gigabyte on its way to a preview.
 _CONVERSIONS = 2
+# Bodies that are read by a thread each: more at a time would not be faster.
+_READERS = 4
 # Planning a huge kernel takes long; it must not take the threads of everything else.
 _PLANS = 8
 
@@ -60,6 +62,8 @@ class Services:
         Bounds how many artifacts are decoded at a time, and so the memory for it.
     plans : anyio.CapacityLimiter
         Bounds how many jobs are planned at a time.
+    readers : anyio.CapacityLimiter
+        Bounds how many large bodies are read at a time, and so the memory for it.
     """
 
     settings: Settings
@@ -77,6 +81,7 @@ class Services:
     watching: Watching
     conversions: anyio.CapacityLimiter
     plans: anyio.CapacityLimiter
+    readers: anyio.CapacityLimiter
 
     @classmethod
     def open(cls, settings: Settings) -> Services:
@@ -99,6 +104,7 @@ class Services:
             watching=Watching(settings, jobs),
             conversions=anyio.CapacityLimiter(_CONVERSIONS),
             plans=anyio.CapacityLimiter(_PLANS),
+            readers=anyio.CapacityLimiter(_READERS),
         )
 
     def of(self, tenant: str) -> Services:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import io
 import re
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +17,14 @@ from starlette.requests import Request
 
 from api.arrays import store_listing
 from api.content_coding import refuse_coded
+from api.direct import take_over
 from api.errors import MediaTypeMismatch
-from api.receiving import pieces
+from api.receiving import pieces, pour
 from api.services import Services
 from core.errors import InvalidInput, TooLarge, UnsupportedMedia
 from core.media import DECODABLE, JSON, NPZ, OCTET_STREAM, ZARR, ZIP, inspect
 from core.store.artifacts import Artifact
+from core.store.hashed import HashedFile
 
 _HOW = "the bytes of the file itself, as curl sends them with --data-binary @file"
 
@@ -82,7 +86,7 @@ async def receive(services: Services, request: Request) -> tuple[Artifact, bool]
     await anyio.to_thread.run_sync(check_room, services, size)
     expected = _expected_digests(request.headers)
     with services.artifacts.incoming() as path:
-        digest = await _save(request, path, most)
+        digest = await _save(services, request, path, most)
         for header, value in expected.items():
             if value != digest:
                 raise InvalidInput(
@@ -96,38 +100,47 @@ async def receive(services: Services, request: Request) -> tuple[Artifact, bool]
         )
 
 
-async def _save(request: Request, path: Path, most: int) -> str:
+async def _save(services: Services, request: Request, path: Path, most: int) -> str:
     """Write the body to ``path`` and return its digest."""
-    sha256 = hashlib.sha256()
-    size = 0
-    async with await anyio.open_file(path, "wb") as file:
-
-        def put(chunks: list[bytes]) -> None:
-            data = b"".join(chunks)
-            sha256.update(data)
-            file.wrapped.write(data)
-
-        waiting: list[bytes] = []
-        length = 0
-        # One piece is hashed and written while the next one arrives.
-        putting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        putting.set_result(None)
-        try:
-            async for chunk in pieces(request):
-                size += len(chunk)
-                _check_size(size, most)
-                waiting.append(chunk)
-                length += len(chunk)
-                if length >= _PIECE or len(waiting) >= _MOST_CHUNKS:
-                    await putting
-                    putting = asyncio.ensure_future(anyio.to_thread.run_sync(put, waiting))
-                    waiting, length = [], 0
-        finally:
-            await putting
-        await anyio.to_thread.run_sync(put, waiting)
-    if size == 0:
+    with await anyio.to_thread.run_sync(io.FileIO, path, "wb") as raw:
+        file = HashedFile(raw)
+        # Its size is known, and small enough.
+        body = take_over(request.scope)
+        if body is None:
+            await _save_pieces(request, file, most)
+        else:
+            with closing(body):
+                await anyio.to_thread.run_sync(file.write, body.begun)
+                await pour(services, body, file.write)
+    if file.size == 0:
         raise InvalidInput("the body is empty", field="body", given="0 bytes", accepted=_HOW)
-    return f"sha256:{sha256.hexdigest()}"
+    return file.digest()
+
+
+async def _save_pieces(request: Request, file: HashedFile, most: int) -> None:
+    """Write the body as it comes from the event loop."""
+
+    def put(chunks: list[bytes]) -> None:
+        file.write(b"".join(chunks))
+
+    waiting: list[bytes] = []
+    size = length = 0
+    # One piece is hashed and written while the next one arrives.
+    putting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    putting.set_result(None)
+    try:
+        async for chunk in pieces(request):
+            size += len(chunk)
+            _check_size(size, most)
+            waiting.append(chunk)
+            length += len(chunk)
+            if length >= _PIECE or len(waiting) >= _MOST_CHUNKS:
+                await putting
+                putting = asyncio.ensure_future(anyio.to_thread.run_sync(put, waiting))
+                waiting, length = [], 0
+    finally:
+        await putting
+    await anyio.to_thread.run_sync(put, waiting)
 
 
 def _store(
