@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 import httpx
 
 from convq.client import downloads, edge, operations, registry, statistics, uploads, watching
+from convq.client.body import achunks
 from convq.client.driving import (
     DEFAULT_TIMEOUT,
     connection_error,
@@ -379,7 +380,7 @@ class AsyncClient:
                     return await self._http.send(self._build(request))
                 case Open(request):
                     response = await self._http.send(self._build(request), stream=True)
-                    return Stream(response, response.aiter_bytes())
+                    return Stream(response, achunks(response))
                 case Read(stream):
                     return await anext(cast("AsyncIterator[bytes]", stream.chunks), b"")
                 case Close(stream):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 import httpx
 
 from convq.client import downloads, edge, operations, registry, statistics, uploads, watching
+from convq.client.body import chunks
 from convq.client.driving import (
     DEFAULT_TIMEOUT,
     connection_error,
@@ -554,7 +555,7 @@ class Client:
                     return self._http.send(self._build(request))
                 case Open(request):
                     response = self._http.send(self._build(request), stream=True)
-                    return Stream(response, response.iter_bytes())
+                    return Stream(response, chunks(response))
                 case Read(stream):
                     return next(cast("Iterator[bytes]", stream.chunks), b"")
                 case Close(stream):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import IO, Self
 
 # Large enough that the change of threads costs nothing beside hashing and writing.
 _PIECE = 1 << 20
+# So many pieces may wait for the thread, so that it does not have to wait for the next one.
+_AHEAD = 2
 
 
 class Sink:
@@ -39,7 +42,7 @@ class Sink:
         self._waiting: list[bytes] = []
         self._size = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="convq-sink")
-        self._writing: Future[None] | None = None
+        self._writing: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -59,9 +62,9 @@ class Sink:
         return self._size >= _PIECE
 
     def pass_on(self) -> None:
-        """Begin to write what was taken, once that is written which came before."""
-        self._settle()
-        self._writing = self._pool.submit(self._write, self._taken())
+        """Let the thread write what was taken; wait if it has much to do."""
+        self._settle(_AHEAD)
+        self._writing.append(self._pool.submit(self._write, self._taken()))
 
     def restart(self) -> None:
         """Forget all bytes: they come again from the first one."""
@@ -77,16 +80,17 @@ class Sink:
         self._write(self._taken())
         return f"sha256:{self._sha256.hexdigest()}"
 
-    def _taken(self) -> bytes:
-        data = b"".join(self._waiting)
+    def _taken(self) -> list[bytes]:
+        chunks = self._waiting
         self._waiting, self._size = [], 0
-        return data
+        return chunks
 
-    def _settle(self) -> None:
-        if self._writing is not None:
-            writing, self._writing = self._writing, None
-            writing.result()
+    def _settle(self, left: int = 0) -> None:
+        """Wait until no more pieces are waiting than so many."""
+        while len(self._writing) > left:
+            self._writing.popleft().result()
 
-    def _write(self, data: bytes) -> None:
-        self._sha256.update(data)
-        self._file.write(data)
+    def _write(self, chunks: list[bytes]) -> None:
+        for chunk in chunks:
+            self._sha256.update(chunk)
+            self._file.write(chunk)
