@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.conv import conv, convolve
+from core.conv import FixedKernel, conv, convolve
 from core.conv.blocks import never
 from core.conv.cuda import direct, fft, separable, tensor
 from core.conv.gradients import conv_input_gradient, conv_weight_gradient
@@ -131,3 +131,23 @@ def test_weights_that_are_not_finite(cupy) -> None:
     w[4, 1, 2, 0] = np.inf
     found = conv(cupy.asarray(x), cupy.asarray(w), padding=1, method="direct")
     np.testing.assert_array_equal(found.get(), conv(x, w, padding=1, method="reference"))
+
+
+@pytest.mark.parametrize("method", ["direct", "separable", "fft-tiled", "fft-whole", "winograd"])
+def test_fixed_kernels(cupy, method) -> None:
+    random = np.random.default_rng(2)
+    nets = method == "winograd"
+    shapes = [(2, 16, 40, 41), (2, 16, 40, 41), (1, 16, 70, 30)]
+    w = np.outer(random.random(3), random.random(3)).astype("float32")
+    w = random.standard_normal((8, 16, 3, 3)).astype("float32") if nets else w
+    compute, fixed = conv if nets else convolve, FixedKernel(w)
+    options = {"method": method} if nets else {"method": method, "axes": (2, 3)}
+    streams = [cupy.cuda.Stream(non_blocking=True) for _ in range(2)]
+    for shape in shapes:
+        x = random.standard_normal(shape).astype("float32")
+        for stream in streams:
+            with stream:
+                there = cupy.asarray(x)
+                found = compute(there, fixed, **options).get()
+                expected = compute(there, cupy.asarray(w), **options).get()
+            np.testing.assert_array_equal(found, expected)
