@@ -162,7 +162,8 @@ def methods(cell: Cell) -> list[str]:
     []
     """
     nets = ("direct", "cudnn") if cudnn.missing() is None else ("direct",)
-    shown = {"dense-2d": ("direct", "fft-tiled", "fft-whole"), "net": nets}.get(cell.family, ())
+    pictures = ("direct", "fft-tiled", "fft-whole") if cell.family == "dense-2d" else ()
+    shown = nets if cell.family in ("net", *ROUNDED) else pictures
     return [a.name for a in ALGORITHMS if a.name in shown]
 
 

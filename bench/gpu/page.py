@@ -58,6 +58,13 @@ def page(report: dict[str, Any], picture: str) -> str:
         passes = row["seconds"]["convq"] * most["copy"] / row["bytes"]
         last = f"{_microseconds(floor(row, report))} | {verdict(row, report)}"
         lines.append(f"| {row['cell']} | {' | '.join(times)} | {shown} | {passes:.1f} | {last} |")
+    both = [row for row in report["rows"] if "convq cudnn" in row["seconds"]]
+    if both:
+        lines += ["", "Nets by convq's own kernel and by cuDNN:", ""]
+        lines += ["| cell | direct | cudnn |", "|---|---|---|"]
+    for row in both:
+        times = [_microseconds(row["seconds"][f"convq {name}"]) for name in ("direct", "cudnn")]
+        lines.append(f"| {row['cell']} | {' | '.join(times)} |")
     skips = {f"{name}: {why}" for row in report["rows"] for name, why in row["skipped"].items()}
     if skips:
         lines += ["", "An empty place is a peer that did not take part:", ""]

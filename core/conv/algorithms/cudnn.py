@@ -53,7 +53,8 @@ def refuses_on(form: NormalForm, device: Device) -> str | None:
     if device.kind != "gpu":
         return "it computes on NVIDIA GPUs"
     if not device.cudnn:
-        return "cuDNN is not installed where the GPU is"
+        reason = cudnn.missing() if "cupy" in sys.modules else None
+        return "there is no cuDNN where the GPU is" + (f": {reason}" if reason else "")
     return _refusal(form, "output", device)
 
 

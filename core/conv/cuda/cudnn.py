@@ -85,11 +85,11 @@ def missing() -> str | None:
     """Return why cuDNN cannot be asked in this process, or ``None``."""
     try:
         version = importlib.import_module("cudnn").backend_version()
-    except ModuleNotFoundError:
-        return "nvidia-cudnn-frontend is not installed"
-    except (OSError, RuntimeError) as error:
-        return f"libcudnn cannot be loaded: {error}"
-    return None if version >= _LEAST_VERSION else f"libcudnn is {version}, not {_LEAST_VERSION}"
+    except (ImportError, OSError, RuntimeError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "cudnn":
+            return "nvidia-cudnn-frontend is not installed"
+        return f"it cannot be loaded: {error}"
+    return None if version >= _LEAST_VERSION else f"its version is {version}, not {_LEAST_VERSION}"
 
 
 def operation_of(

@@ -15,7 +15,7 @@ from bench.gpu.cells import every_cell
 from bench.gpu.goals import GOALS, verdict
 from core.conv import device
 from core.conv.cuda import fft, modules
-from tests.core.conv.cuda import standin
+from tests.core.conv.cuda import cudnn_standin, standin
 
 PROPERTIES = {
     "name": b"A stand-in 1", "sharedMemPerBlockOptin": 48 << 10, "major": 9, "minor": 0,
@@ -50,7 +50,8 @@ def on_the_standin(tmp_path_factory, monkeypatch):
     monkeypatch.setattr(ceilings, "_TURNS", 10)
     monkeypatch.setattr(timing, "_TURNS", 1)
     monkeypatch.setattr(timing, "_MOST_CALLS", 1)
-    yield
+    with cudnn_standin.installed():
+        yield
     for cached in (modules._function, modules._module, fft._roots, device.gpu, device._gpu):
         cached.cache_clear()
 
@@ -66,6 +67,7 @@ def test_a_run_writes_figures_page_and_plot(on_the_standin, tmp_path, monkeypatc
     page = (tmp_path / "gpu-a-stand-in-1.md").read_text()
     assert "- torch: torch is not installed" in page
     assert "| dense-2d | 10 | " in page
+    assert "| cell | direct | cudnn |" in page
     # Nets have no peer here.
     assert re.search(r"^\| ahead of every peer \| \d+ of 16 \|$", page, re.MULTILINE)
     assert (tmp_path / "gpu-a-stand-in-1.png").read_bytes().startswith(b"\x89PNG")

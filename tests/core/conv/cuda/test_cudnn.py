@@ -1,5 +1,6 @@
 """Sums over channels by cuDNN, here by its stand-in: what it is asked for, and when."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -192,7 +193,7 @@ def test_plans_name_it_and_say_why_not(cupy, cudnn, monkeypatch) -> None:
     without = gpu("a GPU")
     shape = ((2, 64, 56, 56), (64, 64, 3, 3), "conv")
     options = {"dtype": "float32", "device": without}
-    assert refused(*shape, **options) == "cuDNN is not installed where the GPU is"
+    assert refused(*shape, **options) == "there is no cuDNN where the GPU is"
     assert refused(cupy.ones((9, 9)), cupy.ones((3, 3))) == "there are no channels"
     # What this process cannot ask is planned by what cuDNN is known to do.
     elsewhere = gpu("another GPU", has_cudnn=True)
@@ -205,13 +206,36 @@ def test_plans_name_it_and_say_why_not(cupy, cudnn, monkeypatch) -> None:
         conv(*again[:2], method="cudnn")
 
 
+def broken():
+    raise RuntimeError("libcudnn.so.9: no such file")
+
+
+@pytest.mark.parametrize(
+    ("version", "why"),
+    [
+        (None, "nvidia-cudnn-frontend is not installed"),
+        (broken, "it cannot be loaded: libcudnn.so.9: no such file"),
+        (lambda: 8907, "its version is 8907, not 90000"),
+    ],
+)
+def test_what_is_missing_is_told(cupy, cudnn, monkeypatch, version, why) -> None:
+    if version is None:
+        monkeypatch.setitem(sys.modules, "cudnn", None)
+    else:
+        monkeypatch.setattr(sys.modules["cudnn"], "backend_version", version)
+    _, _, x, w = arrays(cupy, channels=2, side=5)
+    with pytest.raises(AlgorithmRefused, match=f"no cuDNN where the GPU is: {why}"):
+        conv(x, w, method="cudnn")
+    assert plan(x, w, "conv").chosen != "cudnn"
+
+
 @pytest.mark.parametrize(("seconds", "made"), [(1e-18, ["x", "w"]), (1e-9, [])])
 def test_gradients_take_it_where_it_is_predicted_to_be_faster(
     cupy, cudnn, monkeypatch, seconds, made
 ) -> None:
     predicted(monkeypatch, seconds)
-    x, w = cupy.ones((2, 8, 16, 16), "float32"), cupy.ones((8, 8, 3, 3), "float32")
-    dy = cupy.ones((2, 8, 7, 7), "float32")
+    x, w = cupy.ones((2, 8, 16, 16), "float32"), cupy.ones((8, 8, 2, 2), "float32")
+    dy = cupy.ones((2, 8, 8, 8), "float32")
     conv_input_gradient(dy, w, x.shape, stride=2)
     conv_weight_gradient(x, dy, w.shape, stride=2)
     assert [graph.made for graph in cudnn.built if graph.launched] == made
