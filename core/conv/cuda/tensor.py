@@ -62,7 +62,7 @@ _DEPTHS = {"tf32": 8, "bfloat16": 16, "float16": 16}
 
 def supports(form: NormalForm) -> bool:
     """Return whether the kernel computes ``form``: what allows less than float32."""
-    return form.precision in _DEPTHS and gathering.supports(form)
+    return form.dtype == "float32" and form.precision in _DEPTHS and gathering.supports(form)
 
 
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:

@@ -94,6 +94,7 @@ def test_whole_numbers_are_convolved_exactly(
     count, seed,
 ) -> None:  # fmt: skip
     random = np.random.default_rng(seed)
+    side = side if len(taps) < 3 else 3
     whole = random.integers(0, 9, (batch, groups * inputs, *(2 * side,) * len(taps))).astype(stored)
     x = whole[..., ::2]
     w = random.integers(-9, 9, (groups * outputs, inputs, *taps)).astype("f")
@@ -194,12 +195,18 @@ def test_half_results_are_rounded_once(cupy, method, channels_in, outputs) -> No
     assert (found != sums).any()
 
 
-@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
-@pytest.mark.parametrize("place", ["x", "w"])
-@pytest.mark.parametrize("value", [np.nan, np.inf, 3.4028e38])
+@pytest.mark.parametrize(
+    ("precision", "place", "value"),
+    [
+        ("tf32", "x", np.nan),
+        ("bfloat16", "w", np.inf),
+        ("tf32", "w", 3.4028e38),
+        ("bfloat16", "x", 3.397e38),
+    ],
+)
 def test_what_is_not_finite_or_would_become_so(cupy, precision, place, value) -> None:
     random = np.random.default_rng(7)
-    x = random.integers(-3, 4, (1, 8, 24, 24)).astype("f")
+    x = random.integers(-3, 4, (1, 8, 20, 20)).astype("f")
     w = random.integers(-1, 2, (16, 8, 3, 3)).astype("f") / 4
     (x if place == "x" else w)[0, 5, 1, 2] = value
     options = {"padding": 1, "dilation": 2, "method": "direct"}
@@ -269,17 +276,16 @@ def test_libraries_do_not_round_either(cupy, method) -> None:
 def test_what_nobody_allows_is_refused() -> None:
     assert tensor.supports(layer(64, "bfloat16"))
     assert not tensor.supports(layer(64, "float32"))
+    assert not tensor.supports(replace(layer(64, "tf32"), dtype="float64"))
 
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
 @pytest.mark.parametrize(
     ("architecture", "outputs", "inputs", "precision"),
     [
-        ("sm_80", 128, 64, "tf32"),
-        ("sm_80", 128, 3, "float16"),
-        ("sm_90", 128, 3, "tf32"),
+        ("sm_80", 128, 3, "tf32"),
         ("sm_90", 128, 64, "bfloat16"),
-        ("sm_90", 16, 64, "float16"),
+        ("sm_90", 64, 64, "float16"),
     ],
 )
 def test_devices_keep_sums_in_registers(architecture, outputs, inputs, precision, tmp_path) -> None:
