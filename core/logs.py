@@ -27,6 +27,10 @@ _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"
 _OF_JOB: Final = frozenset({"job", "attempt", "tenant", "trace", "span"})
 _LONGEST: Final = 4000
 
+# What every one of these has: to look for it once takes less time than to look for each of them.
+_SUSPECT: Final = re.compile(
+    r"://|convq|(?i:authorization|bearer|password|passwd|secret|token|api_?key)"
+)
 _SECRETS: Final = (
     # user:password@ in a URL
     (re.compile(r"(://)[^/\s@]+@"), r"\1***@"),
@@ -102,8 +106,9 @@ def without_secrets(text: str) -> str:
     >>> without_secrets("Authorization: Bearer cq_0123456789abcdef")
     'Authorization: Bearer ***'
     """
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
+    if _SUSPECT.search(text):
+        for pattern, replacement in _SECRETS:
+            text = pattern.sub(replacement, text)
     return text
 
 

@@ -24,7 +24,7 @@ from core.settings import Settings
 from core.store.artifacts import Artifact, ArtifactStore
 from core.store.connection import connect
 from core.store.ids import new_id
-from core.store.jobs import Job, JobStore
+from core.store.jobs import End, Job, JobStore
 from core.store.states import TERMINAL
 from core.store.statistics import Statistics
 from core.store.workers import WorkerStore
@@ -60,7 +60,7 @@ class _Computed:
 
     Attributes
     ----------
-    jobs, runs, endings : list
+    jobs, runs, ends : list
         Side by side.
     together : Together
         Holds the results.
@@ -70,7 +70,7 @@ class _Computed:
 
     jobs: list[Job]
     runs: list[Run]
-    endings: list[Ending]
+    ends: list[End]
     together: Together
     held: ExitStack
 
@@ -122,7 +122,7 @@ class Runner:
         self._over = -math.inf
         # Committing is waiting, for the disk and for Redis: other jobs are computed meanwhile.
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="convq-commit")
-        self._committing: Future[list[Job]] | None = None
+        self._committing: tuple[_Computed, Future[bool]] | None = None
 
     def run(self) -> None:
         """Run queued jobs, the best first, until there is none for a while or the turn is over.
@@ -210,13 +210,20 @@ class Runner:
             if computed is None:
                 self._run_alone(some)
             else:
-                self._committing = self._committer.submit(self._commit, computed)
+                self._committing = computed, self._committer.submit(self._commit, computed)
 
     def _settle(self) -> None:
         """Return once what was computed is committed."""
-        if self._committing is not None:
-            committing, self._committing = self._committing, None
-            self._run_alone(committing.result())
+        if self._committing is None:
+            return
+        (computed, committing), self._committing = self._committing, None
+        if not committing.result():
+            self._run_alone(computed.jobs)
+            return
+        self._note(computed.runs)
+        for job, end in zip(computed.jobs, computed.ends, strict=True):
+            with _about(job):
+                log.info("job ends", extra={"state": end.state})
 
     def _compute(self, some: list[Job], known: dict[str, Artifact]) -> _Computed | None:
         """Compute jobs of one tenant, whose inputs are known; None if each must be run alone."""
@@ -235,27 +242,25 @@ class Runner:
             if together.is_full or any(ending.state not in TERMINAL for ending in endings):
                 return None
             persist(lease.publish)
-            return _Computed(some, runs, endings, together, stack.pop_all())
+            ends = [end_of(*parts) for parts in zip(some, runs, endings, strict=True)]
+            return _Computed(some, runs, ends, together, stack.pop_all())
 
-    def _commit(self, computed: _Computed) -> list[Job]:
-        """Commit what was computed; return the jobs that must be run alone instead."""
+    def _commit(self, computed: _Computed) -> bool:
+        """Commit what was computed; False if the jobs must be run alone instead.
+
+        Nothing but what has to be waited for: two threads that compute take each other's time.
+        """
         with computed.held:
             try:
                 placed = computed.together.place(self._pool)
             except (OSError, StoreAway, StorageFull, *REDIS_AWAY) as error:
                 log.warning("results are stored job by job: %s", error)
-                return computed.jobs
-            parts = zip(computed.jobs, computed.runs, computed.endings, strict=True)
-            ends = [end_of(job, run, ending) for job, run, ending in parts]
+                return False
             artifacts = self._artifacts.of(computed.jobs[0].tenant)
             stored = [artifacts.request(artifact) for artifact in placed]
-            for file in persist(lambda: self._jobs.finish_many(ends, stored)).unnamed:
+            for file in persist(lambda: self._jobs.finish_many(computed.ends, stored)).unnamed:
                 artifacts.files.delete(file)
-            self._note(computed.runs)
-            for job, ending in zip(computed.jobs, computed.endings, strict=True):
-                with _about(job):
-                    log.info("job ends", extra={"state": ending.state})
-        return []
+        return True
 
     def _run_alone(self, some: list[Job]) -> None:
         for job in some:

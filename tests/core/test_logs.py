@@ -159,3 +159,9 @@ def test_what_is_no_trace_gives_a_new_one(header: str | None) -> None:
 def test_a_trace_of_a_later_version_is_read() -> None:
     header = "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what-the-future-brings"
     assert trace.trace_of(header) == "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize("pattern", [pattern for pattern, _ in logs._SECRETS])
+@given(data=st.data())
+def test_whatever_has_a_secret_is_looked_through(pattern, data) -> None:
+    assert logs._SUSPECT.search(data.draw(st.from_regex(pattern)))
