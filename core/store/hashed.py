@@ -61,8 +61,7 @@ class HashedFile:
 def _begin_to_sync(file: int, start: int, size: int) -> None:
     """Let the disk begin with a part of a file; nobody waits for it.
 
-    What fsync then has to wait for is the last part alone. An fsync in between would hold up those
-    who write.
+    What fsync then has to wait for is the last part alone.
     """
     if sys.platform == "linux":
         # Linux begins to write what is dirty (mm/fadvise.c), and forgets only what is written.
