@@ -231,7 +231,10 @@ def _is_for_cudnn(
         return False
     if method != cudnn.ALGORITHM.name:
         plans = [make_plan(problem, device, method, memory_cap) for problem in others]
-        if cost.seconds >= sum(plan.candidate.expected for plan in plans):
+        # Where cuDNN would do the convolutions, it does rather what it has for the purpose: its
+        # kernels for convolutions are made for short ones.
+        by_others = all(plan.chosen != cudnn.ALGORITHM.name for plan in plans)
+        if by_others and cost.seconds >= sum(plan.candidate.expected for plan in plans):
             return False
     return is_capturable() or math.isfinite(peak(second))
 
