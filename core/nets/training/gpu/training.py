@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from core.arrays import Array
 from core.conv.blocks import Check
+from core.conv.cuda.memory import make_room
 from core.errors import TooLarge
 from core.nets.data.dataset import Dataset
 from core.nets.layers import embedding
@@ -98,6 +99,8 @@ class GpuTraining:
         self._stream = cupy.cuda.Stream(non_blocking=True)
         self.resident = bytes_of(data, len(images)) <= room
         self._cupy = cupy
+        # What kernels of jobs before have left would be missing until the last step.
+        make_room(cupy)
         with telling_memory(cupy), self._stream:
             scale = {n: cupy.asarray(a) for n, a in scale_of(options).items()}
             averaged = options.ema is not None
