@@ -19,6 +19,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from api.direct import Body
+from api.receiving import pour
+from api.services import Services
 from core.settings import Settings
 from core.store.hashed import HashedFile
 
@@ -80,10 +83,20 @@ def test_bodies_of_any_size_in_any_parts(
             assert (artifact["digest"], artifact["size"]) == (digest_of(body), len(body))
 
 
-def test_the_bytes_are_stored_and_counted(http: httpx.Client) -> None:
+def test_the_bytes_are_stored_and_counted(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = pattern(LARGE)
+    taken: list[int] = []
+
+    async def noted(services: Services, body: Body, write: Callable[[memoryview], None]) -> None:
+        taken.append(body.left)
+        await pour(services, body, write)
+
+    monkeypatch.setattr("api.upload.pour", noted)
     place = http.post("/v1/artifacts", content=data).headers["Location"]
     assert http.get(place).content == data
+    assert [left > LARGE // 2 for left in taken] == [True]
     name = 'convq_http_received_bytes_total{route="/v1/artifacts"}'
     (line,) = [line for line in http.get("/metrics").text.splitlines() if line.startswith(name)]
     assert float(line.split()[-1]) >= LARGE

@@ -22,9 +22,12 @@ DIGEST = f"sha256:{hashlib.sha256(DATA).hexdigest()}"
 
 
 @contextmanager
-def serving(data: bytes, cuts: list[int], chunked: bool) -> Iterator[tuple[str, list[int]]]:
-    """Serve ``data``, breaking off after so many bytes each time; give the URL and the starts."""
+def serving(
+    data: bytes, cuts: list[int], chunked: bool
+) -> Iterator[tuple[str, list[int], set[int]]]:
+    """Serve ``data``, breaking off after so many bytes each time; give URL, starts and ports."""
     starts: list[int] = []
+    ports: set[int] = set()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -32,6 +35,7 @@ def serving(data: bytes, cuts: list[int], chunked: bool) -> Iterator[tuple[str, 
         def do_GET(self) -> None:
             start = int(re.findall(r"\d+", self.headers.get("Range", "bytes=0-"))[0])
             starts.append(start)
+            ports.add(self.client_address[1])
             rest = data[start:]
             self.send_response(206 if start else 200)
             if chunked:
@@ -54,7 +58,7 @@ def serving(data: bytes, cuts: list[int], chunked: bool) -> Iterator[tuple[str, 
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}", starts
+            yield f"http://127.0.0.1:{server.server_port}", starts, ports
         finally:
             server.shutdown()
             thread.join()
@@ -83,9 +87,11 @@ CLIENTS = pytest.mark.parametrize("fetch_twice", [blocking, asynchronous])
 def test_large_answers(
     tmp_path: Path, fetch_twice: Callable[[str, Path], None], chunked: bool
 ) -> None:
-    with serving(DATA, [], chunked) as (url, _):
+    with serving(DATA, [], chunked) as (url, _, ports):
         fetch_twice(url, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == DATA
+    # What was read past the parser leaves a connection that is of no use.
+    assert len(ports) == (1 if chunked else 2)
 
 
 @CLIENTS
@@ -93,7 +99,7 @@ def test_large_answers(
 def test_a_connection_that_breaks_is_taken_up_where_it_broke(
     tmp_path: Path, fetch_twice: Callable[[str, Path], None]
 ) -> None:
-    with serving(DATA, [3_000_000, 0, 9_000_000], chunked=False) as (url, starts):
+    with serving(DATA, [3_000_000, 0, 9_000_000], chunked=False) as (url, starts, _):
         fetch_twice(url, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == DATA
     assert starts == [0, 3_000_000, 3_000_000, 12_000_000, 0]
@@ -102,6 +108,6 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke(
 @CLIENTS
 def test_other_bytes_are_refused(tmp_path: Path, fetch_twice: Callable[[str, Path], None]) -> None:
     damaged = DATA[:-1] + bytes([DATA[-1] ^ 1])
-    with serving(damaged, [], chunked=False) as (url, _), pytest.raises(IntegrityError):
+    with serving(damaged, [], chunked=False) as (url, _, _), pytest.raises(IntegrityError):
         fetch_twice(url, tmp_path / "file")
     assert not (tmp_path / "file").exists()
