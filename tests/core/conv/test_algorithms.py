@@ -11,7 +11,11 @@ from core.conv.normal import NormalForm
 from core.conv.problem import MODES
 from core.errors import AlgorithmRefused, IntegerOverflow
 
-FAST = [algorithm for algorithm in ALGORITHMS if algorithm.name not in ("cudnn", "reference", "winograd")]
+FAST = [
+    algorithm
+    for algorithm in ALGORITHMS
+    if algorithm.name not in ("cudnn", "reference", "winograd")
+]
 NAMES = [algorithm.name for algorithm in FAST]
 DTYPES = ("float16", "float32", "float64", "complex64", "complex128", "uint8", "int16", "int64")
 # Rounding of the result's dtype, relative to sum|w| max|x|, with room for a few dozen roundings.

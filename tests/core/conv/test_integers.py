@@ -10,7 +10,9 @@ from core.conv.integers import accumulator
 from core.errors import AlgorithmRefused, IntegerOverflow
 
 NAMES = [
-    algorithm.name for algorithm in ALGORITHMS if algorithm.name not in ("cudnn", "reference", "winograd")
+    algorithm.name
+    for algorithm in ALGORITHMS
+    if algorithm.name not in ("cudnn", "reference", "winograd")
 ]
 DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 

@@ -13,7 +13,9 @@ from core.conv.blocks import cores
 from core.errors import AlgorithmRefused, Cancelled, TooLarge
 
 FAST = [
-    algorithm.name for algorithm in ALGORITHMS if algorithm.name not in ("cudnn", "reference", "winograd")
+    algorithm.name
+    for algorithm in ALGORITHMS
+    if algorithm.name not in ("cudnn", "reference", "winograd")
 ]
 
 

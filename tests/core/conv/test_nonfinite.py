@@ -11,7 +11,9 @@ from core.conv.nonfinite import peak
 from core.errors import AlgorithmRefused
 
 NAMES = [
-    algorithm.name for algorithm in ALGORITHMS if algorithm.name not in ("cudnn", "reference", "winograd")
+    algorithm.name
+    for algorithm in ALGORITHMS
+    if algorithm.name not in ("cudnn", "reference", "winograd")
 ]
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0]
 
