@@ -129,7 +129,7 @@ def _cudnn(major: int) -> Check:
     if missing is None:
         return Check("cudnn", "ok", f"{_FRONTEND} {frontend}")
     found = f"{missing}: sums over channels use convq's own kernels"
-    advice = f"pip install {_FRONTEND} nvidia-cudnn-cu{major}"
+    advice = f"pip install 'convq[cudnn-cuda{major}]'"
     # Who has installed a part of it wants it.
     return Check("cudnn", "ok" if frontend is None else "warn", found, advice)
 
