@@ -12,8 +12,7 @@ from pydantic import Field
 from api.errors import ArtifactNotFound
 from api.services import Services
 from core import needs, trace
-from core.conv import Device
-from core.conv.device import cpu
+from core.conv.device import cpu, told
 from core.errors import ConvqError, InvalidInput, NotFound, TooLarge
 from core.jobs import submission
 from core.jobs.kind import Spec
@@ -175,7 +174,7 @@ class _Planning:
         able = {"auto": with_gpu + others, "cpu": others + with_gpu, "gpu": with_gpu}[wish]
         worker = able[0] if able else None
         about = {} if worker is None else worker.about
-        device = Device(**about["device"]) if "device" in about else cpu()
+        device = told(about["device"]) if "device" in about else cpu()
         services = self._services
         return submission.Planner(
             services.artifacts,
@@ -185,7 +184,7 @@ class _Planning:
             {"kind": device.kind, "name": device.name, "worker": worker and worker.name},
             services.edge.group,
             max(1, len(self._workers)),
-            Device(**about["gpu"]) if "gpu" in about else None,
+            told(about["gpu"]) if "gpu" in about else None,
         )
 
     def _check_memory(self, size: int, wish: needs.Wish) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import platform
 import re
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import version
@@ -209,6 +210,24 @@ def gpu(
     device = _calibrated(device)
     # It may have come or gone since it was measured.
     return replace(device, cudnn=(device.cudnn or _CUDNN) if has_cudnn else {})
+
+
+def told(about: Mapping[str, Any]) -> Device:
+    """Return the device that another process tells of, whose convq may be a later one.
+
+    Parameters
+    ----------
+    about : mapping
+        The fields of a `Device`; what is not known here is left out.
+
+    Examples
+    --------
+    >>> from dataclasses import asdict
+    >>> told(asdict(cpu()) | {"qubits": 7}) == cpu()
+    True
+    """
+    known = {each.name for each in fields(Device)}
+    return Device(**{name: value for name, value in about.items() if name in known})
 
 
 def save(device: Device) -> Path:
