@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any, Final
 
 from core.errors import InvalidInput
@@ -10,6 +12,8 @@ from core.errors import InvalidInput
 MAX_DEPTH: Final = 64
 """Objects and lists within each other. What convq reads needs a dozen; what walks a document may
 use a frame of the stack for each."""
+
+_SURROGATE: Final = re.compile(r"\\u[dD]")
 
 
 def parse(data: bytes | str) -> Any:
@@ -41,11 +45,12 @@ def parse(data: bytes | str) -> Any:
     except UnicodeDecodeError:
         raise InvalidInput("no UTF-8") from None
     try:
-        document = json.loads(text, parse_constant=_no_constant)
+        document = json.loads(text, parse_float=_finite, parse_constant=_no_constant)
         _check_depth(document)
-        # Lone surrogates pass as escapes, and numbers beyond float64 as infinite ones; they could
-        # neither be stored nor be sent back.
-        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+        # Lone surrogates pass as escapes; they could neither be stored nor be sent back. Bytes
+        # without such escapes have none.
+        if isinstance(data, str) or _SURROGATE.search(text):
+            json.dumps(document, ensure_ascii=False).encode()
     except InvalidInput:
         raise
     except json.JSONDecodeError as error:
@@ -58,6 +63,13 @@ def parse(data: bytes | str) -> Any:
     except ValueError:  # of float64, or of the interpreter's own bound on the digits of an integer
         raise InvalidInput("a number that is too large, or has thousands of digits") from None
     return document
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(text)
+    return number
 
 
 def _no_constant(name: str) -> Any:

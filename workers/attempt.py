@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from functools import lru_cache
@@ -49,7 +48,7 @@ def spec_of(job: Job, artifacts: ArtifactStore) -> Spec:
 # Asked twice of each job that runs together with others.
 @lru_cache(maxsize=_SPECS)
 def _parsed(kind: str, text: str) -> Spec:
-    spec: Spec = registry.by_name(kind).spec.model_validate(json.loads(text))
+    spec: Spec = registry.by_name(kind).spec.model_validate_json(text)
     return spec
 
 

@@ -205,7 +205,7 @@ def new_job(
         What the key stands for, if it is not ``spec``: as the client gave it, before `pin`.
     """
     kind = by_name(spec.kind)
-    written = documents.write(artifacts, spec.model_dump(mode="json"))
+    written = documents.keep(artifacts, spec.model_dump_json())
     plan = documents.keep(artifacts, planned.text)
     kept = [text for text in (written, plan) if documents.is_artifact(text)]
     return NewJob(

@@ -76,6 +76,7 @@ def test_what_is_no_kernel(text: str, message: str) -> None:
         ("operation", options.Operation),
         ("output", options.Output),
         ("range", options.Range),
+        ("precision", options.Precision),
     ],
 )
 def test_the_choices_are_those_of_the_job(field: str, choices: Any) -> None:
@@ -98,6 +99,7 @@ def test_every_field_of_the_job_has_an_option() -> None:
             "output",
             "range_policy",
             "tile_shape",
+            "precision",
         ]
     )
     assert options.convolve_spec("box", **empty) == {"kernel": {"preset": "box"}}
