@@ -112,9 +112,9 @@ def conv_input_gradient(
         )
         target = (..., *(slice(r, None, s) for r, s in zip(residue, form.stride, strict=True)))
         parts.append((problem, kernels, first, target))
-    whole = _precise(forward, dy, w, precision)
     problems = [problem for problem, *_ in parts]
-    if _is_for_cudnn("input gradient", whole, dy, w, problems, method, memory_cap):
+    whole = _for_cudnn("input gradient", forward, dy, w, precision, problems, method, memory_cap)
+    if whole is not None:
         cudnn.input_gradient(whole, dy, w, dx, check=check, memory_cap=memory_cap)
         return dx
     for problem, kernels, first, target in parts:
@@ -200,8 +200,8 @@ def conv_weight_gradient(
         groups=form.groups,
         precision=precision,
     )
-    whole = _precise(forward, x, dy, precision)
-    if _is_for_cudnn("kernel gradient", whole, x, dy, [problem], method, memory_cap):
+    whole = _for_cudnn("kernel gradient", forward, x, dy, precision, [problem], method, memory_cap)
+    if whole is not None:
         xp = array_module(x)
         dw = xp.empty(tuple(w_shape), xp.result_type(x, dy))
         cudnn.kernel_gradient(whole, x, dy, dw, check=check, memory_cap=memory_cap)
@@ -212,31 +212,34 @@ def conv_weight_gradient(
     return by_kernel[(..., *(slice(k) for k in form.kernel))]
 
 
-def _is_for_cudnn(
+def _for_cudnn(
     what: What,
-    form: NormalForm,
+    forward: ConvProblem,
     first: Array,
     second: Array,
+    precision: str,
     others: Sequence[ConvProblem],
     method: str,
     memory_cap: int | None,
-) -> bool:
-    # Whether cuDNN makes a gradient of the convolution ``form`` of two arrays, in place of other
-    # convolutions. It puts zeros around the first, which must not meet what is not finite.
+) -> NormalForm | None:
+    # The convolution of which cuDNN makes a gradient from two arrays, in place of other
+    # convolutions; None if it does not. It puts zeros around the first array, which must not meet
+    # what is not finite.
     if not is_on_gpu(first) or method not in ("auto", CAPTURABLE, cudnn.ALGORITHM.name):
-        return False
+        return None
     device = device_of(first)
+    form = _precise(forward, first, second, precision)
     cost = cudnn.gradient_cost(form, what, device, memory_cap)
     if isinstance(cost, str):
-        return False
+        return None
     if method != cudnn.ALGORITHM.name:
         plans = [make_plan(problem, device, method, memory_cap) for problem in others]
         # Where cuDNN would do the convolutions, it does rather what it has for the purpose: its
         # kernels for convolutions are made for short ones.
         by_others = all(plan.chosen != cudnn.ALGORITHM.name for plan in plans)
         if by_others and cost.seconds >= sum(plan.candidate.expected for plan in plans):
-            return False
-    return is_capturable() or math.isfinite(peak(second))
+            return None
+    return form if is_capturable() or math.isfinite(peak(second)) else None
 
 
 def _precise(forward: ConvProblem, first: Array, second: Array, precision: str) -> NormalForm:
