@@ -41,6 +41,7 @@ class Body:
 
     def __init__(self, http: Protocol, cycle: RequestResponseCycle, left: int) -> None:
         self._http = http
+        self._has_left = False
         self.begun = bytes(cycle.body)
         self.left = left
         self.received = len(self.begun)
@@ -81,6 +82,7 @@ class Body:
         except OSError:
             count = 0
         if count == 0:
+            self._has_left = True
             raise ClientDisconnect
         self.left -= count
         self.received += count
@@ -89,7 +91,10 @@ class Body:
     def close(self) -> None:
         """Give the connection back; what is left of the body is passed over when it comes."""
         self._socket.close()
-        self._http.go_on(self.left)
+        if self._has_left:
+            self._http.hang_up()
+        else:
+            self._http.go_on(self.left)
 
 
 class Protocol(HttpToolsProtocol):
@@ -128,6 +133,12 @@ class Protocol(HttpToolsProtocol):
             return None
         self.flow.pause_reading()
         return Body(self, cycle, left)
+
+    def hang_up(self) -> None:
+        """Close the connection of a client that has left."""
+        # uvicorn has not read that the connection is over: it would answer 500 and log an error.
+        self.cycle.disconnected = True
+        self.transport.close()
 
     def go_on(self, left: int) -> None:
         """Read from the connection again, of whose last body so many bytes have not come."""

@@ -46,10 +46,15 @@ def head(size: int, *more: str) -> bytes:
 
 
 def answer(connection: socket.socket) -> tuple[int, Any]:
-    """Read one answer, and not a byte more."""
-    response = http.client.HTTPResponse(connection)
-    response.begin()
-    return response.status, json.loads(response.read())
+    """Read one answer, and not a byte of the next, which may have come already."""
+    # Without a buffer lines are read byte by byte.
+    with connection.makefile("rb", buffering=0) as raw:
+        status = raw.readline().split()[1]
+        size = int(http.client.parse_headers(raw)["Content-Length"])
+        body = b""
+        while len(body) < size:
+            body += raw.read(size - len(body))
+        return int(status), json.loads(body)
 
 
 @pytest.fixture
@@ -142,6 +147,18 @@ def test_what_is_left_of_a_refused_body_is_passed_over(
         assert list((Path(settings.store_url) / "incoming").iterdir()) == []
         connection.sendall(data[2 << 20 :] + head(5) + b"hello")
         assert answer(connection)[1]["digest"] == digest_of(b"hello")
+
+
+@pytest.mark.parametrize("sent", [1 << 20, 2 << 20])
+def test_a_client_that_leaves_in_the_middle(
+    connect: Callable[[], socket.socket], settings: Settings, sent: int
+) -> None:
+    with connect() as connection:
+        connection.sendall(head(LARGE) + bytes(sent))
+        connection.shutdown(socket.SHUT_WR)
+        # What is answered to nobody is a defect in the log.
+        assert connection.recv(100) == b""
+    assert list((Path(settings.store_url) / "incoming").iterdir()) == []
 
 
 def test_a_client_that_falls_silent_is_given_up(
