@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -13,6 +14,8 @@ from core.errors import InvalidInput, Unavailable
 
 Array: TypeAlias = Any
 """A ``numpy.ndarray`` or a ``cupy.ndarray``; what comes in decides what goes out."""
+
+_COMPUTE_TYPE = threading.Lock()
 
 
 def is_on_gpu(x: object) -> bool:
@@ -113,11 +116,19 @@ def fft_module(*arrays: object) -> Any:
     return scipy.fft
 
 
-def matmul(a: Array, b: Array) -> Array:
+def matmul(a: Array, b: Array, *, tf32: bool = False) -> Array:
     """Return ``a @ b``, with float32 numbers multiplied as they are.
 
-    With ``CUPY_TF32`` in the environment CuPy lets cuBLAS round them to tf32, which nobody who asks
-    for this has allowed.
+    With ``CUPY_TF32`` in the environment CuPy lets cuBLAS round them to tf32, which only those have
+    allowed who say so here.
+
+    Parameters
+    ----------
+    a, b : array
+        In one place.
+    tf32 : bool
+        Let cuBLAS round float32 numbers to tf32; of arrays on a device that can
+        (`core.conv.device.Device.products`), without meaning for others.
 
     Examples
     --------
@@ -127,14 +138,16 @@ def matmul(a: Array, b: Array) -> Array:
     xp = array_module(a)
     if xp is np:
         return np.matmul(a, b)
-    # CuPy has no other way to say it, and keeps it for the process.
+    # CuPy has no other way to say it, and keeps it for the process: for all of its threads.
     linalg = importlib.import_module("cupy._core._routines_linalg")
-    before = linalg.get_compute_type(np.float32)
-    linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_DEFAULT)
-    try:
-        return xp.matmul(a, b)
-    finally:
-        linalg.set_compute_type(np.float32, before)
+    wanted = linalg.COMPUTE_TYPE_TF32 if tf32 else linalg.COMPUTE_TYPE_DEFAULT
+    with _COMPUTE_TYPE:
+        before = linalg.get_compute_type(np.float32)
+        linalg.set_compute_type(np.float32, wanted)
+        try:
+            return xp.matmul(a, b)
+        finally:
+            linalg.set_compute_type(np.float32, before)
 
 
 def special_module(x: Array) -> Any:

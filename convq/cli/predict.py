@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from convq.cli import completion
-from convq.cli.options import Files
+from convq.cli.options import Files, Precision
 from convq.cli.reading import Reading
 from convq.cli.submitting import Show, Work, submits
 
@@ -31,6 +31,16 @@ Layer = Annotated[
     typer.Option("--layer", metavar="NAME", show_default=False, help="The outputs of this layer."),
 ]
 
+Rounding = Annotated[
+    Precision | None,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="What a GPU may round float32 numbers to before layers multiply them: float32, tf32 "
+        "or bfloat16. \\[default: float32]",
+    ),
+]
+
 
 @submits("predict")
 def predict(
@@ -47,6 +57,7 @@ def predict(
         typer.Option(metavar="FORMAT", help="json, csv or npy. \\[default: json]"),
     ] = None,
     reading: Reading = None,
+    precision: Rounding = None,
     on: Annotated[
         str | None,
         typer.Option(
@@ -63,7 +74,9 @@ def predict(
     """
     if sum((top is not None, raw, layer is not None)) > 1:
         raise typer.BadParameter("only one of --top, --raw and --layer", param_hint="--top")
-    fields: dict[str, Any] = {"top": top, "layer": layer, "format": output, "on": on}
+    fields: dict[str, Any] = {
+        "top": top, "layer": layer, "format": output, "precision": precision, "on": on,
+    }  # fmt: skip
     if raw or layer is not None:
         fields["output"] = "raw" if raw else "features"
     return Work(
@@ -89,6 +102,7 @@ def embed(
         ),
     ] = None,
     reading: Reading = None,
+    precision: Rounding = None,
 ) -> Work:
     """Make an index of images, by the code of an autoencoder or any layer.
 
@@ -97,7 +111,7 @@ def embed(
     from convq.cli.kernel import parse_kernel
 
     kernel = None if filter_ is None else parse_kernel(filter_)
-    fields = {"layer": layer, "filter": kernel} | _read(reading)
+    fields = {"layer": layer, "filter": kernel, "precision": precision} | _read(reading)
     return Work(files, fields, referred={"model": model})
 
 

@@ -23,6 +23,7 @@ from core.conv.blocks import Check, never
 from core.conv.capturable import CAPTURABLE, is_capturable
 from core.conv.functions import conv as conv_batch_first
 from core.conv.normal import Shape
+from core.conv.precision import Precision
 from core.conv.problem import ConvProblem, multi_channel_problem
 from core.errors import AlgorithmRefused
 
@@ -53,6 +54,7 @@ def conv(
     groups: int = 1,
     method: str = "auto",
     *,
+    precision: Precision = "float32",
     check: Check = never,
 ) -> Array:
     """Return `core.conv.conv` of ``x (C, *S, N)`` with ``w (O, C / groups, *K)``: ``(O, *out, N)``.
@@ -65,6 +67,9 @@ def conv(
         As `core.conv.conv` takes them.
     method : str
         ``auto``, one of `METHODS`, or an algorithm of the engine.
+    precision : {"float32", "tf32", "bfloat16"}
+        What the engine may multiply in place of float32 numbers (`core.conv.precision`); lanes
+        multiply the numbers as they are.
     check : callable, optional
         Called before the work, and during that of the engine; it raises to stop it.
 
@@ -93,7 +98,9 @@ def conv(
             found = batch_last.forward(problem, x, w, method)
             if not _missed(found, method, "w"):
                 return found
-    found = conv_batch_first(_first(x), w, *options, method=_engine(method, x), check=check)
+    found = conv_batch_first(
+        _first(x), w, *options, _engine(method, x), precision=precision, check=check
+    )
     return _last(found)
 
 
@@ -107,6 +114,7 @@ def conv_input_gradient(
     groups: int = 1,
     method: str = "auto",
     *,
+    precision: Precision = "float32",
     check: Check = never,
 ) -> Array:
     """Return the gradient ``(C, *spatial, N)`` of `conv` with respect to its input.
@@ -119,7 +127,7 @@ def conv_input_gradient(
         The kernels.
     spatial : sequence of int
         The input's spatial shape.
-    stride, padding, dilation, groups, method, check
+    stride, padding, dilation, groups, method, precision, check
         As they were given to `conv`; errors are its errors too.
 
     Examples
@@ -141,7 +149,13 @@ def conv_input_gradient(
             if not _missed(found, method, "w"):
                 return found
     found = gradients.conv_input_gradient(
-        _first(dy), w, (shape[-1], *shape[:-1]), *options, _engine(method, dy), check=check
+        _first(dy),
+        w,
+        (shape[-1], *shape[:-1]),
+        *options,
+        _engine(method, dy),
+        precision=precision,
+        check=check,
     )
     return _last(found)
 
@@ -156,6 +170,7 @@ def conv_weight_gradient(
     groups: int = 1,
     method: str = "auto",
     *,
+    precision: Precision = "float32",
     check: Check = never,
 ) -> Array:
     """Return the gradient ``(O, C / groups, *kernel)`` of `conv` with respect to its kernels.
@@ -168,7 +183,7 @@ def conv_weight_gradient(
         The gradient with respect to the output.
     kernel : sequence of int
         The kernels' spatial shape.
-    stride, padding, dilation, groups, method, check
+    stride, padding, dilation, groups, method, precision, check
         As they were given to `conv`; errors are its errors too.
 
     Examples
@@ -191,7 +206,7 @@ def conv_weight_gradient(
             if not _missed(found, method, "dy"):
                 return found
     found = gradients.conv_weight_gradient(
-        _first(x), _first(dy), shape, *options, _engine(method, x), check=check
+        _first(x), _first(dy), shape, *options, _engine(method, x), precision=precision, check=check
     )
     return array_module(found).ascontiguousarray(found)
 

@@ -86,6 +86,16 @@ class Device:
     tensor: dict[str, float] = field(default_factory=dict, hash=False)
     cudnn: dict[str, float] = field(default_factory=dict, hash=False)
 
+    def products(self, precision: str) -> str:
+        """Return what is multiplied in place of float32 numbers, where ``precision`` allows it.
+
+        Examples
+        --------
+        >>> cpu().products("tf32"), gpu("a device", capability=(9, 0)).products("tf32")
+        ('float32', 'tf32')
+        """
+        return precision if precision in self.tensor else "float32"
+
     def fft_seconds(self, shape: tuple[int, ...], dtype: str) -> float:
         """Return the seconds of one transform of ``shape`` with accumulator ``dtype``."""
         real = "float32" if dtype in ("float32", "complex64") else "float64"

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from core.conv.precision import Precision
 from core.errors import InvalidInput
 from core.jobs.contact_sheet import SIDE, thumbnails
 from core.jobs.index import Index, normalised, save
@@ -58,6 +59,12 @@ class EmbedSpec(ModelSpec):
         description="A kernel preset that images go through before the net, as by its layer "
         "filter.",
         examples=[{"preset": "sobel-magnitude"}],
+    )
+    precision: Precision = Field(
+        default="float32",
+        description="What a GPU may round float32 numbers to before layers multiply them: to "
+        "nothing less; to tf32, eleven significant bits; or to bfloat16, eight. Sums are float32. "
+        "Processors compute in float32.",
     )
 
 
@@ -110,7 +117,7 @@ def _inference(spec: EmbedSpec, model: Model) -> Inference:
                 accepted=list(model.network.shapes),
             )
         layer = CODE
-    return Inference(model, layer, spec.filter, compared=True)
+    return Inference(model, layer, spec.filter, compared=True, precision=spec.precision)
 
 
 def _kept(inference: Inference) -> int:

@@ -16,6 +16,7 @@ from core.arrays import Array, gpu_module
 from core.conv.cuda.transfers import transfers, with_enough_memory
 from core.conv.device import Device
 from core.conv.fixed import FixedKernel
+from core.conv.precision import Precision
 from core.conv.residency import Devices, Place, choose
 from core.errors import Cancelled, ConvqError, InvalidInput, LeaseLost, TooLarge
 from core.jobs.images import Reader, each_kind
@@ -71,12 +72,15 @@ class Inference:
     compared : bool
         Whether the outputs of different jobs are compared with each other. Few images are then
         computed as many are, and not by the way that is faster for them but rounds differently.
+    precision : {"float32", "tf32", "bfloat16"}
+        What a GPU may multiply in place of float32 numbers (`core.nets.network.Network.run`).
     """
 
     model: Model
     layer: str | None = None
     filter: PresetKernel | None = None
     compared: bool = False
+    precision: Precision = "float32"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -172,6 +176,7 @@ class Inference:
             "groups": [],
             "images": images,
             "shape": list(self.shape),
+            "products": place.device.products(self.precision),
             "failing": len(errors),
         }
 
@@ -263,7 +268,14 @@ class Inference:
 
         def work(images: Array) -> Array:
             weights = self._weights_there
-            return network.run(weights, images, output=self.layer, batch=len(x), check=run.check)
+            return network.run(
+                weights,
+                images,
+                output=self.layer,
+                batch=len(x),
+                precision=self.precision,
+                check=run.check,
+            )
 
         needed = network.memory(len(x), training=False) + x.nbytes
         pending = with_enough_memory(lambda: transfers(cupy).begin(work, x), cupy, needed)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from core.conv.precision import Precision
 from core.errors import InvalidInput
 from core.jobs import on_boxes
 from core.jobs.inference import Inference, Row, check_room
@@ -58,6 +59,12 @@ class PredictSpec(ModelSpec):
         default="json",
         description="JSON or CSV; or npy, with a table of the images besides.",
     )
+    precision: Precision = Field(
+        default="float32",
+        description="What a GPU may round float32 numbers to before layers multiply them: to "
+        "nothing less; to tf32, eleven significant bits; or to bfloat16, eight. Sums are float32. "
+        "Processors compute in float32, boxes as their bundle was made.",
+    )
     on: str | None = Field(
         default=None,
         pattern=GROUP_PATTERN,
@@ -83,9 +90,10 @@ def plan(spec: PredictSpec, planning: Planning) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``seconds`` and ``bytes`` of the whole, ``images``, the ``shape`` of the outputs, how
-        many sorts of inputs are ``failing``, and the digest of the ``model``; for boxes also
-        ``on``, what they run.
+        ``seconds`` and ``bytes`` of the whole, ``images``, the ``shape`` of the outputs, what
+        ``products`` are made of where tensor cores take them, how many sorts of inputs are
+        ``failing``, and the digest of the ``model``; for boxes ``on``, what they run, and no
+        ``products``.
 
     Raises
     ------
@@ -192,7 +200,7 @@ def _inference(spec: PredictSpec, model: Model) -> Inference:
                 given=getattr(spec, name),
                 accepted="null with on",
             )
-    return Inference(model, spec.layer)
+    return Inference(model, spec.layer, precision=spec.precision)
 
 
 def _kept(spec: PredictSpec, inference: Inference) -> int:

@@ -99,7 +99,8 @@ def plan(spec: TrainSpec, planning: Planning) -> dict[str, Any]:
     dict
         Where there is a GPU the ``device`` on which the training is done first and ``why``;
         ``seconds`` and ``bytes`` of the whole, ``seconds_per_epoch``, ``data`` (what the data set
-        holds), ``parameters``, ``multiply_adds`` of an image, and ``layers`` with their shapes.
+        holds), ``parameters``, ``multiply_adds`` of an image, what ``products`` are made of where
+        tensor cores take them, and ``layers`` with their shapes.
 
     Raises
     ------

@@ -40,6 +40,8 @@ _FLOAT = 4
 # Operations on arrays that a layer takes in a step, forward and back, where each is one on a GPU.
 # Counted, not measured; a CUDA graph launches them faster than one by one, as they are priced.
 _OPERATIONS = 16
+# Of the precisions of trainings, what those are called that are no precision of products.
+_PRODUCTS = {"mixed": "float16"}
 # Of the weights, beside those that the net counts: what an optimiser keeps at most, a moving
 # average, and the best weights yet.
 _COPIES = 4
@@ -122,6 +124,7 @@ def describe(
         "images": learned,
         "parameters": network.parameter_count,
         "multiply_adds": network.multiply_adds,
+        "products": place.device.products(_PRODUCTS.get(options.precision, options.precision)),
         "layers": [
             {
                 "name": node.name,

@@ -15,7 +15,9 @@ from threadpoolctl import ThreadpoolController
 from core.arrays import Array, is_on_gpu, matmul
 from core.conv.blocks import cores, for_each, never
 from core.conv.capturable import is_capturable
+from core.conv.device import device_of
 from core.conv.functions import conv
+from core.conv.precision import Precision
 
 # So many multiply-adds are worth handing to a thread; and no more blocks than this.
 _BLOCK = 1 << 22
@@ -44,11 +46,18 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def product(a: Array, b: Array) -> Array:
+def product(a: Array, b: Array, precision: Precision = "float32") -> Array:
     """Return ``a @ b``, blocks of rows on all cores, or on the device that has them.
 
     The rows are divided by the shapes alone: inside `one_thread` the result has the same bits on
     any number of cores.
+
+    Parameters
+    ----------
+    a, b : array, shapes (M, K) and (K, N)
+    precision : {"float32", "tf32", "bfloat16"}
+        What tensor cores may multiply in place of float32 numbers (`core.conv.precision`). cuBLAS
+        is asked for tf32 where bfloat16 is allowed, too.
 
     Examples
     --------
@@ -57,8 +66,11 @@ def product(a: Array, b: Array) -> Array:
            [3.]])
     """
     if is_on_gpu(a):
-        # A sum over channels is a product, by a kernel that a CUDA graph can hold.
-        return conv(b[None], a[..., None], method="direct")[0] if is_capturable() else matmul(a, b)
+        if is_capturable():
+            # A sum over channels is a product, by a kernel that a CUDA graph can hold.
+            return conv(b[None], a[..., None], method="direct", precision=precision)[0]
+        rounds = precision != "float32" and device_of(a).products("tf32") == "tf32"
+        return matmul(a, b, tf32=rounds)
     rows, columns = len(a), b.shape[1]
     blocks = min(max(rows * a.shape[1] * columns // _BLOCK, 1), _BLOCKS, rows)
     step = -(-rows // blocks)

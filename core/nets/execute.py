@@ -16,6 +16,7 @@ import numpy as np
 
 from core.arrays import Array, array_module, is_on_gpu
 from core.conv.blocks import Check, cores, for_each, never
+from core.conv.precision import Precision
 from core.nets.graph import INPUT, Node
 from core.nets.layer import Backward, Context, Pieces, Weights
 from core.nets.mixed import in_mixed_precision
@@ -53,6 +54,8 @@ class Moment:
         The number of the step where only the device knows it (`core.nets.layer.Context`).
     mixed : bool
         Whether layers that can do with it compute on float16 (`core.nets.mixed`).
+    precision : {"float32", "tf32", "bfloat16"}
+        What layers may multiply in place of float32 numbers (`core.nets.layer.Context`).
     """
 
     parameters: Sequence[Weights]
@@ -65,6 +68,7 @@ class Moment:
     programs: Programs = field(default_factory=Programs)
     counter: Array | None = None
     mixed: bool = False
+    precision: Precision = "float32"
 
 
 @dataclass
@@ -233,6 +237,7 @@ def _context(node: Node, moment: Moment, number: int) -> Context:
         state=moment.state[node.index],
         wanted=node.wanted,
         counter=moment.counter,
+        precision=moment.precision,
     )
 
 

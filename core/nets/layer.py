@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.arrays import Array
+from core.conv.precision import Precision
 
 Shape: TypeAlias = tuple[int, ...]
 """The shape of one image: ``(channels, *spatial)`` or ``(features,)``, without the batch."""
@@ -112,6 +113,9 @@ class Context:
     counter : array, optional
         The number of the step where that is in a device's memory only: what is drawn by chance
         follows from it and from ``seed``, which then is the same in every step.
+    precision : {"float32", "tf32", "bfloat16"}
+        What a GPU may multiply in place of float32 numbers where the layer sums products with
+        its weights (`core.conv.precision`).
     """
 
     training: bool = False
@@ -120,6 +124,7 @@ class Context:
     updates: dict[str, Array] = field(default_factory=dict)
     wanted: bool = True
     counter: Array | None = None
+    precision: Precision = "float32"
 
     @cached_property
     def random(self) -> np.random.Generator:

@@ -12,6 +12,7 @@ import numpy as np
 from core.arrays import Array, array_module
 from core.conv import codegen
 from core.conv.blocks import Check, never
+from core.conv.precision import Precision
 from core.errors import InvalidInput
 from core.nets.arguments import check_images, check_weights
 from core.nets.execute import Moment, backward, forward
@@ -133,6 +134,7 @@ class Network:
         *,
         output: str | None = None,
         batch: int = 256,
+        precision: Precision = "float32",
         check: Check = never,
     ) -> Array:
         """Return the outputs of the net, or of one of its layers.
@@ -147,6 +149,9 @@ class Network:
             The name of a layer; by default the last.
         batch : int
             How many images are computed at a time; bounds the memory.
+        precision : {"float32", "tf32", "bfloat16"}
+            What a GPU may multiply in place of float32 numbers in layers that have weights to
+            multiply by (`core.conv.precision`).
         check : callable
             Called now and then; what it raises ends the run.
 
@@ -163,7 +168,7 @@ class Network:
         check_weights(weights, self.parameters | self.state)
         check_images(x, self.input_shape, words=self._words)
         segments = self._segments(output, training=False)
-        moment = self._moment(weights, check=check)
+        moment = self._moment(weights, check=check, precision=precision)
         last = segments[-1].nodes[-1]
         found = array_module(x).empty((len(x), *last.shape), moment.dtype)
         with passing():
@@ -214,6 +219,7 @@ class Network:
         seed: tuple[int, ...],
         counter: Array | None = None,
         scale: Array | None = None,
+        precision: Precision = "float32",
     ) -> StepResult:
         """Return the loss of a batch and its gradients.
 
@@ -235,6 +241,8 @@ class Network:
         scale : array, optional
             Compute in mixed precision (`core.nets.mixed`), and give the gradients times this, a
             number without axes on the device.
+        precision : {"float32", "tf32", "bfloat16"}
+            As in `run`; of both gradients, too.
 
         Returns
         -------
@@ -251,7 +259,12 @@ class Network:
         check_weights(weights, self.parameters | self.state)
         check_images(x, self.input_shape, words=self._words)
         moment = self._moment(
-            weights, training=True, seed=seed, counter=counter, mixed=scale is not None
+            weights,
+            training=True,
+            seed=seed,
+            counter=counter,
+            mixed=scale is not None,
+            precision=precision,
         )
         with passing():
             if suit(x, moment.dtype):
@@ -341,6 +354,7 @@ class Network:
         check: Check = never,
         counter: Array | None = None,
         mixed: bool = False,
+        precision: Precision = "float32",
     ) -> Moment:
         return Moment(
             parameters=[_of(node, node.parameters, weights) for node in self.nodes],
@@ -353,6 +367,7 @@ class Network:
             programs=self._programs,
             counter=counter,
             mixed=mixed,
+            precision=precision,
         )
 
 

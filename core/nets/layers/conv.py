@@ -75,17 +75,21 @@ def forward(
     (x,) = inputs
     weight, window = weights["weight"], window_of(spec, x.shape[:-1])
     steps = (window.stride, window.padding, window.dilation, spec.groups)
-    y = conv(x, weight, *steps, spec.method)
+    precision = context.precision
+    y = conv(x, weight, *steps, spec.method, precision=precision)
     if spec.bias:
         add_bias(y, weights["bias"])
 
     def backward(dy: Array) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
-        gradients = {"weight": conv_weight_gradient(x, dy, window.kernel, *steps)}
+        gradients = {
+            "weight": conv_weight_gradient(x, dy, window.kernel, *steps, precision=precision)
+        }
         if spec.bias:
             gradients["bias"] = bias_gradient(dy)
         if not context.wanted:
             return (None,), gradients
-        return (conv_input_gradient(dy, weight, x.shape[1:-1], *steps),), gradients
+        dx = conv_input_gradient(dy, weight, x.shape[1:-1], *steps, precision=precision)
+        return (dx,), gradients
 
     return y, backward
 

@@ -92,15 +92,20 @@ def forward(
     incoming = x.shape[:-1]
     weight, window = weights["weight"], window_of(spec, incoming)
     steps = (window.stride, window.padding, window.dilation, spec.groups)
-    y = conv_input_gradient(x, weight, shape(spec, [incoming])[1:], *steps)
+    precision = context.precision
+    y = conv_input_gradient(x, weight, shape(spec, [incoming])[1:], *steps, precision=precision)
     if spec.bias:
         add_bias(y, weights["bias"])
 
     def backward(dy: Array) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
-        gradients = {"weight": conv_weight_gradient(dy, x, window.kernel, *steps)}
+        gradients = {
+            "weight": conv_weight_gradient(dy, x, window.kernel, *steps, precision=precision)
+        }
         if spec.bias:
             gradients["bias"] = bias_gradient(dy)
-        return (conv(dy, weight, *steps) if context.wanted else None,), gradients
+        if not context.wanted:
+            return (None,), gradients
+        return (conv(dy, weight, *steps, precision=precision),), gradients
 
     return y, backward
 

@@ -51,15 +51,17 @@ def forward(
     """Return ``W x + b`` for ``x (inputs, images)``, and its gradient."""
     (x,) = inputs
     weight = weights["weight"]
-    y = product(weight, x)
+    y = product(weight, x, context.precision)
     if spec.bias:
         y += weights["bias"][:, None]
 
     def backward(dy: Array) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
-        gradients = {"weight": product(dy, x.T)}
+        gradients = {"weight": product(dy, x.T, context.precision)}
         if spec.bias:
             gradients["bias"] = bias_gradient(dy)
-        return (product(weight.T, dy) if context.wanted else None,), gradients
+        if not context.wanted:
+            return (None,), gradients
+        return (product(weight.T, dy, context.precision),), gradients
 
     return y, backward
 

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.conv.precision import Precision
 from core.nets.augment import AnyAugment
 from core.nets.losses import AnyLoss
 from core.nets.optimisers import AnyOptimiser
@@ -52,10 +53,12 @@ class TrainOptions(BaseModel):
     )
     optimiser: AnyOptimiser = AdamSpec(optimiser="adam")
     schedule: AnySchedule = OneCycleSpec(schedule="one_cycle", rate=0.003)
-    precision: Literal["float32", "mixed"] = Field(
+    precision: Precision | Literal["mixed"] = Field(
         default="float32",
-        description="With mixed, layers that can do with it read and return float16; sums, weights "
-        "and the steps from them stay float32. On a GPU only.",
+        description="What a GPU may round float32 numbers to before layers multiply them: to "
+        "nothing less; to tf32, eleven significant bits; or to bfloat16, eight. Processors "
+        "compute in float32. With mixed, on a GPU only, layers that can do with it read and "
+        "return float16. Sums, weights and the steps from them stay float32.",
     )
     standardize: bool = Field(
         default=True,
@@ -86,3 +89,8 @@ class TrainOptions(BaseModel):
     checkpoint_seconds: float = Field(
         default=30.0, ge=0, le=86_400, description="Time between checkpoints."
     )
+
+    @property
+    def products(self) -> Precision:
+        """What layers may multiply in place of float32 numbers; float16 is none of that."""
+        return "float32" if self.precision == "mixed" else self.precision

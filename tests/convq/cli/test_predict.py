@@ -49,9 +49,10 @@ def test_a_job_is_addressed_to_boxes(convq: Convq, service: Any) -> None:
 
 
 def test_a_file_of_a_model_is_uploaded(convq: Convq, service: Any) -> None:
-    convq("predict", "c.bin", "a.bin", "--top", 3, "-d")
+    convq("predict", "c.bin", "a.bin", "--top", 3, "--precision", "tf32", "-d")
     spec = PredictSpec.model_validate(job_body(service))
     assert (service.artifacts[spec.model]["data"], spec.top) == (b"c.bin", 3)
+    assert spec.precision == "tf32"
 
 
 def test_an_index_and_a_search_are_jobs(convq: Convq, service: Any) -> None:

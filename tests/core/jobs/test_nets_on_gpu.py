@@ -20,6 +20,7 @@ from core.nets.model import load
 from tests.core.conv.cuda import capture
 
 DEVICE = gpu("a stand-in")
+TENSOR = gpu("with tensor cores", capability=(9, 0))
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,15 @@ def test_the_plan_says_where_and_why(trainings: Any) -> None:
         plan("auto", precision="mixed")
     with pytest.raises(Unavailable):
         plan("gpu", None)
+    # What is multiplied, there: tensor cores take what is allowed.
+    for on, there, precision, products in [
+        ("gpu", TENSOR, "tf32", "tf32"),
+        ("gpu", TENSOR, "mixed", "float16"),
+        ("gpu", TENSOR, "float32", "float32"),
+        ("gpu", DEVICE, "tf32", "float32"),
+        ("cpu", TENSOR, "tf32", "float32"),
+    ]:
+        assert plan(on, there, precision=precision)["products"] == products
 
 
 def test_mixed_precision_keeps_its_scale_in_checkpoints(trainings: Any, recorder: Any) -> None:
@@ -131,6 +141,18 @@ def test_predictions_and_codes_are_those_of_the_processor(
     assert not np.array_equal(found, np.zeros_like(found))
     # Filters are there for the next batch.
     assert kept.drop()
+    # Each convolution may be rounded as its job says.
+    for kind, given in ((predict, fields), (embed, {"layer": "flatten1"})):
+        for precision in ({"precision": "tf32"}, {}):
+            with capture.precisions() as rounded:
+                done(kind, "gpu", **given, **precision)
+            assert {allowed for _, allowed in rounded} == {precision.get("precision", "float32")}
+            body = {"kind": kind.KIND.name, "model": model, "inputs": [images], "device": "gpu"}
+            spec = kind.KIND.spec.model_validate(body | given | precision)
+            inputs = {digest: works.artifacts.get(digest) for digest in kind.references(spec)}
+            planning = Planning(works.artifacts, inputs, cpu(), 1 << 32, gpu=TENSOR)
+            assert kind.plan(spec, planning)["products"] == precision.get("precision", "float32")
+    kept.drop()
     # What is compared with other jobs' outputs is computed where these are, unless asked.
     layer = {"layer": "flatten1"}
     assert done(embed, "auto", **layer)[1] == done(embed, "cpu", **layer)[1]

@@ -92,6 +92,7 @@ class Step:
                 seed=self._seed,
                 counter=self._number,
                 scale=self._scale.get(loss_scale.SCALE),
+                precision=options.products,
             )
             gradients = arena.gather(done.gradients)
             before, finite = [], None

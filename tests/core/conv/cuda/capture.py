@@ -9,6 +9,7 @@ device or bringing something over, cuBLAS, cuRAND, and memory that others may ge
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.conv import device
+from core.conv import device, gradients
 from core.conv.algorithms import direct
 from core.conv.cuda import transfers
 from core.nets import constants
@@ -225,6 +226,26 @@ def nets(folder: Path) -> Iterator[tuple[Any, Recorder]]:
         yield found["cupy"], recorder
     for cached in (device.gpu, device._gpu, constants._there, transfers.transfers):
         cached.cache_clear()
+
+
+@contextlib.contextmanager
+def precisions() -> Iterator[list[tuple[str, str]]]:
+    """Yield whose convolutions are computed, and what their problems allow to be multiplied."""
+    found: list[tuple[str, str]] = []
+
+    def telling(name: str, execute: Callable[..., Any]) -> Callable[..., Any]:
+        def computing(problem: Any, *args: Any, **options: Any) -> Any:
+            found.append((name, problem.precision))
+            return execute(problem, *args, **options)
+
+        return computing
+
+    with pytest.MonkeyPatch.context() as patch:
+        # The package has a function of this name.
+        plan = importlib.import_module("core.conv.plan")
+        patch.setattr(plan, "execute", telling("plan", plan.execute))
+        patch.setattr(gradients, "execute", telling("gradients", gradients.execute))
+        yield found
 
 
 def as_kernel(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:

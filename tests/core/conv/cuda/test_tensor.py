@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +15,12 @@ from core.conv import conv, convolve, convolve_bank, plan
 from core.conv.algorithms import by_name
 from core.conv.algorithms.direct import numpy_run
 from core.conv.blocks import never
+from core.conv.capturable import capturable
 from core.conv.cuda import channels, modules, tensor
 from core.conv.cuda.launch import types
 from core.conv.device import cpu, device_of, gpu
 from core.conv.gradients import conv_input_gradient, conv_weight_gradient
+from core.conv.precision import product_error
 from core.conv.problem import multi_channel_problem
 from core.nets.blas import product
 from tests.core.conv.cuda import fragments, standin
@@ -271,6 +274,26 @@ def test_libraries_do_not_round_either(cupy, method) -> None:
         assert linalg.get_compute_type(np.float32) == linalg.COMPUTE_TYPE_TF32
     finally:
         linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_DEFAULT)
+
+
+@pytest.mark.parametrize("held", [nullcontext, capturable], ids=["cuBLAS", "captured"])
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+def test_products_of_matrices_are_rounded_where_that_is_allowed(cupy, precision, held) -> None:
+    random = np.random.default_rng(11)
+    a, b = (random.standard_normal(shape).astype("f") for shape in ((32, 300), (300, 40)))
+    with held():
+        exact, found = (
+            product(cupy.asarray(a), cupy.asarray(b), allowed).get().astype(float)
+            for allowed in ("float32", precision)
+        )
+    # Cut rather than rounded, as cuBLAS may, tf32 is wrong by twice as much; so is each sum.
+    sums, largest = 2 * 300 * 2.0**-24, np.abs(a).astype(float) @ np.abs(b)
+    assert (np.abs(exact - a.astype(float) @ b) <= sums * largest).all()
+    wrong = np.abs(found - a.astype(float) @ b)
+    assert (wrong <= (2 * product_error(precision) + sums) * largest).all()
+    assert wrong.max() > 1e-3
+    linalg = standin.LINALG
+    assert linalg.get_compute_type(np.float32) == linalg.COMPUTE_TYPE_DEFAULT
 
 
 def test_what_nobody_allows_is_refused() -> None:

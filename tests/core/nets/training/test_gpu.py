@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,34 @@ def test_the_scale_grows_while_gradients_are_finite(monkeypatch) -> None:
         loss_scale.adapt(kept, np.array(finite), np)
         scales.append(float(kept[loss_scale.SCALE]) / 2**16)
     assert scales == [1, 1, 2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("allowed", ["tf32", "bfloat16", None])
+def test_every_product_with_weights_may_be_rounded_as_the_options_say(
+    trainer, recorder, allowed
+) -> None:
+    layers = [
+        {"layer": "conv", "filters": 4, "kernel": 3, "padding": 1}, {"layer": "relu"},
+        {"layer": "conv_transpose", "filters": 2, "kernel": 2}, {"layer": "flatten"},
+        {"layer": "dense", "features": 3},
+    ]  # fmt: skip
+    fields = {} if allowed is None else {"precision": allowed}
+    training = trainer(True, layers=layers, epochs=1, **fields)
+    with capture.precisions() as found:
+        list(training._there.epoch(0, 0, lambda number: 0.01, lambda: None))
+    assert recorder.launches > 0
+    # A first step, the one that is recorded, and the first of another shape. Dense layers are
+    # convolutions back, too; those of the transposed layer are exchanged.
+    steps, precision = 3, allowed or "float32"
+    forward, back = (1 + 1 + 3) * steps, (1 + 2 + 0) * steps
+    assert Counter(found) == {
+        ("plan", precision): forward, ("gradients", precision): back
+    }  # fmt: skip
+    # Where there are no tensor cores nothing is rounded, nor on a processor.
+    if allowed is not None:
+        for on_gpu in (True, False):
+            both = (trainer(on_gpu, epochs=1, precision=p).run() for p in (allowed, "float32"))
+            assert same(*both)
 
 
 def test_mixed_precision_on_a_processor_is_refused(trainer) -> None:
