@@ -25,7 +25,7 @@ def test_a_run_writes_figures_and_a_page(tmp_path_factory, tmp_path, monkeypatch
         assert training.main(["--out", str(tmp_path)]) == 0
         assert recorder.launches > 0
     (row,) = json.loads((tmp_path / "gpu-training-a-stand-in.json").read_text())["rows"]
-    assert set(row["seconds"]) == {"convq", "convq without graphs", "convq mixed"}
+    assert set(row["seconds"]) == {"convq", "convq without graphs", "convq tf32", "convq mixed"}
     page = (tmp_path / "gpu-training-a-stand-in.md").read_text()
     assert "| lenet5 | 2 | " in page
     assert "- torch CUDA graph: torch is not installed" in page
@@ -33,10 +33,15 @@ def test_a_run_writes_figures_and_a_page(tmp_path_factory, tmp_path, monkeypatch
 
 def test_the_ratio_is_that_to_the_best_of_pytorch() -> None:
     about = dict.fromkeys(("device", "date", "commit", "driver", "python"), "") | {"versions": {}}
-    seconds = {"convq": 2e-3, "convq mixed": 1e-3, "torch": 5e-3, "torch.compile": 3e-3}
+    seconds = {
+        "convq": 2e-3, "convq mixed": 1e-3, "torch": 5e-3, "torch.compile": 3e-3,
+        "torch tf32 CUDA graph": 1e-3,
+    }  # fmt: skip
     row = {"net": "n", "batch": 1, "seconds": seconds, "skipped": {}}
     page = training.page({"machine": about, "rows": [row]})
-    assert page.splitlines()[-1] == "| n | 1 | 2.000 |  | 1.000 | 5.000 | 3.000 |  | 1.50 |"
+    assert (
+        page.splitlines()[-1] == "| n | 1 | 2.000 |  |  | 1.000 | 5.000 | 3.000 |  | 1.000 | 1.50 |"
+    )
 
 
 def test_without_cupy_it_says_so(monkeypatch, capsys) -> None:

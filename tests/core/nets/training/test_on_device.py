@@ -51,9 +51,11 @@ def test_graphs_and_single_launches_give_the_same_bits(cupy, data_set, monkeypat
         np.testing.assert_array_equal(launched.weights[name], weight)
 
 
-def test_mixed_precision_reaches_what_float32_reaches(cupy, data_set) -> None:
-    _, mixed = trained(data_set, cupy, precision="mixed")
-    assert mixed.evaluation.accuracy > 0.95
+@pytest.mark.parametrize("precision", ["mixed", "tf32", "bfloat16"])
+def test_less_precision_reaches_what_float32_reaches(cupy, data_set, precision) -> None:
+    trainer, found = trained(data_set, cupy, precision=precision)
+    assert trainer.on_gpu["without_graphs"] is None
+    assert found.evaluation.accuracy > 0.95
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda found: found.name)
