@@ -13,6 +13,7 @@ from convq.cli.options import (
     AxisOption,
     BoundaryOption,
     CvalOption,
+    DeviceOption,
     Files,
     KernelOption,
     MethodOption,
@@ -50,6 +51,7 @@ def convolve(
     output: OutputOption = None,
     range_policy: RangeOption = None,
     tile: TileOption = None,
+    device: DeviceOption = None,
     local: Annotated[
         bool, typer.Option("--local", help="Plan for this machine, without a service.")
     ] = False,
@@ -83,6 +85,8 @@ def convolve(
         range_policy=range_policy,
         tile_shape=tile,
     )
+    if device is not None:
+        spec["device"] = device
     paths = expand(files)
     refusals = Refusals()
     if local:

@@ -101,6 +101,8 @@ class Algorithm:
         `core.conv.boundary.Extended` in place of an array.
     capturable : bool
         Whether a CUDA graph can hold what ``run`` does on a device.
+    needs_gpu : bool
+        Whether ``refuses_on`` refuses every processor.
     """
 
     name: str
@@ -115,3 +117,4 @@ class Algorithm:
     reads_parts: Callable[[NormalForm], bool] = lambda form: False
     refuses_on: Callable[[NormalForm, Device], str | None] = lambda form, device: None
     capturable: bool = False
+    needs_gpu: bool = False

@@ -6,11 +6,11 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from core import conv
 from core.arrays import Array, array_module, dtype_name
@@ -44,6 +44,8 @@ from core.media import (
     write,
 )
 from core.store.artifacts import Artifact
+
+_ON_GPUS = {algorithm.name for algorithm in conv.ALGORITHMS if algorithm.needs_gpu}
 
 
 class ConvolveSpec(Spec):
@@ -115,6 +117,13 @@ class ConvolveSpec(Spec):
         description="Compute this tile alone, by its place among those of tile_shape: a job over "
         "a chunked array begins one such job for each.",
     )
+
+    @model_validator(mode="after")
+    def _bind(self) -> Self:
+        # It may be planned for a worker with a GPU, and must not be taken by one without.
+        if self.device == "auto" and self.method in _ON_GPUS:
+            self.device = "gpu"
+        return self
 
 
 def references(spec: ConvolveSpec) -> tuple[str, ...]:

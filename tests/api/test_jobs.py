@@ -79,6 +79,23 @@ def test_the_plan_names_the_worker_that_it_is_for(
     assert plan["device"] == {"kind": "gpu", "name": "a GPU", "worker": None}
 
 
+def test_what_only_a_gpu_computes_waits_for_one(
+    http: httpx.Client, body: dict[str, Any], client: redis.Redis, settings: Settings
+) -> None:
+    workers = WorkerStore(client, settings)
+    about = {"device": vars(cpu()), "gpu": vars(gpu("H", has_cudnn=True))}
+    workers.beat("near", about)
+    bank = {"values": [[[1.0, 2.0]], [[3.0, 4.0]]]}
+    body |= {"kernel": bank, "method": "cudnn", "output": "npy"}
+    made = http.post("/v1/jobs", json=body)
+    assert made.status_code == 202, made.text
+    workers.forget("near")
+    job = http.get(made.headers["Location"]).json()
+    assert job["waits_for"] == "a worker with a GPU"
+    refused = http.post("/v1/jobs", json=body | {"device": "cpu"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "algorithm_refused")
+
+
 def test_trainings_are_planned_for_a_gpu_that_nobody_has_yet(
     http: httpx.Client, upload: Callable[[bytes], str]
 ) -> None:

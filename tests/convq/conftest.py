@@ -78,6 +78,7 @@ class FakeService:
     """
 
     def __init__(self) -> None:
+        self.planned: dict[str, Any] = {}
         self.plan: dict[str, Any] = PLAN
         self.artifacts: dict[str, dict[str, Any]] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -328,9 +329,8 @@ class FakeService:
     # -- the rest -----------------------------------------------------------------------------
 
     def _plan(self, request: httpx.Request) -> httpx.Response:
-        return self._wrong(json.loads(request.read())) or httpx.Response(
-            200, json={"plan": self.plan}
-        )
+        self.planned = json.loads(request.read())
+        return self._wrong(self.planned) or httpx.Response(200, json={"plan": self.plan})
 
     def _kinds(self, _: httpx.Request) -> httpx.Response:
         kind = {"name": "convolve", "summary": "Filter.", "schema": {"type": "object"}}

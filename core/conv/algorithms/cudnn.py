@@ -240,4 +240,5 @@ ALGORITHM = Algorithm(
     carries_nonfinite=carries_nonfinite,
     products=products,
     capturable=True,
+    needs_gpu=True,
 )

@@ -265,3 +265,5 @@ def test_planning(convq: Convq, service: Any) -> None:
     assert service.jobs == {}
     shown = json.loads(convq("plan", "convolve", "a.bin", "-k", "box", "--json").stdout)
     assert shown["plan"]["groups"][0]["chosen"] == "separable"
+    convq("plan", "convolve", "a.bin", "-k", "box", "--device", "gpu")
+    assert service.planned["device"] == "gpu"
