@@ -10,6 +10,8 @@ from convq.stack.ports import claim_port
 from convq.stack.redis_server import RedisServer, find_program
 from core.errors import Conflict, Unavailable
 
+ROOT = Path(__file__).parents[3]
+
 
 @pytest.fixture
 def server(tmp_path: Path):
@@ -27,6 +29,22 @@ def test_it_is_durable_and_never_evicts(server):
     assert found["appendonly"] == "yes"
     assert found["appendfsync"] == "always"
     assert found["maxmemory-policy"] == "noeviction"
+
+
+def test_few_short_events_take_little_memory(server):
+    with client_of(server) as client:
+        for state in ("queued", "running", "succeeded"):
+            client.xadd("events", {"event": "state", "data": f'{{"state":"{state}"}}'})
+        assert client.memory_usage("events") < 1024
+
+
+def test_containers_have_the_same_settings(server):
+    lines = (ROOT / "deploy/k8s/redis.conf").read_text().splitlines()
+    settings = dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))
+    # Of the container, and of its network, where a password is asked for.
+    del settings["dir"], settings["bind"]
+    with client_of(server) as client:
+        assert {name: client.config_get(name)[name] for name in settings} == settings
 
 
 def test_data_survives_a_crash_on_the_same_port(server):
