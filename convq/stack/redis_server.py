@@ -23,8 +23,8 @@ from core.errors import NotFound, Unavailable
 
 # What is answered with 202 must survive a crash, of Redis or of the machine: every write is on the
 # disk before the client hears of it (docs/adr/0005). Snapshots would only repeat the log. With
-# `noeviction` a full memory is an error to the client, not a job that silently vanishes. Each job has
-# a stream of few short events, for which Redis would set 4 KiB aside at the first one.
+# `noeviction` a full memory is an error to the client, not a job that silently vanishes. Each job
+# has a stream of few short events, for which Redis would set 4 KiB aside at the first one.
 _CONFIG = """\
 bind 127.0.0.1
 port {port}
