@@ -6,11 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from threading import Event
+
+from redis.exceptions import RedisError
 
 from core.errors import StoreAway
 from core.store.artifacts import Artifact, ArtifactStore
 from core.store.jobs import Job, JobStore
 from workers.attempt import needed_by
+from workers.lease import INTERVAL
 from workers.patience import persist
 
 
@@ -41,7 +45,8 @@ class Claims:
 
     To claim is to wait for Redis. Where more jobs are queued than were claimed at once, the next
     ones can be claimed, and what they refer to be looked up, while these are computed: one claim
-    ahead, whose leases last until then. Who claims ahead calls `next` or `give_back` in any case.
+    ahead. Its leases are renewed until then, and what is cancelled is dropped: it has not begun, so
+    nobody needs to be stopped. Who claims ahead calls `next` or `give_back` in any case.
 
     Parameters
     ----------
@@ -51,16 +56,25 @@ class Claims:
         Where inputs are looked up.
     claim : callable
         Claims the best job and those that can be run together with it.
+    lease : float
+        Seconds that a renewal lasts.
     """
 
     def __init__(
-        self, jobs: JobStore, artifacts: ArtifactStore, claim: Callable[[], list[Job]]
+        self,
+        jobs: JobStore,
+        artifacts: ArtifactStore,
+        claim: Callable[[], list[Job]],
+        *,
+        lease: float,
     ) -> None:
         self._jobs = jobs
         self._artifacts = artifacts
         self._claim = claim
+        self._lease = lease
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="convq-claim")
         self._ahead: Future[Claimed] | None = None
+        self._is_wanted = Event()
 
     @property
     def is_ahead(self) -> bool:
@@ -69,18 +83,42 @@ class Claims:
 
     def begin_next(self) -> None:
         """Claim ahead."""
-        self._ahead = self._thread.submit(self._take)
+        self._is_wanted.clear()
+        self._ahead = self._thread.submit(self._take_ahead)
 
     def next(self) -> Claimed:
         """Return what was claimed ahead, or else what is claimed now."""
         ahead, self._ahead = self._ahead, None
-        return self._take() if ahead is None else ahead.result()
+        if ahead is None:
+            return self._take()
+        self._is_wanted.set()
+        return ahead.result()
 
     def give_back(self) -> None:
         """Let others have what was claimed ahead."""
         if self._ahead is not None:
             for job in self.next().jobs:
                 self._jobs.release(job.id, job.attempt, "the worker could not begin it")
+
+    def _take_ahead(self) -> Claimed:
+        claimed = self._take()
+        while claimed.jobs and not self._is_wanted.wait(min(INTERVAL, self._lease / 4)):
+            try:
+                claimed = self._renewed(claimed)
+            except RedisError:  # What was lost meanwhile is noticed when it begins.
+                continue
+        return claimed
+
+    def _renewed(self, claimed: Claimed) -> Claimed:
+        claims = [(job.id, job.attempt, None) for job in claimed.jobs]
+        answers = self._jobs.renew_many(claims, lease=self._lease)
+        kept = []
+        for job, answer in zip(claimed.jobs, answers, strict=True):
+            if answer == "cancel":
+                self._jobs.release(job.id, job.attempt, "cancelled before it began")
+            elif answer != "lost":
+                kept.append(job)
+        return Claimed(kept, claimed.inputs)
 
     def _take(self) -> Claimed:
         claimed = Claimed(self._claim(), {})

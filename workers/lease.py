@@ -19,7 +19,7 @@ from workers.tail import TAIL
 log = logging.getLogger(__name__)
 
 # A cancel is noticed within this many seconds.
-_INTERVAL = 0.25
+INTERVAL = 0.25
 
 
 class Held(NamedTuple):
@@ -87,7 +87,7 @@ class Lease:
 
     def _keep(self) -> None:
         renewed = time.monotonic()
-        while not self._done.wait(min(_INTERVAL, self._seconds / 4)):
+        while not self._done.wait(min(INTERVAL, self._seconds / 4)):
             try:
                 self._renew()
                 self.publish()

@@ -117,7 +117,7 @@ class Runner:
         self._offers = needs.offers(memory.available(), None if gpu is None else gpu.memory)
         self._broken: str | None = None
         self._pool = ThreadPoolExecutor(_SYNCS, thread_name_prefix="convq-sync")
-        self._claims = Claims(self._jobs, self._artifacts, self._claim)
+        self._claims = Claims(self._jobs, self._artifacts, self._claim, lease=settings.lease)
         # Until then the next jobs are claimed ahead.
         self._over = -math.inf
         # Committing is waiting, for the disk and for Redis: other jobs are computed meanwhile.
@@ -146,8 +146,10 @@ class Runner:
                     time.sleep(_PAUSE_SECONDS)
         finally:
             self._over = -math.inf
-            self._settle()
-            self._claims.give_back()
+            try:
+                self._settle()
+            finally:
+                self._claims.give_back()
         self._tell()
         self._check_gpu()
         # What is queued is left to others, or to this worker's next turn.

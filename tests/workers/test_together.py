@@ -6,11 +6,13 @@ import errno
 import io
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import redis
 
 import workers.runner
 from core.conv.device import cpu
@@ -268,6 +270,35 @@ def test_the_next_jobs_are_claimed_while_others_are_computed(
     make_runner(settings, together=2).run()
     assert seen == [3, 1, 0]  # one claim ahead, and no more
     assert states(queue, made) == ["succeeded"] * 7
+
+
+def test_what_was_claimed_ahead_is_kept_and_what_of_it_is_cancelled_is_dropped(
+    queue: Queue, settings: Settings, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [queue.submit(queue.put(array), **KERNELS[0]) for array in arrays(4)]
+    work = workers.runner.work
+
+    def wait_until(is_so: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not is_so():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def lease() -> float:
+        return client.zscore(f"{settings.redis_prefix}:leases", made[3].id) or 0
+
+    def slowly(job: Job, run: Any) -> Any:
+        if job.id == made[0].id:
+            wait_until(lambda: states(queue, made[2:]) == ["running"] * 2)
+            queue.jobs.cancel(made[2].id)
+            first = lease()
+            wait_until(lambda: states(queue, made[2:]) == ["cancelled", "running"])
+            wait_until(lambda: lease() > first)
+        return work(job, run)
+
+    monkeypatch.setattr(workers.runner, "work", slowly)
+    make_runner(settings, together=2).run()
+    assert states(queue, made) == ["succeeded", "succeeded", "cancelled", "succeeded"]
 
 
 def test_what_was_claimed_ahead_is_run_though_the_turn_is_over(
