@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any, Literal
 
-from core.arrays import Array, array_module
+from core.arrays import Array, array_module, gpu_module
 from core.conv.normal import NormalForm, Shape
 
 What = Literal["output", "input gradient", "kernel gradient"]
@@ -223,7 +223,7 @@ def graph_of(operation: Operation, most_workspace: int | None = None, **where: A
 
 def planned(operation: Operation, most_workspace: int | None = None) -> Planned | str:
     """Return the graph of ``operation`` for the current device, or why there is none."""
-    return _planned(operation, most_workspace, importlib.import_module("cupy").cuda.Device().id)
+    return _planned(operation, most_workspace, gpu_module().cuda.Device().id)
 
 
 def call(operation: Operation, arrays: Mapping[str, Array], most_workspace: int | None) -> None:

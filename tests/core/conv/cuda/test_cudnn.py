@@ -218,15 +218,17 @@ def broken():
         (lambda: 8907, "its version is 8907, not 90000"),
     ],
 )
-def test_what_is_missing_is_told(cupy, cudnn, monkeypatch, version, why) -> None:
-    if version is None:
-        monkeypatch.setitem(sys.modules, "cudnn", None)
-    else:
-        monkeypatch.setattr(sys.modules["cudnn"], "backend_version", version)
+def test_what_is_missing_is_told(cupy, cudnn, version, why) -> None:
     _, _, x, w = arrays(cupy, channels=2, side=5)
-    with pytest.raises(AlgorithmRefused, match=f"no cuDNN where the GPU is: {why}"):
-        conv(x, w, method="cudnn")
-    assert plan(x, w, "conv").chosen != "cudnn"
+    # The fixture would be undone after the stand-in is taken away, and put it back for good.
+    with pytest.MonkeyPatch.context() as patch:
+        if version is None:
+            patch.setitem(sys.modules, "cudnn", None)
+        else:
+            patch.setattr(sys.modules["cudnn"], "backend_version", version)
+        with pytest.raises(AlgorithmRefused, match=f"no cuDNN where the GPU is: {why}"):
+            conv(x, w, method="cudnn")
+        assert plan(x, w, "conv").chosen != "cudnn"
 
 
 @pytest.mark.parametrize(("seconds", "made"), [(1e-18, ["x", "w"]), (1e-9, [])])
