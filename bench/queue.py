@@ -32,6 +32,7 @@ from core.store.jobs import JobStore, NewJob
 _RESULTS = Path(__file__).parent / "results"
 _CLIENTS, _BATCH = 8, 500
 _LATENCIES = 100
+_TOGETHER: int = Settings.model_fields["together"].default
 _LARGE_SIDE = 8192  # float32: 256 MiB
 
 
@@ -93,7 +94,7 @@ def measure_peer(peer: Peer, data: Path, count: int) -> dict[str, Any]:
 def measure_convq(data: Path, redis_url: str, count: int) -> dict[str, Any]:
     """Return rates and latencies of convq: jobs posted one by one, in batches, run one by one."""
     found: dict[str, Any] = {}
-    for together, name in ((32, "together"), (1, "alone")):
+    for together, name in ((_TOGETHER, "together"), (1, "alone")):
         with stack(data / name, redis_url, together=together) as running_stack:
             load = Load(running_stack.url)
             calm = max(100, count // 4)

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         description="A job that waits this long takes turns with those of a higher priority.",
     )
     together: int = Field(
-        default=32,
+        default=64,
         ge=1,
         description="Most small jobs that are alike and are run as one; 1 for none.",
     )
