@@ -21,8 +21,8 @@ from workers.trial import DeviceFailed
 
 log = logging.getLogger(__name__)
 
-# As many as run together, and some more.
-_SPECS = 128
+# As many as run together, as are claimed ahead, and some more.
+_SPECS = 256
 
 # Codes of failures behind which a GPU may be that has failed.
 _SUSPICIOUS = frozenset({"internal", "unavailable", "out_of_memory"})
