@@ -51,7 +51,7 @@ def check_documentation(client: convq.Client, x: Any, model: Model) -> None:
     assert query["neighbours"][0]["image"] == 0
     with np.load(io.BytesIO(client.result(names["made"], "index.npz", as_="bytes"))) as file:
         assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == {
-            *file.files, "output", "top", "layer", "format", "on",
+            *file.files, "output", "top", "layer", "format", "on", "precision",
         }  # fmt: skip
     for name, default, meaning in re.findall(
         r"^\| `(\w+)` \| (\w*) ?\| (.*) \|$", page, re.MULTILINE
