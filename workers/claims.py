@@ -14,7 +14,7 @@ from core.errors import StoreAway
 from core.store.artifacts import Artifact, ArtifactStore
 from core.store.jobs import Job, JobStore
 from workers.attempt import needed_by
-from workers.lease import INTERVAL
+from workers.lease import interval
 from workers.patience import persist
 
 
@@ -102,7 +102,7 @@ class Claims:
 
     def _take_ahead(self) -> Claimed:
         claimed = self._take()
-        while claimed.jobs and not self._is_wanted.wait(min(INTERVAL, self._lease / 4)):
+        while claimed.jobs and not self._is_wanted.wait(interval(self._lease)):
             try:
                 claimed = self._renewed(claimed)
             except RedisError:  # What was lost meanwhile is noticed when it begins.

@@ -113,8 +113,7 @@ def read(uuid: str) -> dict[str, Any]:
         and ``memory_total`` in bytes; ``temperature`` in degrees Celsius and ``watts``. What a GPU
         does not tell is None (a slice tells of its memory only); one that has failed tells nothing.
     """
-    library = _library()
-    handle = None if library is None else _told(library, library.nvmlDeviceGetHandleByUUID, uuid)
+    library, handle = _found(uuid)
     if handle is None:
         told = ("utilisation", "memory", "memory_total", "temperature", "watts")
         return {"name": _SILENT} | dict.fromkeys(told)
@@ -145,8 +144,7 @@ def capability(uuid: str) -> tuple[int, int] | None:
     tuple of int or None
         Major and minor; None where it is not told.
     """
-    library = _library()
-    handle = None if library is None else _told(library, library.nvmlDeviceGetHandleByUUID, uuid)
+    library, handle = _found(uuid)
     if handle is None:
         return None
     told = _told(library, library.nvmlDeviceGetCudaComputeCapability, handle)
@@ -210,6 +208,13 @@ def _about(library: Any, handle: Any, index: str) -> Gpu | None:
         return None
     name = _told(library, library.nvmlDeviceGetName, handle) or _SILENT
     return Gpu(index, uuid, name, memory.total)
+
+
+def _found(uuid: str) -> tuple[Any, Any]:
+    # What asks the driver, and the GPU as the driver calls it; None where it does not answer.
+    library = _library()
+    ask = None if library is None else library.nvmlDeviceGetHandleByUUID
+    return library, None if ask is None else _told(library, ask, uuid)
 
 
 def _told(library: Any, ask: Any, *of: Any) -> Any:

@@ -19,7 +19,18 @@ from workers.tail import TAIL
 log = logging.getLogger(__name__)
 
 # A cancel is noticed within this many seconds.
-INTERVAL = 0.25
+_INTERVAL = 0.25
+
+
+def interval(lease: float) -> float:
+    """Return how many seconds lie between two renewals of claims that last for so many.
+
+    Examples
+    --------
+    >>> interval(10), interval(0.2)
+    (0.25, 0.05)
+    """
+    return min(_INTERVAL, lease / 4)
 
 
 class Held(NamedTuple):
@@ -87,7 +98,7 @@ class Lease:
 
     def _keep(self) -> None:
         renewed = time.monotonic()
-        while not self._done.wait(min(INTERVAL, self._seconds / 4)):
+        while not self._done.wait(interval(self._seconds)):
             try:
                 self._renew()
                 self.publish()
