@@ -22,7 +22,7 @@ from convq.stack.fleet import WORKER_DEADLINE, command, environment
 from convq.stack.folders import make_folder
 from convq.stack.lock import lock_folder
 from convq.stack.logs import fresh_log
-from convq.stack.ports import claim_port
+from convq.stack.ports import ReservedPort
 from convq.stack.process import Process, stop
 from convq.stack.redis_server import RedisServer
 from convq.stack.supervisor import Death, Supervisor
@@ -104,6 +104,7 @@ class LocalStack:
         self._overrides = {f"CONVQ_{name.upper()}": str(value) for name, value in settings.items()}
         self._on_death = on_death
         self._lock: int | None = None
+        self._reserved: ReservedPort | None = None
         self._api: Process | None = None
         self._workers: list[Process] = []
         self._supervisor: Supervisor | None = None
@@ -190,6 +191,9 @@ class LocalStack:
         killed = stop(self._workers, deadline=self._settings.drain + WORKER_DEADLINE, hurry=hurry)
         if self._api is not None:
             killed += stop([self._api], deadline=API_DEADLINE, hurry=hurry)
+        if self._reserved is not None:
+            self._reserved.release()
+            self._reserved = None
         if self.redis is not None:
             killed += stop([self.redis.process], deadline=REDIS_DEADLINE, hurry=hurry)
         if self._lock is not None:
@@ -265,7 +269,8 @@ class LocalStack:
         self.stop()
 
     def _start(self, end: float) -> None:
-        self.port = claim_port(self._wanted_port, self.host)
+        self._reserved = ReservedPort(self._wanted_port, self.host)
+        self.port = self._reserved.number
         logs = self.data / "logs"
         if self._outside_redis_url is None:
             assert self._lock is not None

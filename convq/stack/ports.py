@@ -1,53 +1,35 @@
-"""TCP ports: find a free one, or say clearly that the wanted one is taken."""
+"""TCP ports: keep a free one, or say clearly that the wanted one is taken."""
 
 from __future__ import annotations
 
 import errno
 import socket
+import sys
+import weakref
 
 from core.errors import Conflict, InvalidInput
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that nothing listens on at the moment.
+class ReservedPort:
+    """A TCP port that is kept for a server which this process is about to start.
 
-    Parameters
-    ----------
-    host : str
-        Address of the interface.
-
-    Returns
-    -------
-    int
-        Port number.
-
-    Raises
-    ------
-    InvalidInput
-        When `host` is no address of this machine.
-
-    Examples
-    --------
-    >>> 0 < free_port() < 65536
-    True
-    """
-    return claim_port(0, host)
-
-
-def claim_port(port: int, host: str) -> int:
-    """Return `port` if a server may listen on it, or any free port when it is 0.
+    A port that was merely found free may be given to any other program, or to a connection that
+    leaves this machine, before the server listens. On Linux the port is therefore held: it is bound
+    here and does not listen, so that only a server that asks for this very port with
+    ``SO_REUSEADDR``, as Redis and uvicorn do, gets it. It stays held while a server that crashed is
+    started again. Other systems know no such thing; there the port is only found.
 
     Parameters
     ----------
     port : int
-        0 to 65535; 0 stands for any.
+        0 to 65535; 0 stands for any free one.
     host : str
         Address of the interface.
 
-    Returns
-    -------
-    int
-        Port number.
+    Attributes
+    ----------
+    number : int
+        The port, 1 to 65535.
 
     Raises
     ------
@@ -56,7 +38,29 @@ def claim_port(port: int, host: str) -> int:
     InvalidInput
         When the port is no port, may not be used by this user, or `host` is no address of this
         machine.
+
+    Examples
+    --------
+    >>> port = ReservedPort()
+    >>> 0 < port.number < 65536
+    True
+    >>> port.release()
     """
+
+    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
+        holder = _bind(port, host)
+        self.number: int = holder.getsockname()[1]
+        # Not left to the garbage collector, which warns of an open socket.
+        self._close = weakref.finalize(self, holder.close)
+        if sys.platform != "linux":
+            self.release()
+
+    def release(self) -> None:
+        """Give the port back; a server that listens on it goes on."""
+        self._close()
+
+
+def _bind(port: int, host: str) -> socket.socket:
     if not 0 <= port <= 65535:
         raise InvalidInput("no such port", field="port", given=port, accepted="0 to 65535")
     try:
@@ -65,15 +69,15 @@ def claim_port(port: int, host: str) -> int:
         raise InvalidInput(
             "no such address", field="host", given=host, accepted="127.0.0.1, 0.0.0.0, a name"
         ) from error
-    with socket.socket(family, kind) as probe:
-        # As the server itself does: connections that linger after a stop are no obstacle.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            raise _refusal(error, port, host) from error
-        found: int = probe.getsockname()[1]
-        return found
+    holder = socket.socket(family, kind)
+    # As the server itself does: connections that linger after a stop are no obstacle.
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        holder.bind(address)
+    except OSError as error:
+        holder.close()
+        raise _refusal(error, port, host) from error
+    return holder
 
 
 def _refusal(error: OSError, port: int, host: str) -> Conflict | InvalidInput:

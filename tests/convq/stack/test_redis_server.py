@@ -1,4 +1,6 @@
+import socket
 import stat
+import sys
 import time
 from pathlib import Path
 
@@ -6,9 +8,8 @@ import pytest
 import redis
 
 from convq.stack import redis_server
-from convq.stack.ports import claim_port
 from convq.stack.redis_server import RedisServer, find_program
-from core.errors import Conflict, Unavailable
+from core.errors import Unavailable
 
 ROOT = Path(__file__).parents[3]
 
@@ -112,11 +113,24 @@ def test_a_server_that_does_not_start_shows_its_log(tmp_path):
     assert not server.process.running()
 
 
-def test_the_log_is_left_when_the_port_was_taken(server, tmp_path):
-    with pytest.raises(Conflict, match=str(server.port)):
-        claim_port(server.port, "127.0.0.1")
-    with pytest.raises(Unavailable, match="in use"):
-        RedisServer(tmp_path / "other", port=server.port).start()
+def test_a_port_that_somebody_took_is_in_its_log(tmp_path):
+    server = RedisServer(tmp_path)
+    with (
+        socket.create_server(("127.0.0.1", server.port)),
+        pytest.raises(Unavailable, match="in use"),
+    ):
+        server.start()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can keep a port for somebody else")
+def test_its_port_is_nobody_elses_while_it_does_not_run(tmp_path):
+    server = RedisServer(tmp_path)
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", server.port))
+    server.start()
+    server.stop()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", server.port))
 
 
 def test_a_server_on_path_comes_first(tmp_path, monkeypatch):

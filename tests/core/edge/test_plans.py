@@ -181,17 +181,21 @@ def test_a_prediction_allocates_nothing(
     box = EdgeModel(str(small_bundle(here)), machine_code=machine_code)
     x = np.ones(box.input_shape, np.float32)
     box.predict(x)
+    # Other threads of this process may allocate meanwhile, but not each time.
+    peak = min(_peak_bytes(lambda: box.predict(x)) for _ in range(20))
+    # Iterators and frames; the tensor between the first steps has 4608 bytes.
+    assert peak < 3000
+
+
+def _peak_bytes(call: Callable[[], object]) -> int:
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
-        for _ in range(20):
-            box.predict(x)
-        peak = tracemalloc.get_traced_memory()[1] - before
+        call()
+        return tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
-    # Iterators and frames; the tensor between the first steps has 4608 bytes.
-    assert peak < 3000
 
 
 def test_nan_reaches_the_output(here: Profile, small_bundle: Callable[..., Path]) -> None:
