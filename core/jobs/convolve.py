@@ -239,7 +239,7 @@ def _making(loaded: Loaded, devices: Devices, memory_cap: int) -> convolve_tiles
 def _fitting(stack: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return the kernels as ``dtype``, or raise InvalidInput where a value becomes infinite."""
     with np.errstate(over="ignore"):
-        cast = stack.astype(dtype)
+        cast = stack.astype(dtype, copy=False)
     if cast.dtype.kind in "fc" and np.isinf(cast).any() and not np.isinf(stack).any():
         raise InvalidInput(
             f"a value of the kernel does not fit {cast.dtype}, which these inputs are computed in",
@@ -269,9 +269,8 @@ class _Work:
         ndim = _spatial_ndim(spec, loaded, subject)
         self.bank = kernels.bank(loaded, ndim, spec.normalize)
         taps_dtype = _taps_dtype(subject, self.bank, loaded.has_dtype)
-        self._stack = _fitting(self.bank.stack, taps_dtype)
-        self._kernel = conv.FixedKernel(self._stack)
-        planned = self._kernel if many else self._stack
+        self._kernel = conv.FixedKernel(_fitting(self.bank.stack, taps_dtype))
+        planned = self._kernel if many else self._kernel.host
 
         def plan_on(device: Device) -> conv.Plan:
             return conv.plan(
@@ -325,7 +324,7 @@ class _Work:
         there = math.prod(problem.x_shape) * np.dtype(problem.x_dtype).itemsize
         back = math.prod(problem.out_shape) * np.dtype(problem.dtype).itemsize
         one = self.bank.single or self.bank.combine == "magnitude"
-        return there, back // len(self._stack) if one else back
+        return there, back // len(self.bank.stack) if one else back
 
     def group(self) -> dict[str, Any]:
         """Return the plan's group, but for the inputs that it is of."""
