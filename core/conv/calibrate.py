@@ -90,8 +90,8 @@ class Calibration:
         found = None
         for row in reversed(self.rows):
             direct = row.seconds["direct"]
-            fft = min(s for n, s in row.seconds.items() if n.startswith("fft") and s is not None)
-            if direct is not None and direct <= fft:
+            timed = (s for n, s in row.seconds.items() if n.startswith("fft") and s is not None)
+            if direct is not None and direct <= min(timed, default=math.inf):
                 break
             found = row.kernel
         return found

@@ -58,6 +58,7 @@ def test_the_table(measured: Calibration) -> None:
         ([1, 6, 9], [5, 5, 5], 5),
         ([6, 1, 9], [5, 5, 5], 7),
         ([6, 6, None], [5, 5, 5], 3),
+        ([1, 1, 6], [None, None, 5], 7),
     ],
 )
 def test_crossover_is_where_the_fft_stays_ahead(direct, fft, crossover) -> None:
