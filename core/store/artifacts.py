@@ -54,6 +54,10 @@ class Artifact:
         For example ``"image/png"``; found by content.
     shape, dtype : tuple of int, str, optional
         Of the array that the bytes hold, where they hold one.
+    key : str
+        The name of its file in the store; empty before it has one.
+    placed : str
+        By which the store tells whether that is still the file that was placed there.
     """
 
     digest: str
@@ -119,18 +123,6 @@ class ArtifactStore:
                 "there is no such artifact; upload it first", field="digest", given=digest
             )
         return _from_record(digest, record)
-
-    def get_many(self, digests: list[str]) -> list[Artifact]:
-        """Return the records of all ``digests`` in one round trip, or raise `NotFound`."""
-        found = self.find(digests)
-        for place, digest in enumerate(digests):
-            if digest not in found:
-                raise NotFound(
-                    "there is no such artifact; upload it first",
-                    field=f"inputs.{place}",
-                    given=digest,
-                )
-        return [found[digest] for digest in digests]
 
     def find(self, digests: Iterable[str]) -> dict[str, Artifact]:
         """Return the records of those of ``digests`` that are stored, in one round trip."""
