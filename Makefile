@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-edge bench-mnist bench-queue bench-article bench-page gallery screenshots fuzz chaos audit test-edge-arm test-compose lock clean
+.PHONY: help demo test serve lint format bench bench-conv bench-regret bench-train bench-edge bench-gpu bench-mnist bench-queue bench-article bench-page gallery screenshots fuzz chaos audit test-edge-arm test-compose lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20

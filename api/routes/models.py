@@ -250,7 +250,6 @@ async def get_model_file(
 async def get_model_onnx(
     model: Name,
     version: Number,
-    request: Request,
     services: Using,
     if_none_match: IfNoneMatch = None,
 ) -> Response:

@@ -383,6 +383,8 @@ class ModelVersion(Model):
         That point to it.
     metrics : dict
         How good it was when it was made.
+    created : datetime or None
+        When it was registered.
     spec, classes, input_shape, output_shape, parameters, multiply_adds, lineage, warnings
         What is known of it besides; empty in listings.
     """

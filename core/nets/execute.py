@@ -44,6 +44,8 @@ class Moment:
         Of everything that is computed.
     words : bool
         Whether the net's input stays as it is, integers.
+    training : bool
+        Whether layers that differ between the two do what they do in training.
     seed : tuple of int
         Of the step; the numbers of the layer and of the group are added.
     check : callable

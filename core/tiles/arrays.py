@@ -103,8 +103,10 @@ class Result:
 
     Parameters
     ----------
-    shape, dtype, tile, chunks
-        Of the array, of each tile, and of the chunks in it, which divide a tile.
+    header : Header
+        Of the array; its chunks are those within a file, and divide a tile.
+    tile : tuple of int
+        The shape of a tile.
 
     Examples
     --------

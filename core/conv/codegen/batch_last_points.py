@@ -117,7 +117,7 @@ def choose(
         each += _PER_SUM * tile.panel * tile.vectors + _PER_TILE
         return blocks * max(share, 0.5) * sums * PRODUCTS * each + transforms
 
-    cuts = list(_cuts((down, across), vectors, channels, out_channels, dtype, target))
+    cuts = list(_cuts((down, across), vectors, out_channels, dtype, target))
     lanes = cuts[0].tile.lanes
     fitting = [cut for cut in cuts if held(cut, channels) * lanes * itemsize <= _BLOCK_BYTES]
     best = min(fitting or cuts[:1], key=price)
@@ -132,7 +132,6 @@ def held(cut: Cut, channels: int) -> int:
 def _cuts(
     size: tuple[int, int],
     vectors: int,
-    channels: int,
     out_channels: int,
     dtype: str,
     target: Target,

@@ -216,6 +216,8 @@ def best_tile(like: Tile, row: int, filters: int, steps: int, registers: int) ->
     ----------
     like : Tile
         All but its pixels and vectors; these divide the vectors that there are.
+    row, filters, steps : int
+        Pixels of a row, filters, and products of each sum.
     registers : int
         Vector registers of the processor.
 
