@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from threading import Event
 
-from redis.exceptions import RedisError
-
-from core.errors import StoreAway
+from core.errors import ConvqError
 from core.store.artifacts import Artifact, ArtifactStore
-from core.store.jobs import Job, JobStore
+from core.store.jobs import Job
 from workers.attempt import needed_by
-from workers.lease import interval
+from workers.lease import Lease
 from workers.patience import persist
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,36 +45,26 @@ class Claims:
 
     To claim is to wait for Redis. Where more jobs are queued than were claimed at once, the next
     ones can be claimed, and what they refer to be looked up, while these are computed: one claim
-    ahead. Its leases are renewed until then, and what is cancelled is dropped: it has not begun, so
-    nobody needs to be stopped. Who claims ahead calls `next` or `give_back` in any case.
+    ahead.
 
     Parameters
     ----------
-    jobs : JobStore
-        Where jobs are given back.
     artifacts : ArtifactStore
         Where inputs are looked up.
     claim : callable
         Claims the best job and those that can be run together with it.
-    lease : float
-        Seconds that a renewal lasts.
+    lease : Lease
+        Holds what is claimed.
     """
 
     def __init__(
-        self,
-        jobs: JobStore,
-        artifacts: ArtifactStore,
-        claim: Callable[[], list[Job]],
-        *,
-        lease: float,
+        self, artifacts: ArtifactStore, claim: Callable[[], list[Job]], lease: Lease
     ) -> None:
-        self._jobs = jobs
         self._artifacts = artifacts
         self._claim = claim
         self._lease = lease
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="convq-claim")
         self._ahead: Future[Claimed] | None = None
-        self._is_wanted = Event()
 
     @property
     def is_ahead(self) -> bool:
@@ -83,51 +73,28 @@ class Claims:
 
     def begin_next(self) -> None:
         """Claim ahead."""
-        self._is_wanted.clear()
-        self._ahead = self._thread.submit(self._take_ahead)
+        self._ahead = self._thread.submit(self._take)
 
     def next(self) -> Claimed:
         """Return what was claimed ahead, or else what is claimed now."""
         ahead, self._ahead = self._ahead, None
-        if ahead is None:
-            return self._take()
-        self._is_wanted.set()
-        return ahead.result()
+        return self._take() if ahead is None else ahead.result()
 
-    def give_back(self) -> None:
-        """Let others have what was claimed ahead."""
+    def settle(self) -> None:
+        """Return once nothing is about to be claimed."""
         if self._ahead is not None:
-            for job in self.next().jobs:
-                self._jobs.release(job.id, job.attempt, "the worker could not begin it")
-
-    def _take_ahead(self) -> Claimed:
-        claimed = self._take()
-        while claimed.jobs and not self._is_wanted.wait(interval(self._lease)):
-            try:
-                claimed = self._renewed(claimed)
-            except RedisError:  # What was lost meanwhile is noticed when it begins.
-                continue
-        return claimed
-
-    def _renewed(self, claimed: Claimed) -> Claimed:
-        claims = [(job.id, job.attempt, None) for job in claimed.jobs]
-        answers = self._jobs.renew_many(claims, lease=self._lease)
-        kept = []
-        for job, answer in zip(claimed.jobs, answers, strict=True):
-            if answer == "cancel":
-                self._jobs.release(job.id, job.attempt, "cancelled before it began")
-            elif answer != "lost":
-                kept.append(job)
-        return Claimed(kept, claimed.inputs)
+            self.next()
 
     def _take(self) -> Claimed:
         claimed = Claimed(self._claim(), {})
+        self._lease.hold(claimed.jobs)
         if len(claimed.jobs) > 1:
             for tenant, jobs in claimed.of_tenants():
                 artifacts = self._artifacts.of(tenant)
                 try:
                     needed = needed_by(jobs, artifacts)
-                except StoreAway:  # a long description is an artifact
-                    continue
-                claimed.inputs[tenant] = persist(partial(artifacts.find, needed))
+                    claimed.inputs[tenant] = persist(partial(artifacts.find, needed))
+                # Each of the jobs will tell what is wrong with it.
+                except (ConvqError, ValueError) as error:
+                    log.warning("inputs are looked up job by job: %s", error)
         return claimed

@@ -1,48 +1,53 @@
-"""Keeps a claim alive while the work goes on, and carries news and wishes to stop."""
+"""Keeps the claims of a process alive, and carries news and wishes to stop."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Sequence
-from types import TracebackType
-from typing import NamedTuple
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
 from core.jobs.run import Run
-from core.logs import run_here
-from core.store.jobs import JobStore, Progress
+from core.store.jobs import Job, JobStore, Progress
 from workers.tail import TAIL
 
 log = logging.getLogger(__name__)
 
-# A cancel is noticed within this many seconds.
+# Seconds between two renewals, in which a cancel is noticed.
 _INTERVAL = 0.25
 
-
-def interval(lease: float) -> float:
-    """Return how many seconds lie between two renewals of claims that last for so many.
-
-    Examples
-    --------
-    >>> interval(10), interval(0.2)
-    (0.25, 0.05)
-    """
-    return min(_INTERVAL, lease / 4)
+# Why jobs are given up that wait.
+_REASONS = {
+    "cancel": "it was cancelled while it waited",
+    "drain": "the worker was asked to stop",
+}
 
 
-class Held(NamedTuple):
-    """A claim, and the attempt that works on it."""
+@dataclass(eq=False)
+class _Held:
+    """A claim: the attempt that works on it once it has begun, and what was told of it."""
 
-    job_id: str
-    attempt: int
-    run: Run
+    job: Job
+    run: Run | None = None
+    told: Progress | None = None
+    is_given_up: bool = False
+
+
+def _key(job: Job) -> tuple[str, int]:
+    # One that was lost may have been claimed again.
+    return job.id, job.attempt
 
 
 class Lease:
-    """A thread that renews claims as long as its ``with`` block lasts.
+    """Renews the claims of a process, from when they are made until they are dropped.
+
+    Of the jobs that a process holds, at most one is being worked on; the others wait for their turn
+    or for their commit. A job that is cancelled while it waits is given up at once: nobody needs to
+    be stopped, and the one that is being worked on is not to be killed for it. So is one that has
+    not begun when the worker is to stop.
 
     When Redis is away it keeps trying: the claims may still hold when Redis returns, and if they do
     not, the first answer says so and the work stops.
@@ -51,36 +56,66 @@ class Lease:
     ----------
     jobs : JobStore
         Where the claims are.
-    held : sequence of Held
-        The claims. Progress and reports of their runs are sent with each renewal; the runs are told
-        when to stop.
     seconds : float
         How long a renewal lasts.
     """
 
-    def __init__(self, jobs: JobStore, held: Sequence[Held], *, seconds: float) -> None:
+    def __init__(self, jobs: JobStore, *, seconds: float) -> None:
         self._jobs = jobs
-        self._held = held
         self._seconds = seconds
-        self._told: dict[str, Progress] = {}
+        self._pause = min(_INTERVAL, seconds / 4)
+        self._held: dict[tuple[str, int], _Held] = {}
+        self._at_work: _Held | None = None
+        self._changing = threading.Lock()
         self._publishing = threading.Lock()
-        self._done = threading.Event()
-        self._thread = threading.Thread(
-            target=run_here(self._keep), name=f"lease-{held[0].job_id}", daemon=True
-        )
+        # There is one while something is held.
+        self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> Lease:
-        self._thread.start()
-        return self
+    def hold(self, jobs: Iterable[Job]) -> None:
+        """Renew the claims of some jobs from now on."""
+        with self._changing:
+            self._held |= {_key(job): _Held(job) for job in jobs}
+            if self._held and self._thread is None:
+                self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+                self._thread.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._done.set()
-        self._thread.join()
+    def begin(self, job: Job, run: Run) -> bool:
+        """Tell that the work on a job begins; False if it must not, as the job is held no more.
+
+        Progress and reports of the run are sent with each renewal; it is told when to stop.
+        """
+        with self._changing:
+            held = self._held.get(_key(job))
+            if held is None or held.is_given_up:
+                return False
+            held.run = run
+            self._at_work = held
+            return True
+
+    def pause(self) -> None:
+        """Tell that the work has ended; the job waits for its commit."""
+        with self._changing:
+            self._at_work = None
+
+    def drop(self, jobs: Iterable[Job]) -> None:
+        """Renew the claims of some jobs no more."""
+        with self._changing:
+            for job in jobs:
+                self._held.pop(_key(job), None)
+                TAIL.take(job.id)  # what was logged since it was published
+
+    def give_back(self) -> None:
+        """Drop all jobs, and let others have those that have not begun.
+
+        The lease of one that has begun runs out, which counts: it may be to blame.
+        """
+        left = self._now()
+        try:
+            for held in left:
+                if held.run is None:
+                    self._release(held, "the worker could not begin it")
+        finally:
+            self.drop(held.job for held in left)
 
     def publish(self) -> None:
         """Send what the runs have reported and logged.
@@ -89,36 +124,64 @@ class Lease:
         in the worker's log all the same.
         """
         with self._publishing:
-            for job_id, attempt, run in self._held:
-                for report in run.reports():
-                    self._jobs.report(job_id, attempt, report.text, lasts=report.lasts)
-                    run.told(report)
-                if lines := TAIL.take(job_id):
-                    self._jobs.log(job_id, attempt, lines)
+            for held in self._now():
+                if held.run is None:
+                    continue
+                job = held.job
+                for report in held.run.reports():
+                    self._jobs.report(job.id, job.attempt, report.text, lasts=report.lasts)
+                    held.run.told(report)
+                if lines := TAIL.take(job.id):
+                    self._jobs.log(job.id, job.attempt, lines)
+
+    def _now(self) -> list[_Held]:
+        with self._changing:
+            return list(self._held.values())
 
     def _keep(self) -> None:
         renewed = time.monotonic()
-        while not self._done.wait(interval(self._seconds)):
+        while True:
+            time.sleep(self._pause)
+            with self._changing:
+                if not self._held:
+                    self._thread = None
+                    return
             try:
                 self._renew()
                 self.publish()
             except RedisError as error:
                 log.warning(
-                    "job %s: the lease was not renewed for %.1f s: %s",
-                    self._held[0].job_id,
-                    time.monotonic() - renewed,
-                    error,
+                    "no lease was renewed for %.1f s: %s", time.monotonic() - renewed, error
                 )
             else:
                 renewed = time.monotonic()
 
     def _renew(self) -> None:
         claims = []
-        for job_id, attempt, run in self._held:
-            news = None if run.progress == self._told.get(job_id) else run.progress
-            claims.append((job_id, attempt, news))
+        renewed = self._now()
+        for held in renewed:
+            progress = None if held.run is None else held.run.progress
+            news = None if progress == held.told else progress
+            claims.append((held.job.id, held.job.attempt, news))
         answers = self._jobs.renew_many(claims, lease=self._seconds)
-        self._told |= {job_id: news for job_id, _, news in claims if news is not None}
-        for held, answer in zip(self._held, answers, strict=True):
+        for held, (_, _, news), answer in zip(renewed, claims, answers, strict=True):
+            held.told = news or held.told
             if answer != "ok":
-                held.run.ask_to_stop(answer)
+                self._heed(held, answer)
+
+    def _heed(self, held: _Held, answer: str) -> None:
+        """Do what is asked of who holds a job: stop the work, or give up what waits."""
+        with self._changing:
+            waits = held is not self._at_work
+            is_unbegun = held.run is None
+            held.is_given_up = waits and (is_unbegun or answer == "cancel")
+        if answer == "lost" and waits:
+            self.drop([held.job])
+        elif held.is_given_up:
+            self._release(held, _REASONS[answer])
+            self.drop([held.job])
+        elif held.run is not None:
+            held.run.ask_to_stop(answer)
+
+    def _release(self, held: _Held, reason: str) -> None:
+        self._jobs.release(held.job.id, held.job.attempt, reason)

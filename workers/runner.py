@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from core import logs, needs
 from core.conv.device import cpu
@@ -33,7 +34,7 @@ from workers.attempt import Ending, end_of
 from workers.children import Children
 from workers.claims import Claimed, Claims
 from workers.deaths import bury
-from workers.lease import Held, Lease
+from workers.lease import Lease
 from workers.patience import PATIENCE_SECONDS, REDIS_AWAY, persist
 from workers.traced import work
 from workers.trial import DeviceFailed, Proven
@@ -60,19 +61,26 @@ class _Computed:
 
     Attributes
     ----------
+    artifacts : ArtifactStore
+        Of their tenant.
     jobs, runs, ends : list
-        Side by side.
+        Side by side; without those that were lost meanwhile.
     together : Together
         Holds the results.
-    held : ExitStack
-        What must live until then: the lease and the files.
+    files : ExitStack
+        What must live until then.
     """
 
+    artifacts: ArtifactStore
     jobs: list[Job]
     runs: list[Run]
     ends: list[End]
     together: Together
-    held: ExitStack
+    files: ExitStack
+
+
+# Whether each is committed; None if they must be run alone instead.
+_Committing: TypeAlias = tuple[_Computed, Future[list[bool] | None]]
 
 
 class Runner:
@@ -117,12 +125,13 @@ class Runner:
         self._offers = needs.offers(memory.available(), None if gpu is None else gpu.memory)
         self._broken: str | None = None
         self._pool = ThreadPoolExecutor(_SYNCS, thread_name_prefix="convq-sync")
-        self._claims = Claims(self._jobs, self._artifacts, self._claim, lease=settings.lease)
+        self._lease = Lease(self._jobs, seconds=settings.lease)
+        self._claims = Claims(self._artifacts, self._claim, self._lease)
         # Until then the next jobs are claimed ahead.
         self._over = -math.inf
         # Committing is waiting, for the disk and for Redis: other jobs are computed meanwhile.
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="convq-commit")
-        self._committing: tuple[_Computed, Future[bool]] | None = None
+        self._committing: _Committing | None = None
 
     def run(self) -> None:
         """Run queued jobs, the best first, until there is none for a while or the turn is over.
@@ -137,8 +146,8 @@ class Runner:
             if not self._take():
                 return
             lingers_until = time.monotonic() + _LINGER_SECONDS
-            while self._claims.is_ahead or (
-                time.monotonic() < min(self._over, lingers_until) and self._broken is None
+            while self._broken is None and (
+                self._claims.is_ahead or time.monotonic() < min(self._over, lingers_until)
             ):
                 if self._take():
                     lingers_until = time.monotonic() + _LINGER_SECONDS
@@ -146,10 +155,7 @@ class Runner:
                     time.sleep(_PAUSE_SECONDS)
         finally:
             self._over = -math.inf
-            try:
-                self._settle()
-            finally:
-                self._claims.give_back()
+            self._let_go()
         self._tell()
         self._check_gpu()
         # What is queued is left to others, or to this worker's next turn.
@@ -166,8 +172,15 @@ class Runner:
         try:
             return self._take()
         finally:
-            self._settle()
+            self._let_go()
             self._check_gpu()
+
+    def _let_go(self) -> None:
+        """Commit what is computed, and give back what was not begun, whatever has gone wrong."""
+        with ExitStack() as stack:
+            stack.callback(self._lease.give_back)
+            stack.callback(self._claims.settle)
+            self._settle()
 
     def _check_gpu(self) -> None:
         if self._broken is not None:
@@ -208,24 +221,32 @@ class Runner:
         for tenant, some in claimed.of_tenants():
             known = claimed.inputs.get(tenant)
             computed = None if known is None else self._compute(some, known)
-            self._settle()
+            before, self._committing = self._committing, None
+            if computed is not None:
+                self._committing = computed, self._committer.submit(self._commit, computed)
+            self._await(before)
             if computed is None:
                 self._run_alone(some)
-            else:
-                self._committing = computed, self._committer.submit(self._commit, computed)
 
     def _settle(self) -> None:
         """Return once what was computed is committed."""
-        if self._committing is None:
+        last, self._committing = self._committing, None
+        self._await(last)
+
+    def _await(self, committing: _Committing | None) -> None:
+        """Return once jobs are committed: together, or else one by one."""
+        if committing is None:
             return
-        (computed, committing), self._committing = self._committing, None
-        if not committing.result():
+        computed, future = committing
+        done = future.result()
+        if done is None:
             self._run_alone(computed.jobs)
             return
         self._note(computed.runs)
-        for job, end in zip(computed.jobs, computed.ends, strict=True):
-            with _about(job):
-                log.info("job ends", extra={"state": end.state})
+        for job, end, is_done in zip(computed.jobs, computed.ends, done, strict=True):
+            if is_done:
+                with _about(job):
+                    log.info("job ends", extra={"state": end.state})
 
     def _compute(self, some: list[Job], known: dict[str, Artifact]) -> _Computed | None:
         """Compute jobs of one tenant, whose inputs are known; None if each must be run alone."""
@@ -233,41 +254,47 @@ class Runner:
         with ExitStack() as stack:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="convq-")))
             together = stack.enter_context(Together(artifacts, known))
-            runs = [self._make(job, artifacts, scratch, together) for job in some]
-            held = [Held(job.id, job.attempt, run) for job, run in zip(some, runs, strict=True)]
-            lease = stack.enter_context(Lease(self._jobs, held, seconds=self._settings.lease))
             log.info("jobs begin together", extra={"jobs": len(some), "kind": some[0].kind})
-            endings = []
-            for job, run in zip(some, runs, strict=True):
+            jobs, runs, endings = [], [], []
+            for job in some:
+                run = self._make(job, artifacts, scratch, together)
                 with _about(job):
-                    endings.append(work(job, run))
-            if together.is_full or any(ending.state not in TERMINAL for ending in endings):
+                    ending = self._work(job, run)
+                if ending.state == "lost":
+                    self._lease.drop([job])
+                    continue
+                jobs.append(job)
+                runs.append(run)
+                endings.append(ending)
+            if together.is_full or not TERMINAL.issuperset(ending.state for ending in endings):
                 return None
-            persist(lease.publish)
-            ends = [end_of(*parts) for parts in zip(some, runs, endings, strict=True)]
-            return _Computed(some, runs, ends, together, stack.pop_all())
+            persist(self._lease.publish)
+            ends = [end_of(*parts) for parts in zip(jobs, runs, endings, strict=True)]
+            return _Computed(artifacts, jobs, runs, ends, together, stack.pop_all())
 
-    def _commit(self, computed: _Computed) -> bool:
-        """Commit what was computed; False if the jobs must be run alone instead.
+    def _commit(self, computed: _Computed) -> list[bool] | None:
+        """Commit what was computed; None if the jobs must be run alone instead.
 
         Nothing but what has to be waited for: two threads that compute take each other's time.
         """
-        with computed.held:
+        with computed.files:
             try:
                 placed = computed.together.place(self._pool)
             except (OSError, StoreAway, StorageFull, *REDIS_AWAY) as error:
                 log.warning("results are stored job by job: %s", error)
-                return False
-            artifacts = self._artifacts.of(computed.jobs[0].tenant)
-            stored = [artifacts.request(artifact) for artifact in placed]
-            for file in persist(lambda: self._jobs.finish_many(computed.ends, stored)).unnamed:
-                artifacts.files.delete(file)
-        return True
+                return None
+            stored = [computed.artifacts.request(artifact) for artifact in placed]
+            finished = persist(lambda: self._jobs.finish_many(computed.ends, stored))
+            self._lease.drop(computed.jobs)
+            for file in finished.unnamed:
+                computed.artifacts.files.delete(file)
+            return finished.done
 
     def _run_alone(self, some: list[Job]) -> None:
         for job in some:
             with _about(job):
                 self._run(job)
+                self._lease.drop([job])
 
     def _run(self, job: Job) -> None:
         if self._broken is not None:
@@ -276,14 +303,20 @@ class Runner:
         artifacts = self._artifacts.of(job.tenant)
         with tempfile.TemporaryDirectory(prefix="convq-") as scratch:
             run = self._make(job, artifacts, Path(scratch))
-            held = [Held(job.id, job.attempt, run)]
-            with Lease(self._jobs, held, seconds=self._settings.lease) as lease:
-                log.info("job begins", extra={"kind": job.kind})
-                ending = work(job, run)
-                persist(lambda: self._end(job, run, ending, lease))
+            log.info("job begins", extra={"kind": job.kind})
+            ending = self._work(job, run)
+            persist(lambda: self._end(job, run, ending))
             log.info(
                 "job ends", extra={"state": ending.state, "code": (ending.error or {}).get("code")}
             )
+
+    def _work(self, job: Job, run: Run) -> Ending:
+        if not self._lease.begin(job, run):
+            return Ending("lost")
+        try:
+            return work(job, run)
+        finally:
+            self._lease.pause()
 
     def _make(
         self, job: Job, artifacts: ArtifactStore, scratch: Path, together: Together | None = None
@@ -326,11 +359,11 @@ class Runner:
             raise LeaseLost("another attempt owns the job")
         return answer == "kept"
 
-    def _end(self, job: Job, run: Run, ending: Ending, lease: Lease) -> None:
+    def _end(self, job: Job, run: Run, ending: Ending) -> None:
         if ending.state == "lost":
             log.warning("the job belongs to another attempt now")
             return
-        lease.publish()
+        self._lease.publish()
         if ending.state == "broken":
             self._lose(job, ending.reason)
         elif ending.state == "waiting":

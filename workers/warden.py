@@ -9,10 +9,13 @@ from collections.abc import Callable
 import redis
 
 from core.settings import Settings
-from core.store.jobs import JobStore
+from core.store.jobs import Job, JobStore
 from workers.deaths import bury, has_died, is_here, kill
+from workers.waking import wake
 
 log = logging.getLogger(__name__)
+
+_KILLED = "its process was killed, as a job in it that was cancelled did not stop"
 
 
 class Warden:
@@ -23,7 +26,8 @@ class Warden:
 
     Work asks often whether it should stop, but a long call into a library cannot. A job that goes
     on for longer than ``settings.cancel_grace`` after its cancel has its process killed; the parent
-    replaces the process, and the record says ``cancelled`` once it is gone.
+    replaces the process, and the record says ``cancelled`` once it is gone. Other jobs that it held
+    are not to blame: they are given back, and not counted as lost.
 
     Parameters
     ----------
@@ -46,6 +50,7 @@ class Warden:
         self._send = send
         self._worker = worker
         self._overdue: tuple[str, float] | None = None
+        self._killed: int | None = None
 
     def strike(self, reason: str) -> None:
         """Take what the worker runs from its process, which can go on no more, and kill that."""
@@ -60,7 +65,7 @@ class Warden:
             if not is_here(job):
                 continue
             if job.state == "running" and has_died(job):
-                bury(self._jobs, job, self._send, max_attempts=self._max_attempts)
+                self._clear(job)
             elif job.cancel_requested is not None:
                 cancelled.append(job)
         if not cancelled:
@@ -73,4 +78,13 @@ class Warden:
         elif time.monotonic() - self._overdue[1] > self._grace:
             log.warning("job %s did not stop when cancelled; killing process %d", job.id, job.pid)
             kill(job)
+            self._killed = job.pid
             self._overdue = None
+
+    def _clear(self, job: Job) -> None:
+        """Take a job from its process, which has died."""
+        if job.pid != self._killed:
+            bury(self._jobs, job, self._send, max_attempts=self._max_attempts)
+            return
+        self._jobs.release(job.id, job.attempt, _KILLED)
+        wake(self._jobs, self._send)

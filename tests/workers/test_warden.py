@@ -136,3 +136,23 @@ def test_a_process_of_another_machine_is_neither_judged_nor_killed(
     warden.watch()
     assert jobs.get(job.id).state == "running"
     assert (process.poll() is not None) is dead
+
+
+def test_jobs_in_a_process_that_is_killed_for_another_are_given_back(
+    warden: Warden,
+    jobs: JobStore,
+    client: redis.Redis,
+    process: subprocess.Popen[bytes],
+    sent: list[str],
+) -> None:
+    deaf, other = (jobs.submit(kind="convolve", spec="{}", artifacts=[])[0].id for _ in range(2))
+    for _ in range(2):
+        jobs.claim(worker="w1", pid=process.pid, host=HERE, lease=60)
+    jobs.cancel(deaf)
+    while process.poll() is None:
+        warden.watch()
+    warden.watch()
+    assert [jobs.get(job).state for job in (deaf, other)] == ["cancelled", "queued"]
+    assert [jobs.attempts(job)[0].outcome for job in (deaf, other)] == ["cancelled", "released"]
+    assert client.hget(f"convq:job:{other}", "lost") == "0"
+    assert sent == ["wake up"]
