@@ -14,6 +14,7 @@ from core.jobs.kind import Spec
 from core.jobs.run import Continued, Drained, Run, Waiting
 from core.store import documents
 from core.store.artifacts import ArtifactStore
+from core.store.files import as_full
 from core.store.jobs import End, Job
 from workers.patience import REDIS_AWAY
 from workers.proof import prove
@@ -94,7 +95,10 @@ def _tried(job: Job, run: Run) -> Ending:
         return Ending(
             "failed", {"code": "out_of_memory", "message": "the worker ran out of memory"}
         )
-    except Exception:  # whatever a kind gets wrong must not take the worker with it
+    except Exception as error:  # whatever a kind gets wrong must not take the worker with it
+        # Of temporary files; what is stored says so itself.
+        if full := as_full(error):
+            return Ending("failed", full.to_dict())
         log.exception("job %s failed by a defect", job.id)
         return Ending(
             "failed",

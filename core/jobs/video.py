@@ -27,6 +27,7 @@ from core.jobs.run import Run
 from core.jobs.subjects import Subject, of_record, plan_each
 from core.kernels import Normalization
 from core.media import JSON, NPY, PICTURES, WEBP, film, to_range
+from core.media.npy import header_of
 from core.video import Frames, filtered, frames_at_once
 
 # Of a film, so that its frames fit into memory.
@@ -190,23 +191,22 @@ def _array(
         item = read(run, name, digest)
         shape = _video_shape(spec, item.subject)
         kernel = _kernel(spec, loaded, item.subject)
-    stored: Any = kernel.dtype
-    if spec.output == "same" and item.values.dtype.name in _NARROW:
-        stored = item.values.dtype
+    is_narrow = spec.output == "same" and item.values.dtype.name in _NARROW
+    stored = (item.values if is_narrow else kernel).dtype.newbyteorder("<")
     shown: list[NDArray[np.uint8]] = []
     means = []
     path = run.scratch / "video.npy"
-    with run.stage("filter"):
-        target = np.lib.format.open_memmap(path, "w+", stored, shape)
+    # Not by a memory map: where the disk has no room left, the kernel kills who writes to one.
+    with run.stage("filter"), path.open("wb") as target:
+        target.write(header_of(stored, shape))
         there = places.bring(item.subject, kernel)
         for index, frame in enumerate(_filtered(spec, run, _Array(item.values), there)):
-            target[index] = frame if stored == kernel.dtype else to_range(frame, stored, "clip")
+            kept = to_range(frame, stored, "clip") if is_narrow else frame
+            target.write(np.ascontiguousarray(kept, stored).data)
             means.append(float(frame.mean(dtype=float)))
             if _is_shown(spec, index, shape[0]):
                 shown.append(_picture(item, frame))
             run.report({"frame": index + 1, "frames": shape[0]})
-        target.flush()
-        del target
     with run.stage("store"):
         run.deliver(
             renamed(name, NPY),
@@ -214,7 +214,7 @@ def _array(
             media_type=NPY,
             write=lambda stored_as: _copy(path, stored_as),
             shape=shape,
-            dtype=str(np.dtype(stored)),
+            dtype=stored.name,
         )
         path.unlink()
         _deliver_about(spec, run, item, shown, means)

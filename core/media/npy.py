@@ -179,7 +179,7 @@ def encode_npy(array: NDArray[Any], file: BinaryIO, _extra: Extra) -> None:
             accepted=ACCEPTED_DTYPES,
         )
     stored = array.dtype.newbyteorder("<")
-    file.write(_header(stored, array.shape))
+    file.write(header_of(stored, array.shape))
     if array.flags.c_contiguous and array.dtype == stored:
         file.write(array.data)
         return
@@ -206,7 +206,14 @@ def _parsed(version: tuple[int, int], header: bytes) -> tuple[tuple[int, ...], b
 
 
 @lru_cache(maxsize=256)
-def _header(stored: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+def header_of(stored: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """Return what an .npy begins with, before the values in C order.
+
+    Examples
+    --------
+    >>> read_header(io.BytesIO(header_of(np.dtype("<f4"), (2, 3)))).shape
+    (2, 3)
+    """
     # As `_parsed`.
     file = io.BytesIO()
     described = {"descr": npy_format.dtype_to_descr(stored), "fortran_order": False, "shape": shape}

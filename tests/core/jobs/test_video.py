@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from core.errors import Cancelled, InvalidInput
 from core.jobs import video
+from core.jobs.run import Run
 from core.media import PNG
 
 RNG = np.random.default_rng(0)
@@ -80,6 +81,18 @@ def test_memory_does_not_grow_with_the_video(works: Any, monkeypatch: pytest.Mon
     clip = np.zeros((200, 4, 5), np.uint8)
     works.run("video", works.upload(clip), kernel={"values": [1.0, 2.0, 1.0]}, over="time")
     assert max(seen) <= 32 + 2
+
+
+def test_the_result_takes_room_frame_by_frame(works: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Room that is taken without being there costs the process its life, not the write an error.
+    sizes = []
+
+    def report(run: Run, metrics: Any) -> None:
+        sizes.append((run.scratch / "video.npy").stat().st_size)
+
+    monkeypatch.setattr(Run, "report", report)
+    works.run("video", works.upload(np.zeros((3, 100, 100))), kernel=BOX)
+    assert np.diff(sizes).tolist() == [80_000] * 2
 
 
 def test_frames_that_differ_fail_the_job(works: Any) -> None:
