@@ -1,25 +1,21 @@
 """The kernel that sums over channels: compiled for a processor and for devices."""
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from core.conv import conv
 from core.conv.algorithms import by_name
-from core.conv.algorithms.direct import numpy_run
-from core.conv.blocks import never
-from core.conv.cuda import channels, gathering, modules
+from core.conv.cuda import channels, gathering
 from core.conv.cuda.launch import types
 from core.conv.device import gpu
 from core.conv.gradients import conv_input_gradient, conv_weight_gradient
 from core.conv.problem import multi_channel_problem
-from tests.core.conv.cuda import standin
+from tests.core.conv.cuda import nvcc, standin
+from tests.core.conv.cuda.layers import assert_exact, layers
 
 # Taps, a group's output channels, dtypes of sums and of inputs: each tile, each number of axes.
 CASES = [
@@ -37,38 +33,9 @@ def layer(outputs: int, dtype: str = "float32"):
 
 @pytest.mark.parametrize(("taps", "outputs", "dtype", "stored"), CASES)
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    batch=st.integers(1, 3),
-    groups=st.integers(1, 2),
-    inputs=st.sampled_from([1, 3, 8, 11, 16]),
-    side=st.integers(3, 9),
-    stride=st.integers(1, 3),
-    padding=st.integers(2, 4),
-    dilation=st.integers(1, 3),
-    count=st.sampled_from([1, 3]),
-    seed=st.integers(0, 99),
-)
-def test_it_is_direct_convolution(
-    cupy, taps, outputs, dtype, stored, batch, groups, inputs, side, stride, padding, dilation,
-    count, seed,
-) -> None:  # fmt: skip
-    random = np.random.default_rng(seed)
-    axes = len(taps)
-    whole = random.integers(0, 9, (batch, groups * inputs, *(2 * side,) * axes)).astype(stored)
-    x = whole[..., ::2]
-    w = random.integers(-9, 9, (groups * outputs, inputs, *taps)).astype(dtype)
-    form = multi_channel_problem(
-        x.shape, w.shape, dtype, dtype,
-        stride=stride, padding=padding * dilation, dilation=dilation, groups=groups,
-    ).normal  # fmt: skip
-    y, expected = cupy.full(form.out_shape, np.nan, dtype), np.empty(form.out_shape, dtype)
-    with pytest.MonkeyPatch.context() as patch:
-        # Sums in parts come to the same.
-        patch.setattr(channels, "parts", lambda form, cap: count)
-        on_device = cupy.asarray(whole)[..., ::2]
-        channels.run(form, on_device, cupy.asarray(w), y, check=never, memory_cap=None)
-    numpy_run(form, x, w, expected, never)
-    np.testing.assert_array_equal(y.get(), expected)
+@given(layer=layers(9))
+def test_it_is_direct_convolution(cupy, taps, outputs, dtype, stored, layer) -> None:
+    assert_exact(cupy, channels, layer, taps, outputs, stored=stored, dtype=dtype)
 
 
 def test_threads_of_a_warp_find_what_they_multiply_in_different_banks(cupy, counted) -> None:
@@ -136,22 +103,16 @@ def test_plans_for_a_gpu_sum_over_channels_with_it() -> None:
     assert by_name("direct").cost(form, device, None) == channels.cost(form, device, None)
 
 
-@pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
+@nvcc.needed
 @pytest.mark.parametrize("architecture", ["sm_75", "sm_90"])
 @pytest.mark.parametrize(("outputs", "dtype"), [(1, "float32"), (128, "float32"), (64, "float64")])
 def test_devices_keep_sums_in_registers(architecture, outputs, dtype, tmp_path) -> None:
     form = layer(outputs, dtype)
     macros = (*types(dtype, dtype, dtype), *channels.macros(form))
-    source, target = tmp_path / "kernel.cu", tmp_path / "kernel.cubin"
-    source.write_text(modules.source("channels"))
-    command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.options(macros)]
-    done = subprocess.run(
-        [*command, "-o", str(target), str(source)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    told = nvcc.told("channels", macros, architecture, tmp_path)
     # Beside 64 sums a thread has no room for what it only needs before and after, or once a tap.
-    assert int(re.search(r"(\d+) bytes spill stores", done.stderr)[1]) <= 192
+    assert int(re.search(r"(\d+) bytes spill stores", told)[1]) <= 192
     tile = channels.tile_of(form)
-    assert int(re.search(r"Used (\d+) registers", done.stderr)[1]) * 512 <= 65536
+    assert int(re.search(r"Used (\d+) registers", told)[1]) * 512 <= 65536
     assert 512 % (tile.block[0] * tile.block[1]) == 0
-    assert int(re.search(r"(\d+) bytes smem", done.stderr)[1]) <= 48 << 10
+    assert int(re.search(r"(\d+) bytes smem", told)[1]) <= 48 << 10

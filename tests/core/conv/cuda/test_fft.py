@@ -1,8 +1,6 @@
 """The kernel of tiled FFTs: compiled for a processor, compiled for devices, run on one."""
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -14,12 +12,12 @@ from core.conv import conv, convolve, overlap_save
 from core.conv.algorithms import by_name
 from core.conv.algorithms.direct import numpy_run
 from core.conv.blocks import never
-from core.conv.cuda import fft, geometry, modules
+from core.conv.cuda import fft, geometry
 from core.conv.cuda.launch import types
 from core.conv.device import gpu
 from core.conv.overlap_save import transform_dtype
 from core.conv.problem import multi_channel_problem
-from tests.core.conv.cuda import standin
+from tests.core.conv.cuda import nvcc, standin
 from tests.core.conv.cuda.forms import assert_close, convolved, form_of, kernels_of, tiling_of
 
 # Sources are compiled once for each of these: every number of passes, rows and columns.
@@ -164,7 +162,7 @@ def test_a_line_under_a_long_kernel_is_planned_for_it() -> None:
     assert min(seconds, key=seconds.__getitem__) == "fft-tiled"
 
 
-@pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
+@nvcc.needed
 @pytest.mark.parametrize("architecture", LARGE)
 @pytest.mark.parametrize(
     ("tile", "kernel", "dtype"),
@@ -173,17 +171,11 @@ def test_a_line_under_a_long_kernel_is_planned_for_it() -> None:
 def test_devices_keep_butterflies_in_registers(architecture, tile, kernel, dtype, tmp_path) -> None:
     form = form_of(kernel, dtype, sizes=(9000,) * len(kernel))
     macros = (*types(dtype, "float16", dtype), *fft.macros(form, tiling_of(form, tile)))
-    source, target = tmp_path / "kernel.cu", tmp_path / "kernel.cubin"
-    source.write_text(modules.source("fft"))
-    command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.options(macros)]
-    done = subprocess.run(
-        [*command, "-o", str(target), str(source)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    told = nvcc.told("fft", macros, architecture, tmp_path)
     frames = "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads"
-    assert done.stderr.count(frames) == 2
+    assert told.count(frames) == 2
     threads = fft._threads(tile, transform_dtype(form))
-    used = max(map(int, re.findall(r"Used (\d+) registers", done.stderr)))
+    used = max(map(int, re.findall(r"Used (\d+) registers", told)))
     assert used * threads * (fft._THREADS // threads) <= 65536
 
 

@@ -1,8 +1,6 @@
 """Kernels for GPUs: compiled for a processor, compiled for devices, run on one."""
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +10,10 @@ from hypothesis import strategies as st
 
 from core.conv.algorithms import by_name
 from core.conv.blocks import never
-from core.conv.cuda import channels, direct, geometry, modules, separable
+from core.conv.cuda import channels, direct, geometry, separable
 from core.conv.cuda.launch import types
 from core.conv.device import gpu
-from tests.core.conv.cuda import standin
+from tests.core.conv.cuda import nvcc, standin
 from tests.core.conv.cuda.forms import convolved, form_of, kernels_of
 
 FAMILIES = {"direct": direct, "separable": separable}
@@ -115,26 +113,19 @@ def test_what_a_kernel_cannot_do_is_refused(family, change) -> None:
     assert not family.supports(replace(form_of((3, 3), "float32"), **change))
 
 
-@pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
+@nvcc.needed
 @pytest.mark.parametrize("architecture", ["sm_75", "sm_90"])
 @pytest.mark.parametrize(("k", "dtype"), [(3, "float32"), (9, "float32"), (31, "float64")])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_devices_keep_sums_in_registers(name, architecture, k, dtype, tmp_path) -> None:
-    source = tmp_path / "kernel.cu"
-    source.write_text(modules.source(name))
     form = form_of((k, k), dtype, sizes=(500, 500))
     tile = FAMILIES[name].tile_of(form)
     x = np.empty((1, 1, 500, 500), dtype)
     macros = (*types(dtype, dtype, dtype), *geometry.macros(form, tile, x), ("TERMS", 2))
-    command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.options(macros)]
-    done = subprocess.run(
-        [*command, "-o", str(tmp_path / "kernel.cubin"), str(source)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "0 bytes spill stores, 0 bytes spill loads" in done.stderr
-    registers = int(re.search(r"Used (\d+) registers", done.stderr)[1])
-    shared = int(re.search(r"(\d+) bytes smem", done.stderr)[1])
+    told = nvcc.told(name, macros, architecture, tmp_path)
+    assert "0 bytes spill stores, 0 bytes spill loads" in told
+    registers = int(re.search(r"Used (\d+) registers", told)[1])
+    shared = int(re.search(r"(\d+) bytes smem", told)[1])
     # Some blocks are on a multiprocessor at a time, so that some compute while others read.
     together = 2 if dtype == "float64" else 3 if k == 9 or name == "separable" else 4
     assert registers * tile.block[0] * tile.block[1] * together <= 65536

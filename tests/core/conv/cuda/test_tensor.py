@@ -1,8 +1,6 @@
 """Tensor cores: rounded numbers, sums of float32; for who allows it, and nobody else."""
 
 import re
-import shutil
-import subprocess
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -13,17 +11,17 @@ from hypothesis import strategies as st
 
 from core.conv import conv, convolve, convolve_bank, plan
 from core.conv.algorithms import by_name
-from core.conv.algorithms.direct import numpy_run
 from core.conv.blocks import never
 from core.conv.capturable import capturable
-from core.conv.cuda import channels, modules, tensor
+from core.conv.cuda import channels, tensor
 from core.conv.cuda.launch import types
 from core.conv.device import cpu, device_of, gpu
 from core.conv.gradients import conv_input_gradient, conv_weight_gradient
 from core.conv.precision import product_error
 from core.conv.problem import multi_channel_problem
 from core.nets.blas import product
-from tests.core.conv.cuda import fragments, standin
+from tests.core.conv.cuda import fragments, nvcc, standin
+from tests.core.conv.cuda.layers import assert_exact, layers
 
 HOPPER = gpu("with tensor cores", 99 << 10, (9, 0))
 # Taps, a group's output channels, what is multiplied, what is stored: each shape of a block.
@@ -81,39 +79,12 @@ def test_numbers_are_rounded_to_the_nearest(cupy, precision, numbers, beside) ->
 
 @pytest.mark.parametrize(("taps", "outputs", "precision", "stored"), CASES)
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    batch=st.integers(1, 2),
-    groups=st.integers(1, 2),
-    inputs=st.sampled_from([1, 3, 8, 11, 16]),
-    side=st.integers(3, 6),
-    stride=st.integers(1, 3),
-    padding=st.integers(2, 4),
-    dilation=st.integers(1, 3),
-    count=st.sampled_from([1, 3]),
-    seed=st.integers(0, 99),
-)
-def test_whole_numbers_are_convolved_exactly(
-    cupy, taps, outputs, precision, stored, batch, groups, inputs, side, stride, padding, dilation,
-    count, seed,
-) -> None:  # fmt: skip
-    random = np.random.default_rng(seed)
-    side = side if len(taps) < 3 else 3
-    whole = random.integers(0, 9, (batch, groups * inputs, *(2 * side,) * len(taps))).astype(stored)
-    x = whole[..., ::2]
-    w = random.integers(-9, 9, (groups * outputs, inputs, *taps)).astype("f")
-    form = multi_channel_problem(
-        x.shape, w.shape, "float32", "float32",
-        stride=stride, padding=padding * dilation, dilation=dilation, groups=groups,
-    ).normal  # fmt: skip
-    form = replace(form, precision=precision)
-    y, expected = cupy.full(form.out_shape, np.nan, "float32"), np.empty(form.out_shape, "float32")
-    with pytest.MonkeyPatch.context() as patch:
-        # Sums in parts come to the same.
-        patch.setattr(tensor, "parts", lambda form, cap: count)
-        on_device = cupy.asarray(whole)[..., ::2]
-        tensor.run(form, on_device, cupy.asarray(w), y, check=never, memory_cap=None)
-    numpy_run(form, x, w, expected, never)
-    np.testing.assert_array_equal(y.get(), expected)
+@given(layer=layers(6))
+def test_whole_numbers_are_convolved_exactly(cupy, taps, outputs, precision, stored, layer) -> None:
+    if len(taps) == 3:
+        layer = layer | {"side": 3}
+    how = {"stored": stored, "dtype": "float32", "precision": precision}
+    assert_exact(cupy, tensor, layer, taps, outputs, **how)
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
@@ -302,7 +273,7 @@ def test_what_nobody_allows_is_refused() -> None:
     assert not tensor.supports(replace(layer(64, "tf32"), dtype="float64"))
 
 
-@pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
+@nvcc.needed
 @pytest.mark.parametrize(
     ("architecture", "outputs", "inputs", "precision"),
     [
@@ -315,14 +286,8 @@ def test_devices_keep_sums_in_registers(architecture, outputs, inputs, precision
     form = layer(outputs, precision, inputs)
     stored = "float16" if precision == "float16" else "float32"
     macros = (*types("float32", stored, stored), *tensor.macros(form))
-    source, target = tmp_path / "kernel.cu", tmp_path / "kernel.cubin"
-    source.write_text(modules.source("tensor"))
-    command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.options(macros)]
-    done = subprocess.run(
-        [*command, "-o", str(target), str(source)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    told = nvcc.told("tensor", macros, architecture, tmp_path)
     # As of channels.cu: what is needed once a tap, or before and after the loop.
-    assert int(re.search(r"(\d+) bytes spill stores", done.stderr)[1]) <= 64
-    assert int(re.search(r"Used (\d+) registers", done.stderr)[1]) * 512 <= 65536
-    assert int(re.search(r"(\d+) bytes smem", done.stderr)[1]) <= 48 << 10
+    assert int(re.search(r"(\d+) bytes spill stores", told)[1]) <= 64
+    assert int(re.search(r"Used (\d+) registers", told)[1]) * 512 <= 65536
+    assert int(re.search(r"(\d+) bytes smem", told)[1]) <= 48 << 10
