@@ -45,7 +45,9 @@ def with_what_there_is(
     while True:
         try:
             return run(memory_cap)
-        except cupy.cuda.memory.OutOfMemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not is_too_little_memory(cupy, error):
+                raise
             # Once: what is made anew of the kernel is kept again.
             if make_room(cupy) and not has_room:
                 has_room = True
@@ -57,9 +59,25 @@ def with_what_there_is(
             memory_cap = less
 
 
+# What is raised beside the pool's own error, and its code for too little memory: CUDA Runtime API
+# (cudaErrorMemoryAllocation), CUDA Driver API (CUDA_ERROR_OUT_OF_MEMORY), cuFFT
+# (CUFFT_ALLOC_FAILED), cuBLAS (CUBLAS_STATUS_ALLOC_FAILED). CuPy (14) exports none of these.
+_CODES = {"CUDARuntimeError": 2, "CUDADriverError": 2, "CuFFTError": 2, "CUBLASError": 3}
+
+
+def is_too_little_memory(cupy: Any, error: Exception) -> bool:
+    """Return whether the device, or a library that takes memory past CuPy's pool, has none left."""
+    if isinstance(error, cupy.cuda.memory.OutOfMemoryError):
+        return True
+    code = getattr(error, "status", getattr(error, "result", None))
+    return code is not None and code == _CODES.get(type(error).__name__)
+
+
 def make_room(cupy: Any) -> bool:
     """Give back what nobody uses, and return whether something was kept until now."""
     found = kept.drop()
+    # Each of a thread's last sixteen plans of cuFFT has a work area.
+    cupy.fft.config.get_plan_cache().clear()
     # What was freed before may lie in pieces that are too small.
     cupy.get_default_memory_pool().free_all_blocks()
     return found

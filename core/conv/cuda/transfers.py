@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.arrays import Array, is_on_gpu
-from core.conv.cuda.memory import make_room, too_little
+from core.conv.cuda.memory import is_too_little_memory, make_room, too_little
 from core.errors import TooLarge
 
 Work = Callable[..., Any]
@@ -94,8 +94,8 @@ class Transfers:
 
         Raises
         ------
-        cupy.cuda.memory.OutOfMemoryError
-            The device has no memory left.
+        MemoryError, RuntimeError
+            The device has no memory left, if `core.conv.cuda.memory.is_too_little_memory` says so.
         """
         self._release()
         computing = self._cupy.cuda.get_current_stream()
@@ -136,11 +136,10 @@ class Transfers:
     def _pinned(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         # The memory goes back to CuPy's pool with the last array that is in it.
         size = math.prod(shape) * dtype.itemsize
-        runtime = self._cupy.cuda.runtime
         try:
             return np.ndarray(shape, dtype, self._cupy.cuda.alloc_pinned_memory(size))
-        except runtime.CUDARuntimeError as error:
-            if error.status != runtime.errorMemoryAllocation:
+        except self._cupy.cuda.runtime.CUDARuntimeError as error:
+            if not is_too_little_memory(self._cupy, error):
                 raise
             raise TooLarge(
                 "the host has too little memory that can be pinned",
@@ -180,7 +179,9 @@ def with_enough_memory(begin: Callable[[], Pending], cupy: Any, needed: int) -> 
     for _ in range(2):
         try:
             return begin()
-        except cupy.cuda.memory.OutOfMemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not is_too_little_memory(cupy, error):
+                raise
             make_room(cupy)
     raise too_little(cupy, f"{needed} bytes")
 

@@ -2,12 +2,14 @@
 
 It is as strict as CuPy where host and device could be mixed up: a NumPy array among the arguments
 is an error except where it is brought over on purpose, results of reductions are arrays, there are
-no objects, and `numpy.asarray` of an array is an error. Compiled sources run on the processor
-(`emulated.h`).
+no objects, and `numpy.asarray` of an array is an error. It has no function, method or option that
+CuPy 14.2 does not have (`cupy_names.json`: what each module holds, and the parameters of functions
+whose signature can be read). Compiled sources run on the processor (`emulated.h`).
 """
 
 import ctypes
 import hashlib
+import json
 import operator
 import re
 import subprocess
@@ -27,8 +29,10 @@ from tests.core.conv.cuda import streams
 HEADER = Path(__file__).with_name("emulated.h")
 # What brings arrays of the host over.
 _BRINGING = {"array", "asarray"}
-# What NumPy has and CuPy does not.
-_MISSING = {"errstate", "ma", "nditer"}
+# What CuPy has: names by module, and the names of a function's parameters where they are known.
+NAMES: dict[str, dict[str, str | None]] = json.loads(
+    Path(__file__).with_name("cupy_names.json").read_text()
+)
 
 
 class Mixed(TypeError):
@@ -100,7 +104,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
         return _wrapped(function(*_unwrapped(args), **_unwrapped(options)))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("ctypes", "tobytes", "device"):
+        if name.startswith("__") or name not in NAMES["cupy.ndarray"]:
             raise AttributeError(name)
         # Neither its shape nor a view is a use of its memory.
         found = getattr(self._memory, name)
@@ -193,6 +197,15 @@ def _bringing(function: Callable[..., Any]) -> Callable[..., Any]:
     return bring
 
 
+def _limited(call: Callable[..., Any], parameters: str | None) -> Callable[..., Any]:
+    def limited(*args: Any, **options: Any) -> Any:
+        if parameters is not None and (unknown := set(options) - set(parameters.split())):
+            raise TypeError(f"CuPy's function has no parameters {unknown}")
+        return call(*args, **options)
+
+    return limited
+
+
 class _Linalg(types.ModuleType):
     """Where CuPy keeps how products of matrices are computed."""
 
@@ -237,14 +250,16 @@ class _Module(types.ModuleType):
         self._original = original
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in _MISSING:
+        names = NAMES[self.__name__]
+        if name not in names:
             raise AttributeError(name)
         found = _matmul if name == "matmul" else getattr(self._original, name)
         if isinstance(found, types.ModuleType):
             return _Module(f"{self.__name__}.{name}", found)
         if isinstance(found, type) or not callable(found):
             return found
-        return _bringing(found) if name in _BRINGING else _called(found)
+        call = _bringing(found) if name in _BRINGING else _called(found)
+        return _limited(call, names[name])
 
 
 class Device:
@@ -254,6 +269,14 @@ class Device:
 
     def synchronize(self) -> None:
         """Do nothing: everything has happened."""
+
+
+def _rfftn(x: ndarray, s: Any = None, axes: Any = None, norm: str | None = None) -> ndarray:
+    """Transform; along several axes cuFFT is given what is contiguous as it lies."""
+    aligned = x.data.ptr % (2 * x.itemsize) == 0
+    along = x.ndim if axes is None else len(axes)
+    assert aligned or along == 1 or not x.flags.c_contiguous, "cuFFT reads pairs of numbers"
+    return ndarray(scipy.fft.rfftn(x.host, s, axes, norm))
 
 
 class Generator:
@@ -271,6 +294,10 @@ class Generator:
         assert isinstance(n, ndarray)
         assert type(p) is float
         return ndarray(self._numpy.binomial(n.host, p))
+
+
+PLANS: dict[Any, Any] = {}
+"""Plans of cuFFT by what they are for, as CuPy keeps them."""
 
 
 def _pad(x: ndarray, widths: Any, mode: str = "constant", **options: Any) -> ndarray:
@@ -324,10 +351,22 @@ class RawModule:
 class _Kernel:
     last: Any
     """The program of the kernel that was launched last."""
+    most_shared = 48 << 10
+    """Bytes that blocks of the device may have."""
 
     def __init__(self, program: Any, pointers: list[bool]) -> None:
         self._program, self._pointers = program, pointers
-        self.max_dynamic_shared_size_bytes = 48 << 10
+        self._shared = 48 << 10
+
+    @property
+    def max_dynamic_shared_size_bytes(self) -> int:
+        """Bytes that a block of it may have."""
+        return self._shared
+
+    @max_dynamic_shared_size_bytes.setter
+    def max_dynamic_shared_size_bytes(self, size: int) -> None:
+        assert size <= self.most_shared
+        self._shared = size
 
     def __call__(
         self, grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...],
@@ -337,6 +376,7 @@ class _Kernel:
         assert shared_mem <= self.max_dynamic_shared_size_bytes
         assert 0 < np.prod(block) <= 1024
         assert max(grid[1:]) <= 65535
+        assert grid[0] < 1 << 31
         values = np.empty(len(arguments), np.int64)
         for i, (value, is_pointer) in enumerate(zip(arguments, self._pointers, strict=True)):
             # CuPy passes an array's address, and a NumPy number with its own size.
@@ -376,13 +416,16 @@ def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleT
     cupy.is_available = lambda: True  # type: ignore[attr-defined]
     cupy.__version__ = "0"  # type: ignore[attr-defined]
     cupy.pad = _pad  # type: ignore[attr-defined]
+    cupy.fft = _Module("cupy.fft", np.fft)  # type: ignore[attr-defined]
+    cupy.fft.config = types.SimpleNamespace(get_plan_cache=lambda: PLANS)
+    PLANS.clear()
+    _Kernel.most_shared = properties["sharedMemPerBlockOptin"]
     cupy.random = types.SimpleNamespace(default_rng=Generator)  # type: ignore[attr-defined]
     runtime = types.SimpleNamespace(
         getDeviceProperties=lambda _: properties,
         driverGetVersion=lambda: 0,
         memGetInfo=lambda: (1 << 20, 1 << 30),
         CUDARuntimeError=streams.CUDARuntimeError,
-        errorMemoryAllocation=2,
     )
     streams.reset()
     pool = types.SimpleNamespace(free_all_blocks=lambda: None, set_limit=streams.MEMORY.set_limit)
@@ -398,13 +441,15 @@ def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleT
         memory=memory,
         runtime=runtime,
     )
+    of_scipy = {
+        f"cupyx.scipy.{name}": _Module(f"cupyx.scipy.{name}", getattr(scipy, name))
+        for name in ("fft", "ndimage", "signal", "special")
+    }
+    of_scipy["cupyx.scipy.fft"].rfftn = _rfftn  # type: ignore[attr-defined]
     return {
         "cupy": cupy,
         LINALG.__name__: LINALG,
         "cupyx": types.ModuleType("cupyx"),
         "cupyx.scipy": types.ModuleType("cupyx.scipy"),
-        **{
-            f"cupyx.scipy.{name}": _Module(f"cupyx.scipy.{name}", getattr(scipy, name))
-            for name in ("fft", "ndimage", "signal", "special")
-        },
+        **of_scipy,
     }

@@ -1,0 +1,137 @@
+"""What CuPy, its libraries and devices refuse, or need: grids, alignment, memory, dtypes."""
+
+import numpy as np
+import pytest
+
+from core.conv import convolve, overlap_save, wisdom
+from core.conv import plan as planned
+from core.conv.algorithms import by_name
+from core.conv.cuda import channels, direct, gathering, memory, separable, transfers
+from core.conv.device import gpu
+from core.conv.plan import make_plan
+from core.errors import IntegerOverflow, InvalidInput
+from tests.core.conv.cuda import standin
+from tests.core.conv.cuda.forms import form_of
+
+random = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("family", [direct, separable])
+def test_pictures_are_as_tall_as_grids(family) -> None:
+    (rows, _), most = family.tile_of(form_of((3, 3), "float32")).span, 65535
+    form = form_of((3, 3), "float32", sizes=(most * rows - 2, 5))
+    assert family.supports(form)
+    taller = form_of((3, 3), "float32", sizes=(most * rows - 1, 5))
+    assert not family.supports(taller)
+    device = gpu("a device")
+    assert by_name("direct").cost(taller, device, None) == channels.cost(taller, device, None)
+
+
+def test_outputs_of_an_image_are_counted_in_32_bits() -> None:
+    n = 1 << 30
+    assert gathering.supports(form_of((3,), "float32", sizes=(n,), out=(2 * n - 1,)))
+    assert not gathering.supports(form_of((3,), "float32", sizes=(n,), out=(2 * n,)))
+
+
+@pytest.mark.parametrize("boundary", ["zero", "mirror"])
+def test_a_result_goes_to_an_array_of_the_device(cupy, boundary) -> None:
+    x, w = random.random((9, 12)).astype("f"), random.random((3, 2)).astype("f")
+    out = cupy.empty((9, 12), "f")
+    assert convolve(cupy.asarray(x), cupy.asarray(w), "same", boundary, out=out) is out
+    np.testing.assert_allclose(out.get(), convolve(x, w, "same", boundary), rtol=1e-5)
+    with pytest.raises(InvalidInput, match="different devices"):
+        convolve(cupy.asarray(x), cupy.asarray(w), "same", out=np.empty((9, 12), "f"))
+
+
+def test_integers_beyond_64_bits_are_refused(cupy) -> None:
+    x = cupy.asarray(np.full(9, 1 << 62))
+    with pytest.raises(IntegerOverflow, match="may need"):
+        convolve(x, cupy.asarray(np.full(2, 1 << 40)))
+
+
+def test_arrays_of_another_device_are_refused(cupy, monkeypatch) -> None:
+    x = cupy.ones((9, 9), "f")
+    monkeypatch.setattr(cupy.cuda.Device, "id", 1)
+    with pytest.raises(InvalidInput) as refused:
+        convolve(x, x[:2, :2])
+    assert (refused.value.field, refused.value.given) == ("device", 0)
+
+
+def test_times_are_measured_until_the_device_is_done(cupy, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("CONVQ_CACHE_DIR", str(tmp_path))
+    make_plan.cache_clear()
+    wisdom._read.cache_clear()
+    done: list[str] = []
+    run = overlap_save.run
+    monkeypatch.setattr(
+        overlap_save, "run", lambda *args, **options: (done.append("run"), run(*args, **options))
+    )
+    monkeypatch.setattr(cupy.cuda.Device, "synchronize", lambda _: done.append("wait"))
+    x = cupy.ones((64, 64), "complex64")
+    assert planned(x, x, method="measure").candidate.measured is not None
+    told = "".join(done)
+    assert "runwait" in told
+    assert "runrun" not in told
+    make_plan.cache_clear()
+
+
+def test_numbers_begin_where_cufft_can_read_them(cupy) -> None:
+    around = cupy.asarray(random.random(16 * 16 + 1).astype("f"))
+    x, w = around[1:].reshape(16, 16), cupy.asarray(random.random((15, 15)).astype("f"))
+    found = convolve(x, w, "valid", method="fft-whole")
+    expected = convolve(x.get(), w.get(), "valid", method="reference")
+    np.testing.assert_allclose(found.get(), expected, rtol=1e-4)
+
+
+def test_plans_of_cufft_give_their_memory_back(cupy) -> None:
+    standin.PLANS["a shape"] = cupy.empty(100)
+    memory.make_room(cupy)
+    assert not standin.PLANS
+
+
+class CuFFTError(RuntimeError):
+    """CuPy's have the library's code under this name."""
+
+    def __init__(self, result: int) -> None:
+        self.result = result
+
+
+class CUDADriverError(RuntimeError):
+    """The others of CuPy have it under this one."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+class CUBLASError(CUDADriverError):
+    """As of the driver."""
+
+
+MISSING = [(CuFFTError, 2), (CUDADriverError, 2), (CUBLASError, 3)]
+
+
+@pytest.mark.parametrize(("kind", "code"), MISSING)
+def test_libraries_that_have_no_memory_left_are_understood(cupy, kind, code) -> None:
+    tried = []
+
+    def run(cap):
+        tried.append(cap)
+        if len(tried) == 1:
+            raise kind(code)
+        return cap
+
+    found = memory.with_what_there_is(run, lambda cap: cap, cupy.empty(1), 1000)
+    assert (tried, found) == ([1000, 500], 500)
+    tried.clear()
+    assert transfers.with_enough_memory(lambda: run(7), cupy, 1) == 7
+
+
+@pytest.mark.parametrize(("kind", "code"), [(CuFFTError, 5), (CUDADriverError, 700)])
+def test_other_errors_of_libraries_go_on(cupy, kind, code) -> None:
+    def fail(_=None):
+        raise kind(code)
+
+    with pytest.raises(kind):
+        memory.with_what_there_is(fail, lambda cap: 1, cupy.empty(1), None)
+    with pytest.raises(kind):
+        transfers.with_enough_memory(fail, cupy, 1)
