@@ -19,7 +19,7 @@ import scipy
 from core.arrays import Array, array_module, is_on_gpu
 from core.conv.blocks import cores
 from core.conv.cuda import cudnn
-from core.errors import IntegrityError
+from core.errors import IntegrityError, InvalidInput
 from core.settings import Settings
 
 
@@ -180,10 +180,24 @@ def cpu() -> Device:
 
 
 def device_of(x: Array) -> Device:
-    """Return the device that ``x`` lives on."""
+    """Return the device that ``x`` lives on.
+
+    Raises
+    ------
+    InvalidInput
+        It is a GPU, and not CuPy's current one, to which kernels are sent and results belong.
+    """
     if not is_on_gpu(x):
         return cpu()
-    return _gpu(array_module(x), x.device.id)
+    cupy, number = array_module(x), x.device.id
+    if number != (current := cupy.cuda.Device().id):
+        raise InvalidInput(
+            "an array lies on another device than CuPy's current one",
+            field="device",
+            given=number,
+            accepted=f"arrays of device {current}, or to compute within `with x.device:`",
+        )
+    return _gpu(cupy, number)
 
 
 @cache

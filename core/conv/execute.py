@@ -12,6 +12,7 @@ from core.conv.boundary import Extended
 from core.conv.device import device_of
 from core.conv.fixed import FixedKernel
 from core.conv.problem import ConvProblem
+from core.errors import IntegerOverflow
 
 
 def execute(
@@ -36,9 +37,16 @@ def execute(
     Raises
     ------
     IntegerOverflow
-        An output does not fit the result's dtype.
+        An output does not fit the result's dtype, or might not fit any that a GPU has.
     """
     form = problem.normal
+    if is_on_gpu(x) and form.dtype == "object":
+        raise IntegerOverflow(
+            f"outputs may need {form.bits} bits, and a GPU's integers have 64",
+            field="dtype",
+            given=problem.dtype,
+            accepted="inputs of a wider type: float64 holds them rounded; or arrays of the host",
+        )
     inputs, weights = problem.to_normal(x, w.beside(x) if isinstance(w, FixedKernel) else w)
     if isinstance(inputs, Extended) and not algorithm.reads_parts(form):
         inputs = np.asarray(inputs)

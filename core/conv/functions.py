@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from core.arrays import Array
+from core.arrays import Array, common_module
 from core.conv.arguments import as_array, check_one_of, known_dtype
 from core.conv.blocks import Check, never
 from core.conv.device import Device, cpu, device_of
@@ -379,6 +379,8 @@ def _compute(
     check: Check,
     out: Array | None,
 ) -> Array:
+    if out is not None:
+        common_module(x=x, out=out)
     if method == MEASURE:
         known = learn(problem, x, w)
         # What is remembered is the time of any kernel.

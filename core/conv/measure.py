@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from core.arrays import Array
+from core.arrays import Array, array_module, is_on_gpu
 from core.conv import wisdom
 from core.conv.algorithms import by_name
 from core.conv.blocks import Check, never
@@ -96,6 +96,9 @@ def timed(plan: Plan, x: Array, w: Array, *, check: Check = never) -> dict[str, 
         while runs < _LEAST_RUNS or spent < _SECONDS:
             start = time.perf_counter()
             execute(plan.problem, algorithm, x, w, check=check, memory_cap=plan.memory_cap)
+            if is_on_gpu(x):
+                # Until now it was only told what to do.
+                array_module(x).cuda.Device().synchronize()
             took = time.perf_counter() - start
             best, runs, spent = min(best, took), runs + 1, spent + took
         seconds[candidate.algorithm] = float(best)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.arrays import Array, array_module, fft_module, matmul
+from core.arrays import Array, array_module, fft_module, is_on_gpu, matmul
 from core.conv.algorithm import Cost
 from core.conv.blocks import Block, Check, block_count, blocks, for_each, workers_for
 from core.conv.device import Device
@@ -171,7 +171,7 @@ def run(
 
     def work(block: Block) -> None:
         inputs = read(x[block.images], form.first_input(block.at), form.span_of(block.size), dtype)
-        spectra = forward(inputs, how.tile, axes, **inner)
+        spectra = forward(_aligned(inputs), how.tile, axes, **inner)
         keep = tuple(
             slice(r, r + (m - 1) * s + 1, s)
             for r, m, s in zip(form.reach, block.size, form.stride, strict=True)
@@ -194,6 +194,14 @@ def run(
             target[:, o] = result if form.bits is None else xp.rint(result)
 
     for_each(work, blocks(form, how.size, how.images), check, workers)
+
+
+def _aligned(inputs: Array) -> Array:
+    # cuFFT wants real numbers aligned as complex ones are (`cufftExecR2C`), and CuPy (14) gives it
+    # whatever is contiguous.
+    if is_on_gpu(inputs) and inputs.data.ptr % (2 * inputs.real.itemsize):
+        return inputs.copy()
+    return inputs
 
 
 def _factors(form: NormalForm, kernels: Array) -> Array:

@@ -197,12 +197,13 @@ def compute(
     is_fixed = isinstance(w, FixedKernel)
     if not is_fixed and is_on_gpu(x) != is_on_gpu(w):
         raise InvalidInput("x and the kernel lie on different devices", field="kernel")
+    device = device_of(x)
     known = learn(problem, x, w, want_rank=method in ("auto", "separable"))
     target = None if out is None else problem.target(out)
     if target is not None and memory_cap is not None:
         # The result is the caller's memory, or a file's, and does not count.
         memory_cap += problem.result_bytes
-    plan = make_plan(known, device_of(x), method, memory_cap, is_fixed)
+    plan = make_plan(known, device, method, memory_cap, is_fixed)
     algorithm = by_name(plan.chosen)
 
     def run(cap: int | None) -> Array:

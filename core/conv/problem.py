@@ -10,7 +10,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from core.arrays import Array
+from core.arrays import Array, is_on_gpu
 from core.conv.arguments import (
     check_kernel_axes,
     check_number,
@@ -278,7 +278,7 @@ class ConvProblem:
                 given=f"axes {self.axes}, strides {out.strides}",
                 accepted="a C-contiguous array whose last axes are the convolved ones",
             )
-        return np.asarray(out).reshape(form.out_shape)
+        return (out if is_on_gpu(out) else np.asarray(out)).reshape(form.out_shape)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the problem as a JSON-ready dict; only what its operation uses."""

@@ -13,6 +13,7 @@ from core.conv.cuda.geometry import (
     SHARED_BYTES,
     Tile,
     arguments,
+    fits,
     grid,
     macros,
     pitch,
@@ -80,6 +81,7 @@ def shared_bytes(form: NormalForm, tile: Tile) -> int:
 
 @lru_cache(maxsize=1024)
 def tile_of(form: NormalForm) -> Tile | None:
-    """Return the largest tile that every device has room for."""
+    """Return the largest tile that every device has room for, if a grid is as tall as ``form``."""
     tiles = tiles_of(form, _TILES if form.ndim == 2 else _LINES)
-    return next((tile for tile in tiles if shared_bytes(form, tile) <= SHARED_BYTES), None)
+    tile = next((tile for tile in tiles if shared_bytes(form, tile) <= SHARED_BYTES), None)
+    return tile if tile is not None and fits(form, tile) else None

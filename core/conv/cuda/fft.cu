@@ -374,7 +374,9 @@ __device__ Corner corner_of(const Planes &p, int t)
     const int across = (int)((p.columns + OUT_X - 1) / OUT_X);
     const int tiles = across * (int)((p.rows + OUT_Y - 1) / OUT_Y);
     const int number = 2 * (int)blockIdx.x + t;
-    return {number / across * OUT_Y, number % across * OUT_X, number < tiles};
+    return {
+        (long long)(number / across) * OUT_Y, (long long)(number % across) * OUT_X,
+        number < tiles};
 }
 
 __device__ Place<const STORED> inputs_at(

@@ -18,7 +18,7 @@ from core.conv.normal import NormalForm, Shape
 _ENOUGH_BLOCKS, _LEAST_SUM = 512, 256
 # A block's weights are counted in 32 bits.
 _MOST_PLACES = 1 << 24
-# Inputs of an image are, too.
+# Inputs and outputs of an image are, too.
 _MOST_INPUTS = 1 << 31
 # To gather an input takes as long as so many multiply-adds: where its place is found for it alone,
 # and for many channels at once. Counted in what compilers make of it; not measured.
@@ -32,7 +32,8 @@ def supports(form: NormalForm) -> bool:
     """Return whether places of ``form`` can be counted, along three axes at most."""
     places = form.group_channels * form.taps
     inputs = form.in_channels * math.prod(form.spatial)
-    return form.ndim <= 3 and places < _MOST_PLACES and inputs < _MOST_INPUTS
+    most = max(inputs, math.prod(form.out))
+    return form.ndim <= 3 and places < _MOST_PLACES and most < _MOST_INPUTS
 
 
 def products(form: NormalForm, span: Span) -> int:

@@ -106,6 +106,20 @@ def grid(form: NormalForm, tile: Tile) -> tuple[int, int, int]:
     return -(-columns // span_x), -(-rows // span_y), planes
 
 
+def fits(form: NormalForm, tile: Tile) -> bool:
+    """Return whether a grid is as tall as ``form`` is in such tiles.
+
+    Examples
+    --------
+    >>> tall = NormalForm(
+    ...     1, 1, 1, 1, (1 << 22, 3), (3, 3), (1, 1), (1 << 22, 3), (1, 1), (1, 1), "float32"
+    ... )
+    >>> fits(tall, Tile((32, 8), 4, 4)), fits(tall, Tile((32, 8), 4, 16))
+    (False, True)
+    """
+    return grid(form, tile)[1] <= MOST_PLANES
+
+
 def macros(form: NormalForm, tile: Tile, x: Array) -> Macros:
     """Return what kernels with such tiles are specialised for: sizes, and how ``x`` lies."""
     height, width = two(form.kernel)

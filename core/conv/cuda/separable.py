@@ -16,6 +16,7 @@ from core.conv.cuda.geometry import (
     SHARED_BYTES,
     Tile,
     arguments,
+    fits,
     grid,
     macros,
     pitch,
@@ -111,6 +112,7 @@ def _vectors(form: NormalForm, w: np.ndarray[Any, Any]) -> list[np.ndarray[Any, 
 
 @lru_cache(maxsize=1024)
 def tile_of(form: NormalForm) -> Tile | None:
-    """Return the largest tile that every device has room for."""
+    """Return the largest tile that every device has room for, if a grid is as tall as ``form``."""
     tiles = tiles_of(form, _TILES)
-    return next((tile for tile in tiles if shared_bytes(form, tile) <= SHARED_BYTES), None)
+    tile = next((tile for tile in tiles if shared_bytes(form, tile) <= SHARED_BYTES), None)
+    return tile if tile is not None and fits(form, tile) else None

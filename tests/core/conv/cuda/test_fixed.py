@@ -218,6 +218,7 @@ def test_each_device_stream_and_thread_has_its_own(cupy, transforms, monkeypatch
     thread.join()
     assert made() == 1
     monkeypatch.setattr(standin.ndarray, "device", SimpleNamespace(id=1))
+    monkeypatch.setattr(standin.Device, "id", 1)
     use()
     assert made() == 1
     monkeypatch.undo()
