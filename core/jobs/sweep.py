@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -29,6 +29,7 @@ from core.store.jobs import Job
 from core.store.states import TERMINAL
 
 Objective = Literal["validation_accuracy", "validation_loss", "accuracy", "loss"]
+_OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 
 class SweepSpec(Spec):
@@ -220,9 +221,6 @@ def _survivors(
         )
     highest = spec.objective.endswith("accuracy")
     return best(ranked, above[0].candidates if above else len(ranked), highest=highest)
-
-
-_OBJECTIVES = ("validation_accuracy", "validation_loss", "accuracy", "loss")
 
 
 def _result(run: Run, job: Job, name: str) -> str:
