@@ -21,6 +21,9 @@ Matrix = npt.NDArray[np.float64]
 # axis for m, r = 4, 3, where the customary 0, 1, -1, 2, -2 let them grow by 29.
 POINTS = (Fraction(0), Fraction(1, 2), Fraction(-1, 2), Fraction(2), Fraction(-2))
 
+SIDE = len(POINTS) + 1
+"""Inputs of a tile, and products, per axis: infinity is a point, too."""
+
 
 @dataclass(frozen=True, eq=False)
 class CookToom:
@@ -63,7 +66,7 @@ def cook_toom(r: int) -> CookToom:
     >>> np.correlate(x, w).tolist()
     [1.0, 0.0, 6.0, 1.0]
     """
-    m = len(POINTS) + 2 - r
+    m = SIDE + 1 - r
     outputs = [[*(p**i for p in POINTS), Fraction(i == m - 1)] for i in range(m)]
     taps = [[p**k / _scale(p) for k in range(r)] for p in POINTS]
     taps.append([Fraction(k == r - 1) for k in range(r)])

@@ -11,17 +11,19 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import numpy as np
+
 from core.arrays import Array, array_module, matmul
 from core.conv import codegen
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each
-from core.conv.cook_toom import cook_toom
+from core.conv.cook_toom import SIDE, cook_toom
+from core.conv.cuda import winograd as cuda
 from core.conv.device import Device, device_of
 from core.conv.fixed import once
 from core.conv.normal import NormalForm, Shape, read
 
 _TAPS = (3, 5)
-_SIDE = 6
 # The bound is a worst case that no data comes near: the errors seen are a thousandth of it.
 _LARGEST_BOUND = 2.0**-8
 # Numbers of the tiles of a block with NumPy; passes over them that the transforms take; and
@@ -50,15 +52,17 @@ def refuses(form: NormalForm) -> str | None:
 
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """Count the products, the transforms and the copies."""
+    if device.kind == "gpu":
+        return cuda.cost(form, device, memory_cap)
     if _is_generated(device):
         from core.conv.codegen import winograd
 
         return winograd.cost(form, device, memory_cap)
-    m, r = _SIDE + 1 - form.kernel[0], form.kernel[0]
+    m, r = SIDE + 1 - form.kernel[0], form.kernel[0]
     numbers = form.batch * (form.in_channels + form.out_channels) * math.prod(form.out)
     seconds = (
-        form.multiply_adds * (_SIDE / (m * r)) ** 2 * device.gemm[form.dtype]
-        + numbers * (_SIDE / m) ** 2 * _PASSES * form.itemsize * device.copy
+        form.multiply_adds * (SIDE / (m * r)) ** 2 * device.gemm[form.dtype]
+        + numbers * (SIDE / m) ** 2 * _PASSES * form.itemsize * device.copy
         + block_count(form, *_blocking(form)) * _CALLS * device.call
     )
     return Cost(seconds, 4 * _BLOCK_NUMBERS * form.itemsize)
@@ -87,30 +91,26 @@ def run(
     form: NormalForm, x: Array, w: Array, out: Array, *, check: Check, memory_cap: int | None
 ) -> None:
     """Fill ``out``; see `core.conv.algorithm.Run`."""
-    if _is_generated(device_of(x)):
+    device = device_of(x)
+    if _is_generated(device):
         from core.conv.codegen import winograd
 
         winograd.run(form, x, w, out, check=check, memory_cap=memory_cap)
         return
-    xp = array_module(x)
+    weights = once(w, ("winograd", form.groups), lambda: _weights(form, w))
+    if device.kind == "gpu":
+        cuda.run(form, x, weights, out, check=check)
+        return
     short = cook_toom(form.kernel[0])
-    taps, inputs, outputs = (
-        xp.asarray(m.astype(form.dtype)) for m in (short.taps, short.inputs, short.outputs)
-    )
-
-    def transformed() -> Array:
-        weights = _applied(taps, w[..., ::-1, ::-1]).transpose(2, 3, 0, 1)
-        return weights.reshape(_SIDE, _SIDE, form.groups, -1, form.group_channels)
-
-    weights = once(w, ("winograd", form.groups), transformed)
+    inputs, outputs = (m.astype(form.dtype) for m in (short.inputs, short.outputs))
 
     def work(block: Block) -> None:
         values = _applied(inputs, _tiles(form, x, block))
         images, _, rows, columns = values.shape[:4]
         by_product = values.transpose(4, 5, 1, 0, 2, 3)
-        by_product = by_product.reshape(_SIDE, _SIDE, form.groups, form.group_channels, -1)
+        by_product = by_product.reshape(SIDE, SIDE, form.groups, form.group_channels, -1)
         products = matmul(weights, by_product)
-        products = products.reshape(_SIDE, _SIDE, form.out_channels, images, rows, columns)
+        products = products.reshape(SIDE, SIDE, form.out_channels, images, rows, columns)
         tiles = _applied(outputs, products.transpose(3, 2, 4, 5, 0, 1)).swapaxes(3, 4)
         size = tuple(n * len(outputs) for n in (rows, columns))
         whole = tiles.reshape(images, form.out_channels, *size)
@@ -122,9 +122,17 @@ def run(
 
 
 def _blocking(form: NormalForm) -> tuple[Shape, int]:
-    m = _SIDE + 1 - form.kernel[0]
-    per_position = (form.in_channels + form.out_channels) * _SIDE**2 // m**2
+    m = SIDE + 1 - form.kernel[0]
+    per_position = (form.in_channels + form.out_channels) * SIDE**2 // m**2
     return cut(form, _BLOCK_NUMBERS // per_position)
+
+
+def _weights(form: NormalForm, w: Array) -> Array:
+    # The kernels, transformed: (6, 6, groups, out channels of a group, in channels of a group).
+    xp = array_module(w)
+    taps = xp.asarray(cook_toom(form.kernel[0]).taps.astype(form.dtype))
+    weights = xp.ascontiguousarray(_applied(taps, w[..., ::-1, ::-1]).transpose(2, 3, 0, 1))
+    return weights.reshape(SIDE, SIDE, form.groups, -1, form.group_channels)
 
 
 def _applied(matrix: Array, tiles: Array) -> Array:
@@ -134,14 +142,14 @@ def _applied(matrix: Array, tiles: Array) -> Array:
 
 def _tiles(form: NormalForm, x: Array, block: Block) -> Array:
     # The overlapping tiles of a block's inputs, (image, channel, row, column, 6, 6): a view.
-    m = _SIDE + 1 - form.kernel[0]
+    m = SIDE + 1 - form.kernel[0]
     count = tuple(-(-n // m) for n in block.size)
     span = form.span_of(tuple(n * m for n in count))
     inputs = read(x[block.images], form.first_input(block.at), span, form.dtype)
     images, channels, row, column = inputs.strides
-    return array_module(x).lib.stride_tricks.as_strided(
+    return np.lib.stride_tricks.as_strided(
         inputs,
-        (*inputs.shape[:2], *count, _SIDE, _SIDE),
+        (*inputs.shape[:2], *count, SIDE, SIDE),
         (images, channels, m * row, m * column, row, column),
     )
 
@@ -158,4 +166,5 @@ ALGORITHM = Algorithm(
     error_bound=error_bound,
     run=run,
     carries_nonfinite=carries_nonfinite,
+    rounds=lambda form, device: device.kind == "gpu",
 )

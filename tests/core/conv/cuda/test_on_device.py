@@ -104,6 +104,19 @@ def test_tensor_cores_sum_over_channels(cupy, inputs, outputs, precision) -> Non
     np.testing.assert_allclose(y.get(), expected, rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("taps", [3, 5])
+def test_winograd(cupy, taps, dtype) -> None:
+    random = np.random.default_rng(2)
+    x = random.standard_normal((9, 32, 61, 50)).astype(dtype)
+    w = random.standard_normal((24, 16, taps, taps)).astype(dtype)
+    options = {"padding": 1, "groups": 2}
+    found = conv(cupy.asarray(x), cupy.asarray(w), **options, method="winograd")
+    assert found.dtype == dtype
+    expected = conv(x.astype(float), w.astype(float), **options)
+    np.testing.assert_allclose(found.get(), expected, rtol=2.0**-10, atol=1e-2)
+
+
 @pytest.mark.parametrize("method", ["direct", "fft-tiled"])
 def test_half_results(cupy, method) -> None:
     random = np.random.default_rng(2)
