@@ -51,11 +51,10 @@ def job(http: httpx.Client, npy: Callable[[Any], bytes]) -> dict[str, Any]:
     return answer
 
 
-def check_away(http: httpx.Client, method: str, path: str) -> None:
+def check_away(http: httpx.Client, method: str, path: str, within: float = 3) -> None:
     start = time.monotonic()
     response = http.request(method, path, content=b"hello" if path == "/v1/artifacts" else None)
-    # Who waited for Redis waited once, and not again for the next command.
-    assert time.monotonic() - start < 3  # 1.5 s for each wait
+    assert time.monotonic() - start < within
     assert response.status_code == 503
     assert response.headers["Content-Type"] == "application/problem+json"
     assert int(response.headers["Retry-After"]) > 0
@@ -73,12 +72,17 @@ def test_a_stopped_redis(http: httpx.Client, own_redis: RedisServer, job: dict[s
     assert http.get(job["links"]["self"]).json()["state"] == "queued"
 
 
-def test_a_silent_redis(http: httpx.Client, own_redis: RedisServer, job: dict[str, Any]) -> None:
+def test_a_silent_redis(
+    http_with: Callable[..., httpx.Client], own_redis: RedisServer, job: dict[str, Any]
+) -> None:
+    # Each request waits once, and not again for its next command. On a busy machine the rest of it
+    # was seen to take 0.6 s.
+    http = http_with(redis_url=own_redis.url, redis_timeout=4)
     assert own_redis.process.pid
     os.kill(own_redis.process.pid, signal.SIGSTOP)
     try:
         threads = [
-            threading.Thread(target=check_away, args=(http, *request)) for request in REQUESTS
+            threading.Thread(target=check_away, args=(http, *request, 8)) for request in REQUESTS
         ]
         for thread in threads:
             thread.start()
