@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,14 +82,14 @@ class Arima:
         """
         w = np.diff(self.series, self.d) - self.mean
         p, q = len(self.ar), len(self.ma)
-        past, errors = list(w[-p:]) if p else [], list(self.residuals[-q:]) if q else []
-        errors = [0.0] * (q - len(errors)) + errors
+        # The latest first; the oldest make room.
+        past, errors = deque(w[::-1][:p], p), deque(self.residuals[::-1][:q], q)
         expected = []
         for _ in range(horizon):
-            value = float(np.dot(self.ar, past[::-1][:p]) + np.dot(self.ma, errors[::-1][:q]))
+            value = float(np.dot(self.ar, past) + np.dot(self.ma, errors))
             expected.append(value)
-            past.append(value)
-            errors.append(0.0)
+            past.appendleft(value)
+            errors.appendleft(0.0)
         mean = np.array(expected) + self.mean
         for level_of in range(self.d - 1, -1, -1):
             mean = np.diff(self.series, level_of)[-1] + np.cumsum(mean)
