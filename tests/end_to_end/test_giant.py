@@ -17,7 +17,7 @@ import convq
 from convq.stack import LocalStack
 from core.settings import Settings
 from core.store.connection import connect
-from core.store.jobs import JobStore
+from core.store.jobs import Job, JobStore
 
 pytestmark = pytest.mark.stack
 
@@ -31,12 +31,20 @@ def test_a_killed_worker_costs_one_tile(
     kernel: Any = np.random.default_rng(1).integers(-3, 4, (5, 5)).astype(np.int16)
     job = own_client.submit(inputs=[folder], kernel=kernel, method="reference", tile_shape=[60, 60])
     jobs = JobStore(connect(Settings(redis_url=own_stack.redis_url)))
+
+    def at_work() -> list[Job]:
+        return [tile for tile in jobs.page(state="running").jobs if tile.parent == job.id]
+
     deadline = time.monotonic() + 60
-    while not (running := [j for j in jobs.page(state="running").jobs if j.parent == job.id]):
+    running: list[Job] = []
+    while not running:
         assert time.monotonic() < deadline
-        time.sleep(0.005)
-    assert running[0].pid is not None
-    os.kill(running[0].pid, signal.SIGKILL)
+        if begun := at_work():
+            assert begun[0].pid is not None
+            # It would go on to the next tile meanwhile.
+            os.kill(begun[0].pid, signal.SIGSTOP)
+            running = at_work()
+            os.kill(begun[0].pid, signal.SIGKILL if running else signal.SIGCONT)
     done = own_client.wait(job, timeout=120)
     assert (done.state, done.error) == ("succeeded", None)
     assert (done.progress.done, done.progress.total) == (8, 8)

@@ -135,11 +135,11 @@ def test_cancels_are_answered_soon(client: convq.Client, jobs_at: Any) -> None:
     queued = client.submit(inputs=[SMALL], kernel=BOX)
     start = time.monotonic()
     assert client.cancel(queued).state == "cancelled"
-    assert time.monotonic() - start < 2  # 0.1 s where nothing else runs
+    assert time.monotonic() - start < 10  # 0.1 s where nothing else runs
     start = time.monotonic()
     client.cancel(running)
     jobs_at.wait_for(running, "cancelled")
-    assert time.monotonic() - start < 5  # 1 s where nothing else runs
+    assert time.monotonic() - start < 10  # 1 s where nothing else runs
     assert [attempt.outcome for attempt in client.job(running.id).attempts] == ["cancelled"]
 
 

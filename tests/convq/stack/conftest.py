@@ -34,7 +34,7 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def becomes_true(condition: Callable[[], object], seconds: float = 10) -> bool:
+def becomes_true(condition: Callable[[], object], seconds: float = 60) -> bool:
     """Say whether the condition becomes true in time."""
     end = time.monotonic() + seconds
     while not condition():

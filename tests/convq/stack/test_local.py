@@ -153,23 +153,25 @@ def test_a_start_that_takes_too_long_names_what_is_missing(
     assert eventually(lambda: processes_of(tmp_path) == [])
 
 
-def test_a_worker_that_does_not_end_is_killed_and_named(tmp_path, monkeypatch, processes_of):
+def test_a_worker_that_does_not_end_is_killed_and_named(
+    tmp_path, monkeypatch, processes_of, eventually
+):
     monkeypatch.setenv("WORKER_IS_STUCK", "1")
     monkeypatch.setattr(local, "WORKER_DEADLINE", 0.1)
     stack = LocalStack(tmp_path, settings={"drain": 0.2})
     stack.start()
     assert stack.stop() == ["worker-1"]
-    assert processes_of(tmp_path) == []
+    assert eventually(lambda: processes_of(tmp_path) == [])
 
 
-def test_hurry_waits_for_nobody(tmp_path, monkeypatch, processes_of):
+def test_hurry_waits_for_nobody(tmp_path, monkeypatch, processes_of, eventually):
     monkeypatch.setenv("WORKER_IS_STUCK", "1")
     stack = LocalStack(tmp_path, settings={"drain": 600})
     stack.start()
     hurry = threading.Event()
     threading.Timer(0.2, hurry.set).start()
     assert "worker-1" in stack.stop(hurry)
-    assert processes_of(tmp_path) == []
+    assert eventually(lambda: processes_of(tmp_path) == [])
 
 
 def test_settings_reach_the_children(tmp_path):

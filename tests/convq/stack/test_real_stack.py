@@ -51,7 +51,7 @@ def test_a_second_start_shows_the_old_jobs_and_results(tmp_path):
     stack = LocalStack(tmp_path, settings={"drain": 0.5})
     x = np.arange(12.0).reshape(3, 4)
     with stack, Client(stack.url) as client:
-        job = client.submit("convolve", inputs=[x], kernel=MEAN, mode="valid", wait=10)
+        job = client.submit("convolve", inputs=[x], kernel=MEAN, mode="valid", wait=60)
         assert job.state == "succeeded"
     with stack, Client(stack.url) as client:
         assert [found.id for found in client.jobs()] == [job.id]

@@ -1,5 +1,4 @@
 import signal
-import time
 
 import httpx
 import pytest
@@ -47,14 +46,14 @@ def test_kill_9_leaves_nothing_and_the_folder_can_be_used_at_once(
     assert eventually(lambda: processes_of(tmp_path) == [])
 
 
-def test_a_second_signal_stops_at_once(serving, tmp_path, processes_of):
+def test_a_second_signal_stops_at_once(serving, tmp_path, processes_of, eventually):
     with serving(tmp_path, WORKER_IS_STUCK="1", CONVQ_DRAIN="600") as serve:
         serve.read_until("Ctrl-C")
         serve.process.send_signal(signal.SIGINT)
         serve.read_until("stopping")
         assert serve.end(signal.SIGINT) == 1
     assert "killed worker-1" in serve.printed
-    assert processes_of(tmp_path) == []
+    assert eventually(lambda: processes_of(tmp_path) == [])
 
 
 def test_an_interrupt_during_the_start_leaves_nothing(serving, tmp_path, processes_of, eventually):
@@ -107,9 +106,7 @@ def test_warnings_about_an_outside_redis(serving, tmp_path):
 
 
 def test_an_outside_redis_that_is_away(serving, tmp_path):
-    began = time.monotonic()
     with serving(tmp_path, CONVQ_REDIS_URL="redis://:secret@127.0.0.1:1/0") as serve:
         printed = serve.process.communicate(timeout=30)[0]
-    assert time.monotonic() - began < 10
     assert "Redis at redis://127.0.0.1:1/0 does not answer" in printed
     assert list(tmp_path.iterdir()) == []
