@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -148,6 +149,38 @@ def matmul(a: Array, b: Array, *, tf32: bool = False) -> Array:
             return xp.matmul(a, b)
         finally:
             linalg.set_compute_type(np.float32, before)
+
+
+def windows(x: Array, lengths: Sequence[int], axes: Sequence[int]) -> Array:
+    """Return all windows of ``x``, a view that is not to be written to.
+
+    As `numpy.lib.stride_tricks.sliding_window_view`. CuPy's brings the lengths to the device and
+    waits for what it finds them to be, which a CUDA graph cannot hold.
+
+    Parameters
+    ----------
+    x : array
+    lengths : sequence of int
+        Of a window, none longer than its axis.
+    axes : sequence of int
+        Along which it slides, from 0.
+
+    Returns
+    -------
+    array
+        The places of windows along all axes of ``x``, then what is in them.
+
+    Examples
+    --------
+    >>> windows(np.arange(4), (3,), (0,)).tolist()
+    [[0, 1, 2], [1, 2, 3]]
+    """
+    places = list(x.shape)
+    for axis, length in zip(axes, lengths, strict=True):
+        places[axis] -= length - 1
+    strided = array_module(x).lib.stride_tricks.as_strided
+    steps = (*x.strides, *(x.strides[axis] for axis in axes))
+    return strided(x, (*places, *lengths), steps)
 
 
 def special_module(x: Array) -> Any:

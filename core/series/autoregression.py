@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import conv
-from core.arrays import Array, array_module, to_numpy
+from core.arrays import Array, array_module, to_numpy, windows
 from core.conv.blocks import Check, never
 from core.errors import InvalidInput
 
@@ -166,7 +166,7 @@ def least_squares(x: Array, order: int) -> tuple[NDArray[Any], float, float]:
         )
     # Without the mean the columns are about as large as what varies.
     mean = x.mean()
-    lagged = xp.lib.stride_tricks.sliding_window_view(x - mean, order)[:-1, ::-1]
+    lagged = windows(x - mean, (order,), (0,))[:-1, ::-1]
     design = xp.column_stack([lagged, xp.ones(len(lagged))])
     solution, *_ = xp.linalg.lstsq(design, x[order:] - mean, rcond=None)
     residuals = x[order:] - mean - design @ solution

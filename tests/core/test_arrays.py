@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.fft
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core import arrays
 from core.errors import Unavailable
@@ -99,3 +101,15 @@ def test_who_wants_a_gpu_hears_why_there_is_none(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     with pytest.raises(Unavailable, match="no CUDA device"):
         arrays.gpu_module()
+
+
+@given(st.data())
+def test_windows_are_those_of_numpy(data) -> None:
+    shape = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))
+    axes = data.draw(st.lists(st.integers(0, len(shape) - 1), unique=True))
+    lengths = [data.draw(st.integers(1, shape[axis])) for axis in axes]
+    x = np.arange(np.prod(shape)).reshape(shape).T[::-1].T
+    found = arrays.windows(x, lengths, axes)
+    expected = np.lib.stride_tricks.sliding_window_view(x, lengths, axis=axes)
+    np.testing.assert_array_equal(found, expected)
+    assert np.shares_memory(found, x)

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from core.arrays import Array, array_module
+from core.arrays import Array, array_module, windows
 
 Outside: TypeAlias = Literal["zero", "nearest", "reflect", "wrap"]
 
@@ -56,7 +56,6 @@ def moved(x: Array, by: NDArray[np.int64], reach: Sequence[int], outside: Outsid
     """
     padded = np.pad(x, [(0, 0), (0, 0), *((n, n) for n in reach)], _MODES[outside])
     axes = tuple(range(2, x.ndim))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, x.shape[2:], axis=axes)
     xp = array_module(x)
     starts = xp.asarray((np.asarray(reach) - by).T)
-    return windows[(xp.arange(len(x)), slice(None), *starts)]
+    return windows(padded, x.shape[2:], axes)[(xp.arange(len(x)), slice(None), *starts)]

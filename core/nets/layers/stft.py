@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from pydantic import Field
 
-from core.arrays import Array, fft_module
+from core.arrays import Array, fft_module, windows
 from core.errors import InvalidInput
 from core.nets.constants import beside
 from core.nets.layer import Backward, Context, Layer, LayerSpec, Shape, Weights
@@ -97,7 +97,7 @@ def power(spec: FrameSpec, x: Array) -> tuple[Array, Callable[[Array], Array]]:
     """
     fft = fft_module(x)
     slopes = beside(x, window(spec.window, spec.frame).astype(x.dtype))[:, None, None]
-    frames = np.lib.stride_tricks.sliding_window_view(x, spec.frame, axis=1)[:, :: spec.hop]
+    frames = windows(x, (spec.frame,), (1,))[:, :: spec.hop]
     spectrum = fft.rfft(np.moveaxis(frames, -1, 1) * slopes, axis=1)
     y = np.square(spectrum.real)
     y += np.square(spectrum.imag)

@@ -256,6 +256,9 @@ def as_kernel(recorder: Recorder, function: Callable[..., Any]) -> Callable[...,
 def _check(recorder: Recorder, name: str, arguments: Any) -> None:
     if name == "concatenate" and len(arguments[0]) > _FEW:
         recorder.forbid("H2D transfers are not allowed")
+    if name == "sliding_window_view":
+        # CuPy makes an array of the lengths, and asks whether they are negative.
+        recorder.forbid("H2D transfers are not allowed")
     if name in _BLAS:
         recorder.forbid("calling cuBLAS API during stream capture", NotImplementedError)
     if name in _FINDING:

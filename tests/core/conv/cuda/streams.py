@@ -234,9 +234,10 @@ def _bytes(root: np.ndarray) -> np.ndarray:
 
 def root_of(array: np.ndarray) -> np.ndarray:
     """Return the array that has the memory."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
+    base = array.base
+    # Of a view by strides it is no array, but has one.
+    base = base if isinstance(base, np.ndarray) else getattr(base, "base", None)
+    return root_of(base) if isinstance(base, np.ndarray) else array
 
 
 def merge(clock: Clock, other: Clock) -> None:
