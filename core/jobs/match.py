@@ -40,6 +40,7 @@ from core.match import (
     raw,
     register,
     warp,
+    warped_shape,
 )
 from core.match.boxes import draw_boxes
 from core.media import JSON, NPY, decode, split_alpha, to_range
@@ -211,16 +212,9 @@ def _one(
         _phase(run, item, places, x, template)
         return
     with run.stage("match"):
-        variants = [
-            (scale, turn, warp(template, scale, turn) if len(wanted.axes) == 2 else template)
-            for scale in spec.scales
-            for turn in spec.rotations
-        ]
-        templates = [made for _, _, made in variants]
-        found, scores = places.compute(
-            item.subject, lambda x: _searched(spec, run, x, templates), x
-        )
-    described = [_described(match, variants[match.variant][:2], wanted) for match in found]
+        found, scores = places.compute(item.subject, partial(_searched, spec, run, template), x)
+    variants = _variants(spec)
+    described = [_described(match, variants[match.variant], wanted) for match in found]
     with run.stage("store"):
         deliver_json(run, renamed(name, JSON, "-matches"), _document(spec, described), digest)
         if spec.scores:
@@ -233,10 +227,15 @@ def _one(
             deliver_picture(run, item, "-matches", draw_boxes(picture, corners, labels))
 
 
+def _variants(spec: MatchSpec) -> list[tuple[float, float]]:
+    """Return the scales and rotations in which the template is looked for."""
+    return [(scale, turn) for scale in spec.scales for turn in spec.rotations]
+
+
 def _searched(
-    spec: MatchSpec, run: Run, x: Array, templates: list[Template]
+    spec: MatchSpec, run: Run, template: Template, x: Array
 ) -> tuple[list[Match], NDArray[Any]]:
-    """Return the best matches, and the scores of the last template."""
+    """Return the best matches, and the scores of the last variant of the template."""
     score = normalised if spec.method == "normalised" else raw
     threshold = spec.threshold
     if threshold is None and spec.method == "normalised":
@@ -244,12 +243,27 @@ def _searched(
     on = array_module(x).asarray
     candidates: list[Match] = []
     pieces: list[NDArray[Any]] = []
-    for variant, template in enumerate(templates):
-        if any(k > n for k, n in zip(template.shape, x.shape[:-1], strict=True)):
-            continue  # in this size and direction it does not fit into the picture
-        weights = template.weights
-        there = Template(on(template.values), None if weights is None else on(weights))
-        length = template.shape[0]
+    is_picture = x.ndim == 3
+    shapes = [
+        warped_shape(template.shape, scale, turn) if is_picture else template.shape
+        for scale, turn in _variants(spec)
+    ]
+    fitting = [all(k <= n for k, n in zip(s, x.shape[:-1], strict=True)) for s in shapes]
+    if not any(fitting):
+        raise InvalidInput(
+            "the template is larger than the input",
+            field="template",
+            given=" × ".join(map(str, min(shapes, key=math.prod))),
+            accepted=f"at most {' × '.join(map(str, x.shape[:-1]))}",
+        )
+    for variant, (scale, turn) in enumerate(_variants(spec)):
+        if not fitting[variant]:
+            continue
+        # Made when it is wanted: thousands of them take more memory than a worker has.
+        made = warp(template, scale, turn) if is_picture else template
+        weights = made.weights
+        there = Template(on(made.values), None if weights is None else on(weights))
+        length = made.shape[0]
         step = _BLOCK if x.ndim == 2 else len(x)
         for start in range(0, len(x) - length + 1, step):
             # One place more on both sides, so that what rises across a seam is seen to rise.
@@ -259,21 +273,11 @@ def _searched(
             )
             candidates += [
                 match
-                for match in local_maxima(found, template.shape, threshold, variant, first)
+                for match in local_maxima(found, made.shape, threshold, variant, first)
                 if start - 0.5 <= match.start[0] < start + step - 0.5 or step >= len(x)
             ]
             if spec.scores:
                 pieces.append(found[start - first : start - first + step])
-    if not any(
-        all(k <= n for k, n in zip(template.shape, x.shape[:-1], strict=True))
-        for template in templates
-    ):
-        raise InvalidInput(
-            "the template is larger than the input",
-            field="template",
-            given=" × ".join(map(str, templates[0].shape)),
-            accepted=f"at most {' × '.join(map(str, x.shape[:-1]))}",
-        )
     scores = np.concatenate(pieces) if pieces else np.empty(0)
     return best_matches(candidates, spec.count, spec.overlap), scores
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -46,12 +47,8 @@ def warp(template: Template, scale: float, degrees: float) -> Template:
     if scale == 1 and degrees == 0:
         return template
     height, width = template.shape
-    angle = np.radians(degrees)
-    cos, sin = np.cos(angle), np.sin(angle)
-    size = [
-        round(scale * (abs(cos) * height + abs(sin) * width)),
-        round(scale * (abs(sin) * height + abs(cos) * width)),
-    ]
+    cos, sin = _turn(degrees)
+    size = warped_shape((height, width), scale, degrees)
     if min(size) < _LEAST:
         raise InvalidInput(
             "too little is left of the template",
@@ -67,7 +64,7 @@ def warp(template: Template, scale: float, degrees: float) -> Template:
     def warped(plane: NDArray[Any], order: Literal[1, 3]) -> NDArray[Any]:
         smooth = scipy.ndimage.gaussian_filter(plane, blur, mode="nearest") if blur else plane
         made: NDArray[Any] = scipy.ndimage.affine_transform(
-            smooth, back, offset, output_shape=tuple(size), order=order, mode="nearest"
+            smooth, back, offset, output_shape=size, order=order, mode="nearest"
         )
         return made
 
@@ -81,3 +78,21 @@ def warp(template: Template, scale: float, degrees: float) -> Template:
     weights = np.clip(warped(given, 1), 0, 1) * inside
     whole = template.weights is None and inside.all()
     return Template(values, None if whole else weights)
+
+
+def warped_shape(shape: tuple[int, ...], scale: float, degrees: float) -> tuple[int, ...]:
+    """Return the shape that `warp` makes of a template of this one.
+
+    Examples
+    --------
+    >>> warped_shape((20, 40), 0.5, 90)
+    (20, 10)
+    """
+    height, width = shape
+    cos, sin = map(abs, _turn(degrees))
+    return round(scale * (cos * height + sin * width)), round(scale * (sin * height + cos * width))
+
+
+def _turn(degrees: float) -> tuple[float, float]:
+    angle = math.radians(degrees)
+    return math.cos(angle), math.sin(angle)

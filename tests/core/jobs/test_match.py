@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from core.errors import Cancelled, InvalidInput
 from core.jobs import match
+from core.match import warp
 from core.media import PNG, WAV
 
 RNG = np.random.default_rng(0)
@@ -186,6 +188,28 @@ def test_what_makes_no_sense_is_refused(works: Any, fields: Any) -> None:
     digest = "sha256:" + "0" * 64
     with pytest.raises(ValidationError):
         works.spec("match", digest, template=digest, **fields)
+
+
+def test_sizes_and_directions_are_made_one_by_one(
+    works: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All of a job's at a time are gigabytes, and so is a single one that is much too large.
+    made: list[weakref.ref[Any]] = []
+    alive: list[int] = []
+
+    def counted(*how: Any) -> Any:
+        alive.append(sum(one() is not None for one in made))
+        template = warp(*how)
+        made.append(weakref.ref(template))
+        return template
+
+    monkeypatch.setattr(match, "warp", counted)
+    template = works.upload(np.ascontiguousarray(SCENE[30:50, 70:95]), PNG)
+    turns = [float(turn) for turn in range(10, 70, 10)]
+    run = works.run("match", scene(works), template=template, scales=[1, 20], rotations=turns)
+    assert works.names(run)
+    assert len(alive) == len(turns)
+    assert max(alive) <= 1
 
 
 def test_what_cannot_match_fails_with_the_reason(works: Any) -> None:
