@@ -27,16 +27,25 @@ C_NAMES = {
 }
 """What CUDA C++ calls the dtypes that kernels read."""
 
+OPTIONS = ("--std=c++17",)
+"""Of the compiler. For each tuple of options that is new to a process, CuPy (14) compiles an empty
+text to learn its version, whatever lies in files already: so macros are defined in the text."""
 
-@cache
-def source(name: str) -> str:
-    """Return the text of ``name.cu``, with the files that it includes.
+
+def source(name: str, macros: Macros) -> str:
+    """Return the text of ``name.cu``, with the files that it includes, specialised by ``macros``.
 
     Examples
     --------
-    >>> "__global__" in source("direct"), "#include" in source("direct")
-    (True, False)
+    >>> text = source("direct", (("NUMBER", "float"), ("HEIGHT", 3)))
+    >>> text.splitlines()[:2], "__global__" in text, "#include" in text
+    (['#define NUMBER float', '#define HEIGHT 3'], True, False)
     """
+    return "".join(f"#define {macro} {value}\n" for macro, value in macros) + _text(name)
+
+
+@cache
+def _text(name: str) -> str:
     return _with_includes(_SOURCES / f"{name}.cu")
 
 
@@ -48,17 +57,6 @@ def _with_includes(path: Path) -> str:
         path.read_text(),
         flags=re.MULTILINE,
     )
-
-
-def options(macros: Macros) -> tuple[str, ...]:
-    """Return a compiler's options that define ``macros``.
-
-    Examples
-    --------
-    >>> options((("NUMBER", "float"), ("HEIGHT", 3)))
-    ('--std=c++17', '-DNUMBER=float', '-DHEIGHT=3')
-    """
-    return ("--std=c++17", *(f"-D{name}={value}" for name, value in macros))
 
 
 def function(x: Array, name: str, entry: str, macros: Macros, shared: int = 0) -> Any:
@@ -96,4 +94,4 @@ def _function(module: Any, device: int, name: str, entry: str, macros: Macros, s
 
 @cache
 def _module(module: Any, name: str, macros: Macros) -> Any:
-    return module.RawModule(code=source(name), options=options(macros))
+    return module.RawModule(code=source(name, macros), options=OPTIONS)

@@ -39,9 +39,9 @@ extern "C" __global__ void one_product(
 
 def product(cupy: Any, precision: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return ``a @ b.T`` of ``a (32, depth)`` and ``b (24, depth)``, by tensor cores."""
-    code = Path(modules.__file__).with_name("mma.cuh").read_text() + _SOURCE
-    options = modules.options((("MULTIPLIED", precision),))
-    kernel = cupy.RawModule(code=code, options=options).get_function("one_product")
+    header = Path(modules.__file__).with_name("mma.cuh").read_text()
+    code = f"#define MULTIPLIED {precision}\n{header}{_SOURCE}"
+    kernel = cupy.RawModule(code=code, options=modules.OPTIONS).get_function("one_product")
     y = cupy.empty((ROWS, COLUMNS), "float32")
     kernel((1, 1, 1), (32, 1, 1), (cupy.asarray(a), cupy.asarray(b), y))
     return y.get()

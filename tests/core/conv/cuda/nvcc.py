@@ -15,8 +15,8 @@ needed = pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not in
 def told(name, macros, architecture, folder) -> str:
     """Compile a source for an architecture; what is told of registers and memory."""
     source, target = folder / "kernel.cu", folder / "kernel.cubin"
-    source.write_text(modules.source(name))
-    command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.options(macros)]
+    source.write_text(modules.source(name, macros))
+    command = ["nvcc", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", *modules.OPTIONS]
     done = subprocess.run(
         [*command, "-o", str(target), str(source)], capture_output=True, text=True, check=False
     )

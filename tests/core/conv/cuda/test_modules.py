@@ -73,6 +73,8 @@ def test_a_module_serves_all_inputs(cupy, recorder) -> None:
     assert len(recorder.given) == len(set(recorder.given)) == 4
     use(cupy, 55)
     assert len(recorder.given) == 4
+    # Others would make CuPy compile an empty text first, in every process.
+    assert {options for _, options in recorder.given} == {modules.OPTIONS}
 
 
 def test_another_process_asks_for_the_same(cupy, recorder) -> None:
