@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 import convq
 from convq.stack import LocalStack
@@ -157,12 +157,19 @@ class Visit:
         if self.page.url.startswith(self.url):
             self.page.evaluate("hash => { location.hash = hash }", view)
             return self.page
-        self.page.goto(f"{self.url}/#{view}")
-        if any("ERR_NETWORK_CHANGED" in text for text in self.complaints):
-            # Some interface of this machine came or went, which cuts all that Chromium loads.
-            self.page.reload()
-            self.complaints.clear()
+        self.open(f"{self.url}/#{view}")
         return self.page
+
+    def open(self, url: str) -> Response | None:
+        """Load a page, and again where what it consists of was cut.
+
+        Chromium cuts all that it loads when an interface of this machine comes or goes.
+        """
+        response = self.page.goto(url)
+        while any("ERR_NETWORK_CHANGED" in text for text in self.complaints):
+            self.complaints.clear()
+            response = self.page.reload()
+        return response
 
 
 @contextmanager

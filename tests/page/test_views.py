@@ -80,7 +80,7 @@ def test_the_page_comes_with_a_strict_policy_and_from_this_host_alone(
 ) -> None:
     page, asked = visit.page, []
     page.on("request", lambda request: asked.append(request.url))
-    response = page.goto(stack.url)
+    response = visit.open(stack.url)
     policy = response.headers["content-security-policy"]
     assert "unsafe" not in policy
     assert {"default-src 'none'", "script-src 'self'", "style-src 'self'"} <= set(
