@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from core import conv
-from core.arrays import Array, array_module, to_numpy
+from core.arrays import Array
 from core.errors import InvalidInput
 from core.jobs.each import (
     Item,
@@ -30,23 +30,11 @@ from core.jobs.kind import Kind, Planning, Spec
 from core.jobs.places import Places, planned
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, of_record, plan_each, work
-from core.match import (
-    Match,
-    Registration,
-    Template,
-    best_matches,
-    local_maxima,
-    normalised,
-    raw,
-    register,
-    warp,
-    warped_shape,
-)
+from core.match import Match, Registration, Template, normalised, raw, register
 from core.match.boxes import draw_boxes
+from core.match.search import BLOCK, Variant, search
 from core.media import JSON, NPY, decode, split_alpha, to_range
 
-# Samples of a recording that are compared at a time, so that hours take no more memory.
-_BLOCK = 1 << 22
 _DEFAULT_THRESHOLD = 0.5
 
 
@@ -163,7 +151,7 @@ def _plan_one(
         one = planning.device.fft_seconds(shape, "complex128")
         needed = 16.0 * 8 * math.prod(shape)
         return work("phase", "three transforms", 4 * one, needed, planning)
-    block = (min(shape[0], _BLOCK + template.extent[0]),) if len(shape) == 1 else shape
+    block = (min(shape[0], BLOCK + template.extent[0]),) if len(shape) == 1 else shape
     found = conv.plan(
         block,
         template.extent,
@@ -227,59 +215,30 @@ def _one(
             deliver_picture(run, item, "-matches", draw_boxes(picture, corners, labels))
 
 
-def _variants(spec: MatchSpec) -> list[tuple[float, float]]:
+def _variants(spec: MatchSpec) -> list[Variant]:
     """Return the scales and rotations in which the template is looked for."""
-    return [(scale, turn) for scale in spec.scales for turn in spec.rotations]
+    return [Variant(scale, turn) for scale in spec.scales for turn in spec.rotations]
 
 
 def _searched(
     spec: MatchSpec, run: Run, template: Template, x: Array
 ) -> tuple[list[Match], NDArray[Any]]:
-    """Return the best matches, and the scores of the last variant of the template."""
-    score = normalised if spec.method == "normalised" else raw
+    is_normalised = spec.method == "normalised"
     threshold = spec.threshold
-    if threshold is None and spec.method == "normalised":
+    if threshold is None and is_normalised:
         threshold = _DEFAULT_THRESHOLD
-    on = array_module(x).asarray
-    candidates: list[Match] = []
-    pieces: list[NDArray[Any]] = []
-    is_picture = x.ndim == 3
-    shapes = [
-        warped_shape(template.shape, scale, turn) if is_picture else template.shape
-        for scale, turn in _variants(spec)
-    ]
-    fitting = [all(k <= n for k, n in zip(s, x.shape[:-1], strict=True)) for s in shapes]
-    if not any(fitting):
-        raise InvalidInput(
-            "the template is larger than the input",
-            field="template",
-            given=" × ".join(map(str, min(shapes, key=math.prod))),
-            accepted=f"at most {' × '.join(map(str, x.shape[:-1]))}",
-        )
-    for variant, (scale, turn) in enumerate(_variants(spec)):
-        if not fitting[variant]:
-            continue
-        # Made when it is wanted: thousands of them take more memory than a worker has.
-        made = warp(template, scale, turn) if is_picture else template
-        weights = made.weights
-        there = Template(on(made.values), None if weights is None else on(weights))
-        length = made.shape[0]
-        step = _BLOCK if x.ndim == 2 else len(x)
-        for start in range(0, len(x) - length + 1, step):
-            # One place more on both sides, so that what rises across a seam is seen to rise.
-            first, last = max(start - 1, 0), min(start + step + length, len(x))
-            found = to_numpy(
-                score(x[first:last], there, memory_cap=run.memory_cap, check=run.check)
-            )
-            candidates += [
-                match
-                for match in local_maxima(found, made.shape, threshold, variant, first)
-                if start - 0.5 <= match.start[0] < start + step - 0.5 or step >= len(x)
-            ]
-            if spec.scores:
-                pieces.append(found[start - first : start - first + step])
-    scores = np.concatenate(pieces) if pieces else np.empty(0)
-    return best_matches(candidates, spec.count, spec.overlap), scores
+    return search(
+        x,
+        template,
+        _variants(spec),
+        normalised if is_normalised else raw,
+        threshold=threshold,
+        count=spec.count,
+        overlap=spec.overlap,
+        keep_scores=spec.scores,
+        memory_cap=run.memory_cap,
+        check=run.check,
+    )
 
 
 def _phase(run: Run, item: Item, places: Places, x: NDArray[Any], template: Template) -> None:
@@ -301,7 +260,7 @@ def _phase(run: Run, item: Item, places: Places, x: NDArray[Any], template: Temp
         deliver_json(run, renamed(item.name, JSON, "-matches"), document, item.digest)
 
 
-def _described(match: Match, variant: tuple[float, float], wanted: _Wanted) -> dict[str, Any]:
+def _described(match: Match, variant: Variant, wanted: _Wanted) -> dict[str, Any]:
     if len(wanted.axes) == 1:
         at: dict[str, Any] = {"sample": match.start[0], "length": match.size[0]}
         if wanted.rate:

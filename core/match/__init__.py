@@ -3,7 +3,7 @@
 from core.match.peaks import Match, best_matches, local_maxima
 from core.match.phase import Registration, register
 from core.match.scores import Template, normalised, raw
-from core.match.warp import warp, warped_shape
+from core.match.warp import warp
 
 __all__ = [
     "Match",
@@ -15,5 +15,4 @@ __all__ = [
     "raw",
     "register",
     "warp",
-    "warped_shape",
 ]

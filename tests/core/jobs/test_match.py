@@ -139,7 +139,7 @@ def test_an_excerpt_is_found_in_a_recording_in_noise_and_at_another_level(
     runs = [works.run("match", digest, template=template)]
     # Also where the seams of blocks are, and wherever they fall around the place.
     for block in (5000, 37_123, 37_122, 37_124):
-        monkeypatch.setattr(match, "_BLOCK", block)
+        monkeypatch.setattr("core.match.search.BLOCK", block)
         runs.append(works.run("match", digest, template=template))
     for run in runs:
         (one,) = works.json(run, run.results[0]["name"])["matches"]
@@ -155,7 +155,7 @@ def test_an_excerpt_is_found_in_a_recording_in_noise_and_at_another_level(
 def test_blocks_give_all_scores(works: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sound, part = works.named(recording(1), "scene.npy"), works.upload(recording(1)[500:560])
     whole = works.run("match", sound, template=part, scores=True)
-    monkeypatch.setattr(match, "_BLOCK", 700)
+    monkeypatch.setattr("core.match.search.BLOCK", 700)
     pieces = works.run("match", sound, template=part, scores=True)
     scores = [works.array(run, "scene-scores.npy") for run in (whole, pieces)]
     np.testing.assert_allclose(*scores, atol=1e-9)
@@ -203,7 +203,7 @@ def test_sizes_and_directions_are_made_one_by_one(
         made.append(weakref.ref(template))
         return template
 
-    monkeypatch.setattr(match, "warp", counted)
+    monkeypatch.setattr("core.match.search.warp", counted)
     template = works.upload(np.ascontiguousarray(SCENE[30:50, 70:95]), PNG)
     turns = [float(turn) for turn in range(10, 70, 10)]
     run = works.run("match", scene(works), template=template, scales=[1, 20], rotations=turns)
