@@ -82,7 +82,7 @@ def _identify(services: Services, text: str, scopes: tuple[str, ...]) -> Caller:
             f"this API key lacks the scope {' or '.join(scopes)}",
             field="Authorization",
             given=" ".join(sorted(key.scopes)),
-            accepted=[*scopes, "admin"],
+            accepted=list(dict.fromkeys((*scopes, "admin"))),
         )
     return Caller(key.tenant, key.id, key.scopes, _limits(allowance))
 

@@ -66,6 +66,8 @@ def test_a_key_without_the_scope_is_told_which(
     assert response.json()["code"] == "forbidden"
     assert response.json()["accepted"] == ["submit", "admin"]
     assert "submit" in response.json()["detail"]
+    held = keyed.post("/v1/queue/pause", headers=key("read"))
+    assert (held.status_code, held.json()["accepted"]) == (403, ["admin"])
     for scope in ("submit", "admin"):
         answer = keyed.post("/v1/artifacts", content=npy([1.0]), headers=key(scope))
         assert answer.status_code in (200, 201)
