@@ -8,10 +8,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from convq.client.edge_models import Delivery, EdgeBox, EdgeGroup
-from convq.client.flow import Flow, Request
+from convq.client.flow import Flow, Request, work
 from convq.client.operations import get, post
 from convq.client.retry import exchange
 from convq.client.uploads import upload
+from core.edge.runtime.container import bundle_in
 
 _PAGE = 200
 _DAY = 86400.0
@@ -46,7 +47,9 @@ def token(name: str, lasts: float = _DAY) -> Flow[str]:
 
 def roll_out(name: str, bundle: Path, stages: Sequence[int] | None) -> Flow[EdgeGroup]:
     """Upload a bundle and begin to roll it out."""
-    stored = yield from upload(bundle)
+    # Boxes keep, and are offered, what is signed, without the program around it.
+    known = (yield from work(lambda: bundle_in(str(bundle)))) if bundle.is_file() else bundle
+    stored = yield from upload(known)
     body = {"artifact": stored.digest} | ({} if stages is None else {"stages": list(stages)})
     answer = yield from exchange(
         Request("POST", _path(name, "rollout"), json=body, timeout=_PATIENCE)

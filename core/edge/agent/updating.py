@@ -7,6 +7,7 @@ from core.edge.agent.disk import Disk, place, replace
 from core.edge.agent.errors import Away, Replayed
 from core.edge.agent.models import Models
 from core.edge.agent.service import Service
+from core.edge.runtime.container import bundle_in
 from core.edge.runtime.errors import Damaged, WrongBoard
 
 Check = Callable[[str, str], "Dict[str, Any]"]
@@ -140,12 +141,16 @@ def _digest(path: str) -> str:
 def take(disk: Disk, updating: Updating, models: Models, path: str) -> None:
     """Install a bundle that came with the program, unless this box has had a newer one.
 
+    Of a standalone bundle that is the bundle in it, so that the box knows it again when the service
+    rolls it out.
+
     Raises
     ------
     EdgeError
         It is not to be run here.
     """
-    digest = _digest(path)
+    data = bundle_in(path)
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
     installed = models.installed
     if models.version is not None and models.version["digest"] == digest:
         return
@@ -154,7 +159,5 @@ def take(disk: Disk, updating: Updating, models: Models, path: str) -> None:
     except Replayed:
         return
     target = installed.path({"digest": digest})
-    with open(path, "rb") as file:
-        data = file.read()
     replace(disk, target, data)
     updating.install(digest, target)

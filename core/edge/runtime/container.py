@@ -155,6 +155,20 @@ class _Window:
         return data  # type: ignore[no-any-return]
 
 
+def bundle_in(path: str) -> bytes:
+    """Return the bytes of the bundle that a file is, or has the program around.
+
+    Whether they are whole is not looked at: `Container` does that.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+        try:
+            outer = zipfile.ZipFile(file)
+            return outer.read(INNER) if INNER in outer.namelist() else data
+        except _UNREADABLE:
+            return data
+
+
 def _opened(file: "Any") -> "Tuple[int, zipfile.ZipFile]":
     """Return where the bundle begins in the file, and its archive."""
     outer = zipfile.ZipFile(file)

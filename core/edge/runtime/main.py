@@ -233,7 +233,13 @@ def public_key(text: "Optional[str]") -> "Optional[bytes]":
 
 
 def _parser(standalone: "Optional[str]") -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Predict with a bundle of convq.")
+    parser = argparse.ArgumentParser(
+        description="Predict with a bundle of convq.",
+        epilog="With agent as its first argument it also keeps itself up to date from a service: "
+        "see agent --help."
+        if standalone
+        else None,
+    )
     if not standalone:
         parser.add_argument("bundle", help="the bundle")
     parser.add_argument(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.edge.agent.disk import Disk
 from core.edge.agent.errors import Away, Replayed
 from core.edge.agent.installed import MOST_STARTS, Installed
 from core.edge.agent.models import Models
@@ -25,6 +26,7 @@ from core.edge.agent.watching import Watching
 from core.edge.profiles import Profile, profile
 from core.edge.runtime.errors import Damaged, EdgeError, WrongBoard
 from core.edge.signing import SigningKey
+from core.edge.standalone import standalone
 from tests.core.edge.agent.power import Quick
 
 
@@ -382,6 +384,35 @@ def test_a_bundle_that_comes_with_the_program(tmp_path: Path, service: Service) 
     with pytest.raises(Damaged):
         take(again.disk, again.updating, again.models, str(tmp_path / "given"))
     assert again.runs == "3 second"
+
+
+def test_a_box_knows_the_bundle_in_its_program_again(
+    signing: SigningKey,
+    small_bundle: Callable[..., Path],
+    here: Profile,
+    tmp_path: Path,
+    service: Service,
+) -> None:
+    content = small_bundle(here, sequence=2).read_bytes()
+    program = tmp_path / "given.pyz"
+    program.write_bytes(standalone(content, signing.public))
+    state = tmp_path / "state"
+    state.mkdir()
+    disk = Disk()
+    models = Models(
+        Installed(disk, str(state)), lambda path: Net(path, signing.public, False), print
+    )
+    updating = Updating(
+        disk,
+        models,
+        lambda path, digest: checked(path, signing.public, digest, True),
+        lambda path: None,
+    )
+    take(disk, updating, models, str(program))
+    assert models.version is not None
+    assert models.version["digest"] == service.offer(content, 2)
+    updating.step(service)  # type: ignore[arg-type]
+    assert not service.asked
 
 
 def test_real_bundles_are_checked(
