@@ -8,6 +8,7 @@ import typer
 
 from convq.cli.command import Group
 from core.errors import (
+    AlgorithmRefused,
     ConvqError,
     InvalidInput,
     NotFound,
@@ -56,10 +57,10 @@ def exit_code(error: ConvqError) -> int:
 
     Examples
     --------
-    >>> exit_code(NotFound("no such job"))
-    1
+    >>> exit_code(NotFound("no such job")), exit_code(AlgorithmRefused("winograd refuses"))
+    (1, 2)
     """
-    if isinstance(error, InvalidInput):
+    if isinstance(error, InvalidInput | AlgorithmRefused):
         return USAGE
     return AWAY if isinstance(error, Unavailable) else FAILED
 

@@ -11,6 +11,7 @@ import typer
 from convq.cli import completion
 from convq.cli.command import Command, Group
 from convq.cli.options import AsJson, Url
+from core.errors import InvalidInput
 
 app = typer.Typer(cls=Group, no_args_is_help=True)
 
@@ -116,6 +117,13 @@ def register(
     with Client(url) as client:
         if file.is_file():
             version = client.register_model(name, file)
+        elif not origin.isalnum() and not origin.startswith("sha256:"):
+            raise InvalidInput(
+                "there is no such file",
+                field="ORIGIN",
+                given=origin,
+                accepted="the id of a job, a model's file, or the digest of one",
+            )
         else:
             known = origin if origin.startswith("sha256:") else resolve(client, origin)
             version = client.register_model(name, known)

@@ -21,6 +21,7 @@ from convq.cli.options import (
     PriorityOption,
     Url,
 )
+from core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -113,6 +114,8 @@ def check_ends(*, detach: bool, plan: bool, out: Path | None, watch: bool = Fals
     """Refuse options that want of a job what others say will not be there."""
     if detach and out is not None:
         raise typer.BadParameter("a detached job has no results to write yet", param_hint="--out")
+    if out is not None and out.exists() and not out.is_dir():
+        raise typer.BadParameter(f"{out} is there, and is no folder", param_hint="--out")
     if detach and watch:
         raise typer.BadParameter("a detached job is not waited for", param_hint="--watch")
     if plan and (detach or watch or out is not None):
@@ -188,7 +191,7 @@ def _uploaded_fields(client: Client, work: Work, on_refused: OnRefused) -> dict[
     given = {name: value for name, value in work.fields.items() if value is not None}
     if work.check is not None:
         work.check(client)
-    given |= {name: _uploaded(client, value) for name, value in work.referred.items()}
+    given |= {name: _uploaded(client, name, value) for name, value in work.referred.items()}
     return given | {"inputs": upload(client, paths, on_refused)}
 
 
@@ -236,17 +239,22 @@ def _figure(document: Any, path: str) -> str | None:
     return f"{document:.1f}" if 1e4 <= abs(document) < 1e9 else f"{document:.5g}"
 
 
-def _uploaded(client: Client, value: str) -> str:
+def _uploaded(client: Client, name: str, value: str) -> str:
     """Return the digest of a file, or the reference that it is."""
-    if value.startswith(_DIGEST) or not Path(value).is_file():
+    # Models have names, which no file needs to have.
+    if value.startswith(_DIGEST) or (name == "model" and not Path(value).is_file()):
         return value
-    return upload_one(client, Path(value))
+    return upload_one(client, Path(value), name)
 
 
-def upload_one(client: Client, path: Path) -> str:
-    """Upload a file that the job cannot do without; return its digest."""
+def upload_one(client: Client, path: Path, name: str) -> str:
+    """Upload a file that the job cannot do without, as its field ``name``; return its digest."""
     from convq.cli.following import upload
 
+    if not path.exists():
+        raise InvalidInput(
+            "there is no such file", field=name, given=str(path), accepted="a file, or a digest"
+        )
     (reference,) = upload(client, [path], _raise)
     return str(reference["artifact"])
 

@@ -244,12 +244,12 @@ def _show_plan(
 def _uploaded(client: Client, data: str, fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields with the digests of the data sets, uploaded if they are files."""
 
-    def digest(text: str) -> str:
-        return text if text.startswith("sha256:") else upload_one(client, Path(text))
+    def digest(name: str, text: str) -> str:
+        return text if text.startswith("sha256:") else upload_one(client, Path(text), name)
 
-    found = {"data": digest(data)} | fields
+    found = {"data": digest("data", data)} | fields
     if "validation" in found:
-        found["validation"] = digest(found["validation"])
+        found["validation"] = digest("validation", found["validation"])
     return found
 
 

@@ -267,3 +267,30 @@ def test_planning(convq: Convq, service: Any) -> None:
     assert shown["plan"]["groups"][0]["chosen"] == "separable"
     convq("plan", "convolve", "a.bin", "-k", "box", "--device", "gpu")
     assert service.planned["device"] == "gpu"
+
+
+def test_results_do_not_go_into_a_file(convq: Convq, service: Any) -> None:
+    result = convq("submit", "convolve", "a.bin", "-k", "box", "-o", "c.bin")
+    assert (result.exit_code, service.requests) == (2, [])
+    assert "c.bin is there, and is no folder" in result.stderr
+
+
+def test_a_value_that_is_none_of_those(convq: Convq) -> None:
+    result = convq("submit", "convolve", "a.bin", "-k", "box", "--mode", "sam")
+    assert result.exit_code == 2
+    assert "'--mode': 'sam' is not one of 'full', 'same', 'valid'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        ("match no.bin a.bin", "template"),
+        ("search no.npz a.bin", "index"),
+        ("train --model lenet5 --data no.npz", "data"),
+        ("models register digits no/model.safetensors", "ORIGIN"),
+    ],
+)
+def test_a_file_that_is_not_there(convq: Convq, service: Any, command: str, field: str) -> None:
+    result = convq(*command.split())
+    assert (result.exit_code, service.requests) == (2, [])
+    assert result.stderr.startswith(f"error: {field}: there is no such file")
