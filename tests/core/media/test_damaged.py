@@ -82,8 +82,8 @@ def survives(content: bytes) -> None:
     assert decoded.array.size <= max(MAX_PIXELS * 4, len(content))
 
 
-# Milliseconds. A busy machine may let an example wait for seconds, and what was late once and is not
-# when it is tried again is a failure, too.
+# Milliseconds. A busy machine may let an example wait for seconds, and what was late once and is
+# not when it is tried again is a failure, too.
 SLOW = 30_000
 
 
