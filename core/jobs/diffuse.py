@@ -26,7 +26,7 @@ from core.jobs.places import Places, planned
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, check_axes, plan_each, work
 from core.kernels import Normalization
-from core.media import JSON, WEBP, RangePolicy, film, to_range
+from core.media import JSON, WEBP, RangePolicy, film, film_frame, to_range
 
 # Nothing leaves and nothing comes in.
 _CLOSED = ("reflect", "wrap")
@@ -300,9 +300,11 @@ def _convolutions(
 def _frame(item: Item, first: NDArray[Any], u: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a picture of a field; all of a film have the scale of the first."""
     if item.is_picture and item.values.dtype == np.uint8:
-        return to_range(u, np.uint8, "clip")
-    low, high = float(first.min()), float(first.max())
-    return to_range((u - low) * (255 / ((high - low) or 1)), np.uint8, "clip")
+        levels = to_range(u, np.uint8, "clip")
+    else:
+        low, high = float(first.min()), float(first.max())
+        levels = to_range((u - low) * (255 / ((high - low) or 1)), np.uint8, "clip")
+    return film_frame(levels)
 
 
 def _measured(spec: DiffuseSpec, item: Item, x: NDArray[Any], y: NDArray[Any]) -> dict[str, Any]:

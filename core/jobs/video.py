@@ -26,12 +26,12 @@ from core.jobs.places import Places, planned
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, of_record, plan_each
 from core.kernels import Normalization
-from core.media import JSON, NPY, PICTURES, WEBP, film, to_range
+from core.media import JSON, NPY, PICTURES, WEBP, film, film_frame, to_range
 from core.media.npy import header_of
 from core.video import Frames, filtered, frames_at_once
 
-# Of a film, so that its frames fit into memory.
-_FILM_SIDE = 640
+# With opacity, which a film does not show.
+_MOST_COLOURS = 4
 _NARROW = ("uint8", "int16", "uint16")
 
 
@@ -278,14 +278,14 @@ def _is_shown(spec: VideoSpec, index: int, count: int) -> bool:
 
 
 def _picture(item: Item, frame: NDArray[Any]) -> NDArray[np.uint8]:
-    step = max(1, math.ceil(max(frame.shape[:2]) / _FILM_SIDE))
-    small = frame[::step, ::step]
+    if frame.shape[2:] == (1,):
+        frame = frame[..., 0]
     if item.values.dtype == np.uint8:
-        return to_range(small, np.uint8, "clip")
+        return film_frame(to_range(frame, np.uint8, "clip"))
     # One scale for all frames: that of the first one of the video.
     first = item.values if item.is_picture else item.values[0]
     low, high = float(first.min()), float(first.max())
-    return to_range((small - low) * (255 / ((high - low) or 1)), np.uint8, "clip")
+    return film_frame(to_range((frame - low) * (255 / ((high - low) or 1)), np.uint8, "clip"))
 
 
 def _kernel(spec: VideoSpec, loaded: Loaded, subject: Subject) -> NDArray[Any]:
@@ -315,6 +315,13 @@ def _video_shape(spec: VideoSpec, subject: Subject) -> tuple[int, ...]:
             field="inputs",
             given=describe(subject.shape, subject.dtype),
             accepted="pictures, with sequence; or real arrays (T, H, W) or (T, H, W, C)",
+        )
+    if spec.frames and shape[3:] > (_MOST_COLOURS,):
+        raise InvalidInput(
+            "a film shows colours, and these are more",
+            field="frames",
+            given=describe(subject.shape, subject.dtype),
+            accepted=f"0, or frames of at most {_MOST_COLOURS} channels",
         )
     if spec.frames > shape[0]:
         raise InvalidInput(

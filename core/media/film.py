@@ -14,24 +14,37 @@ _MILLISECONDS = 80
 _PAUSE = 1500
 
 
+def film_frame(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a frame as small as a film shows it, to be kept until the film is made.
+
+    Parameters
+    ----------
+    levels : ndarray of uint8, shape (H, W) or (H, W, 3)
+
+    Examples
+    --------
+    >>> film_frame(np.zeros((320, 1280), np.uint8)).shape
+    (160, 640)
+    """
+    image = Image.fromarray(np.ascontiguousarray(levels))
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
+    return np.asarray(image)
+
+
 def film(frames: Sequence[NDArray[np.uint8]]) -> bytes:
     """Return an animated WebP that shows the frames without end, with a pause after the last.
 
     Parameters
     ----------
     frames : sequence of ndarray of uint8, shape (H, W) or (H, W, 3)
-        All of one shape. Above 640 pixels a side they are made smaller.
+        All of one shape; shown as by `film_frame`.
 
     Examples
     --------
     >>> film([np.zeros((4, 4), np.uint8), np.full((4, 4), 255, np.uint8)])[8:12]
     b'WEBP'
     """
-    images = []
-    for frame in frames:
-        image = Image.fromarray(np.ascontiguousarray(frame)).convert("RGB")
-        image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
-        images.append(image)
+    images = [Image.fromarray(film_frame(frame)).convert("RGB") for frame in frames]
     file = io.BytesIO()
     durations = [_MILLISECONDS] * (len(images) - 1) + [_PAUSE]
     images[0].save(

@@ -14,13 +14,28 @@ from pydantic import ValidationError
 from core.diffusion import perona_malik, propagate
 from core.errors import Cancelled, InvalidInput
 from core.jobs import diffuse
-from core.media import PNG, WAV
+from core.media import PNG, WAV, film
 
 RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 256, (20, 24, 4), dtype=np.uint8)
 FIELD = RNG.normal(size=(12, 15))
 ROWS, COLUMNS = np.mgrid[:48, :60]
 WAVE = np.sin(ROWS / 8) + np.cos(COLUMNS / 5)
+
+
+def test_frames_of_a_film_are_kept_as_small_as_it_shows_them(
+    works: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two hundred of a large picture's own size are more than a worker's memory.
+    shapes = []
+
+    def shown(frames: Any) -> bytes:
+        shapes.extend(frame.shape for frame in frames)
+        return film(frames)
+
+    monkeypatch.setattr(diffuse, "film", shown)
+    works.run("diffuse", works.upload(np.zeros((8, 1280))), time=2.0, frames=2)
+    assert shapes == [(4, 640)] * 3
 
 
 def test_a_picture_diffuses_per_colour(works: Any) -> None:

@@ -83,6 +83,21 @@ def test_memory_does_not_grow_with_the_video(works: Any, monkeypatch: pytest.Mon
     assert max(seen) <= 32 + 2
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_film_shows_colours(works: Any, channels: int) -> None:
+    clip = RNG.integers(0, 256, (3, 8, 9, channels), dtype=np.uint8)
+    run = works.run("video", works.named(clip, "v.npy"), kernel=BOX, frames=2)
+    with Image.open(BytesIO(works.bytes(run, "v-film.webp"))) as image:
+        assert (image.n_frames, image.size) == (2, (9, 8))
+
+
+def test_a_film_of_what_are_no_colours_is_refused(works: Any) -> None:
+    clip = works.upload(np.zeros((3, 8, 9, 5)))
+    assert works.run("video", clip, kernel=BOX).results
+    with pytest.raises(InvalidInput, match="colours"):
+        works.plan("video", clip, kernel=BOX, frames=2)
+
+
 def test_the_result_takes_room_frame_by_frame(works: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     # Room that is taken without being there costs the process its life, not the write an error.
     sizes = []
