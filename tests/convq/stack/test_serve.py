@@ -57,7 +57,8 @@ def test_a_second_signal_stops_at_once(serving, tmp_path, processes_of, eventual
 
 
 def test_an_interrupt_during_the_start_leaves_nothing(serving, tmp_path, processes_of, eventually):
-    with serving(tmp_path) as serve:
+    # Which takes until it is interrupted.
+    with serving(tmp_path, WORKER_IS_SILENT="1") as serve:
         assert eventually(lambda: (tmp_path / "logs" / "redis.log").exists())
         assert serve.end(signal.SIGINT) == 130
     assert eventually(lambda: processes_of(tmp_path) == [])
