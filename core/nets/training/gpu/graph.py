@@ -8,6 +8,7 @@ step reads it, and what a step allocates comes from a pool of its own.
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -74,6 +75,8 @@ class _OfShape:
         self._x, self._y = cupy.empty_like(x), cupy.empty_like(y)
         # What the graph uses must never be anybody else's.
         self._pool = cupy.cuda.MemoryPool()
+        # Of a pool that is gone CuPy frees nothing (seen with 14.2): unused blocks hold each other.
+        weakref.finalize(self, self._pool.free_all_blocks)
         self.graph: Any = None
 
     def warm_up(self, take: Take, x: Array, y: Array) -> None:

@@ -7,6 +7,7 @@ CuPy 14.2 does not have (`cupy_names.json`: what each module holds, and the para
 whose signature can be read). Compiled sources run on the processor (`emulated.h`).
 """
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -104,11 +105,14 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
         return _wrapped(function(*_unwrapped(args), **_unwrapped(options)))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name not in NAMES["cupy.ndarray"]:
+        names = NAMES["cupy.ndarray"]
+        if name.startswith("__") or name not in names:
             raise AttributeError(name)
         # Neither its shape nor a view is a use of its memory.
         found = getattr(self._memory, name)
-        return _called(getattr(self.host, name)) if callable(found) else _wrapped(found)
+        if not callable(found):
+            return _wrapped(found)
+        return _limited(_called(getattr(self.host, name)), names[name])
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "_memory":
@@ -180,8 +184,6 @@ def _wrapped(value: Any) -> Any:
 
 def _called(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **options: Any) -> Any:
-        if "initial" in options:
-            raise TypeError("CuPy's reductions begin with nothing")
         return _wrapped(function(*_unwrapped(args), **_unwrapped(options)))
 
     return call
@@ -428,7 +430,9 @@ def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleT
         CUDARuntimeError=streams.CUDARuntimeError,
     )
     streams.reset()
-    pool = types.SimpleNamespace(free_all_blocks=lambda: None, set_limit=streams.MEMORY.set_limit)
+    pool = types.SimpleNamespace(
+        free_all_blocks=lambda: None, set_limit=streams.MEMORY.set_limit, malloc=None
+    )
     cupy.get_default_memory_pool = lambda: pool  # type: ignore[attr-defined]
     memory = types.SimpleNamespace(OutOfMemoryError=streams.OutOfMemoryError)
     cupy.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]
@@ -440,6 +444,7 @@ def modules(folder: Path, properties: dict[str, Any]) -> dict[str, types.ModuleT
         get_elapsed_time=lambda begin, end: 1e3 * (end.seconds - begin.seconds),
         memory=memory,
         runtime=runtime,
+        using_allocator=lambda malloc: contextlib.nullcontext(),
     )
     of_scipy = {
         f"cupyx.scipy.{name}": _Module(f"cupyx.scipy.{name}", getattr(scipy, name))

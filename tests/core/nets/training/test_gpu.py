@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -44,6 +45,7 @@ def recorder(patched):
     """Count what the host reads, and capture."""
     found = patched[1]
     found.reads, found.launches, found.refuses = 0, 0, None
+    found.left.clear()
     return found
 
 
@@ -134,6 +136,14 @@ def test_where_cuda_refuses_a_step_it_says_so(trainer, recorder, caplog) -> None
     assert recorder.launches == 0
     assert ["cuBLAS" in record.message for record in caplog.records] == [True]
     close(found, trainer(False, layers=layers).run())
+
+
+def test_what_a_training_took_is_given_back(trainer, recorder) -> None:
+    trainer(True).run()
+    # A trainer and its steps refer to each other.
+    gc.collect()
+    assert recorder.launches > 0
+    assert recorder.left == set()
 
 
 class Interrupt:

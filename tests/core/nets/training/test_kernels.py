@@ -46,7 +46,8 @@ def test_a_captured_step_launches_the_kernels(
     for name, weight in expected.weights.items():
         np.testing.assert_allclose(trained.weights[name], weight, rtol=1e-4, atol=1e-5)
     for cached in (
-        direct._generated, device.gpu, device._gpu, constants._there, transfers.transfers,
+        direct._generated, device.gpu, device._gpu, transfers.transfers,
         modules._function, modules._module,
     ):  # fmt: skip
         cached.cache_clear()
+    constants._of_streams.clear()
