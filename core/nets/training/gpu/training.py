@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from core.arrays import Array
 from core.conv.blocks import Check
-from core.conv.cuda.memory import make_room
+from core.conv.cuda.memory import is_too_little_memory, make_room
 from core.errors import TooLarge
 from core.nets.data.dataset import Dataset
 from core.nets.layers import embedding
@@ -48,7 +48,9 @@ def telling_memory(cupy: Any) -> Iterator[None]:
     """
     try:
         yield
-    except cupy.cuda.memory.OutOfMemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not is_too_little_memory(cupy, error):
+            raise
         free, total = cupy.cuda.runtime.memGetInfo()
         raise TooLarge(
             "the device has too little memory left for the training",

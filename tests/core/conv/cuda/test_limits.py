@@ -9,7 +9,8 @@ from core.conv.algorithms import by_name
 from core.conv.cuda import channels, direct, gathering, memory, separable, transfers
 from core.conv.device import gpu
 from core.conv.plan import make_plan
-from core.errors import IntegerOverflow, InvalidInput
+from core.errors import IntegerOverflow, InvalidInput, TooLarge
+from core.nets.training.gpu.training import telling_memory
 from tests.core.conv.cuda import standin
 from tests.core.conv.cuda.forms import form_of
 
@@ -124,6 +125,8 @@ def test_libraries_that_have_no_memory_left_are_understood(cupy, kind, code) -> 
     assert (tried, found) == ([1000, 500], 500)
     tried.clear()
     assert transfers.with_enough_memory(lambda: run(7), cupy, 1) == 7
+    with pytest.raises(TooLarge, match="for the training"), telling_memory(cupy):
+        raise kind(code)
 
 
 @pytest.mark.parametrize(("kind", "code"), [(CuFFTError, 5), (CUDADriverError, 700)])
