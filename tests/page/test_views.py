@@ -561,3 +561,17 @@ def test_with_keys_the_page_asks_for_one_and_forgets_it_with_the_tab(
         page = other.go("/jobs")
         expect(page.get_by_role("dialog")).to_contain_text("wants an API key")
         other.complaints.clear()
+
+
+def test_a_job_that_failed_has_room_on_a_phone(go: Go, jobs: SimpleNamespace) -> None:
+    page = go(f"/jobs/{jobs.failed.id}")
+    page.set_viewport_size({"width": 390, "height": 844})
+    attempt = page.locator(".timeline li", has_text="attempt").last
+    expect(attempt.locator(".reason")).to_be_visible()
+    # Nothing is cut off, and the buttons stay in one line.
+    assert attempt.locator(".who").evaluate("who => who.scrollWidth <= who.clientWidth")
+    tops = page.locator(".top button").evaluate_all(
+        "all => new Set(all.map(one => one.getBoundingClientRect())"
+        ".map(({top, height}) => Math.round(top + height / 2))).size"
+    )
+    assert tops == 1

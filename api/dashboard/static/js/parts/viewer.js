@@ -139,7 +139,7 @@ export function viewer({ before, after, signal }) {
     say(under, `[${y}, ${x}] = ${decimal(side.image.at(Math.min(state.plane, side.image.planes - 1), x, y), 6)}`);
   }
 
-  const node = h("div", { class: "viewer" }, bar, stage, split, h("div", { class: ["row", "small", "muted"] }, sides.map(({ source }) => h("span", {}, `${source.name}: ${shape(source.shape)} ${source.dtype ?? ""}`)), under));
+  const node = h("div", { class: "viewer" }, bar, stage, split, h("div", { class: ["row", "small", "muted"] }, sides.map(({ source }) => h("span", {}, source.shape ? `${source.name}: ${shape(source.shape)} ${source.dtype ?? ""}` : source.name)), under));
   start();
   return node;
 
