@@ -33,7 +33,8 @@ def page(report: dict[str, Any], picture: str) -> str:
         "the best peer's time over convq's: above 1, convq is faster. A pass reads the input and "
         "writes the output once, at the speed of the copy; `passes` says how many of these convq's "
         "time is. The floor is the longer of a pass and of every tap's multiply-adds; transforms, "
-        "which do not do all of them, may be below it.",
+        "which do not do all of them, may be below it. Where `host`, what launching takes, is as "
+        "long as convq's time, the device waits for it: a faster kernel would change nothing.",
         "",
         *table(report),
         "",
@@ -49,13 +50,14 @@ def page(report: dict[str, Any], picture: str) -> str:
             mean = math.exp(statistics.fmean(map(math.log, ratios)))
             lines.append(f"| {family} | {len(ratios)} | {mean:.2f} | {min(ratios):.2f} |")
     names = ["convq", *PEERS]
-    lines += ["", "| cell | " + " | ".join(names) + " | ratio | passes | floor | goals |"]
-    lines.append("|---" * (len(names) + 5) + "|")
+    lines += ["", "| cell | " + " | ".join(names) + " | host | ratio | passes | floor | goals |"]
+    lines.append("|---" * (len(names) + 6) + "|")
     for row in report["rows"]:
         times = [_microseconds(row["seconds"].get(name)) for name in names]
         quotient = ratio(row)
         shown = "" if quotient is None else f"{quotient:.2f}"
         passes = row["seconds"]["convq"] * most["copy"] / row["bytes"]
+        times.append(_microseconds(row["host"]["convq"]))
         last = f"{_microseconds(floor(row, report))} | {verdict(row, report)}"
         lines.append(f"| {row['cell']} | {' | '.join(times)} | {shown} | {passes:.1f} | {last} |")
     both = [row for row in report["rows"] if "convq cudnn" in row["seconds"]]
@@ -69,6 +71,9 @@ def page(report: dict[str, Any], picture: str) -> str:
     if skips:
         lines += ["", "An empty place is a peer that did not take part:", ""]
         lines += [f"- {reason}" for reason in sorted(skips)]
+    if report["failed"]:
+        lines += ["", "Cells that convq failed at:", ""]
+        lines += [f"- {cell}: {why}" for cell, why in report["failed"].items()]
     return "\n".join(lines) + "\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import statistics
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -55,21 +56,48 @@ def _elapsed(cupy: Any, call: Call, count: int) -> float:
     return float(cupy.cuda.get_elapsed_time(begin, end)) / 1e3
 
 
+def launching(cupy: Any, call: Call) -> float:
+    """Return the seconds that the host is busy with a call.
+
+    Where they are as long as the call takes, the device waits for the host.
+    """
+    count = _count(cupy, call)
+    cupy.cuda.Device().synchronize()
+    begin = time.perf_counter()
+    for _ in range(count):
+        call()
+    spent = time.perf_counter() - begin
+    cupy.cuda.Device().synchronize()
+    return spent / count
+
+
+class Differs(Exception):
+    """A contender computes something else than convq."""
+
+
 def row(cupy: Any, cell: Cell) -> dict[str, Any]:
-    """Time convq and all peers that can do ``cell``, after comparing what they return."""
+    """Time convq and all peers that can do ``cell``, after comparing what they return.
+
+    A peer that fails is one that did not take part: its reason is among ``skipped``. ``differing``
+    names those that computed something else.
+    """
     host_x, host_w = cell.arrays()
     x, w = cupy.asarray(host_x), cupy.asarray(host_w)
     calls = {"convq": convq_call(cell, x, w)}
     expected = np.asarray(_host(calls["convq"]())).squeeze()
     skipped: dict[str, str] = {}
+    differing: list[str] = []
     for name, peer in PEERS.items():
         try:
             call = peer(cell, x, w)
-            compare(cell, name, np.asarray(_host(call())).squeeze(), expected)
+            compare(np.asarray(_host(call())).squeeze(), expected)
         except Skip as reason:
             skipped[name] = str(reason)
-        except cupy.cuda.memory.OutOfMemoryError as reason:
-            skipped[name] = f"out of memory: {reason}"
+        except Differs as reason:
+            differing.append(name)
+            skipped[name] = f"{cell.name}: {reason}"
+        except Exception as error:  # noqa: BLE001 - its own trouble, such as too little memory
+            skipped[name] = f"{cell.name}: {in_short(error)}"
         else:
             calls[name] = call
     for method in methods(cell):
@@ -81,18 +109,36 @@ def row(cupy: Any, cell: Cell) -> dict[str, Any]:
         "bytes": host_x.nbytes + expected.nbytes,
         "multiply_adds": cell.multiply_adds,
         "seconds": in_turn(cupy, calls),
+        "host": {name: launching(cupy, call) for name, call in calls.items()},
         "skipped": skipped,
+        "differing": differing,
     }
 
 
-def compare(
-    cell: Cell, name: str, got: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]
-) -> None:
-    """Refuse a contender that computes something else, except near borders of even kernels."""
+def in_short(error: Exception) -> str:
+    """Return what happened, in one line.
+
+    Examples
+    --------
+    >>> in_short(ValueError("too long" + chr(10) + "for a table"))
+    'ValueError: too long'
+    """
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
+def compare(got: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> None:
+    """Refuse what differs from what convq computes, except near borders of even kernels.
+
+    Raises
+    ------
+    Differs
+        By how much.
+    """
     window = tuple(slice(n // 4, n // 4 + max(1, n // 2)) for n in expected.shape)
     difference = np.abs(got[window].astype(float) - expected[window])
-    if not np.median(difference) <= _CLOSE * np.abs(expected[window]).max():
-        raise AssertionError(f"{cell.name}: {name} differs from convq")
+    most = np.abs(expected[window]).max()
+    if not np.median(difference) <= _CLOSE * most:
+        raise Differs(f"differs from convq by {np.median(difference):.1e}, at most {most:.1e}")
 
 
 def machine(cupy: Any) -> dict[str, Any]:

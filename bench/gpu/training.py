@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.gpu.timing import machine
+from bench.gpu.timing import in_short, machine
 from bench.peers import Skip
 from bench.torch_net import torch_net
 from bench.train import Cell, cell_of
@@ -137,7 +137,13 @@ _PEERS = ("torch", "torch.compile", "torch CUDA graph")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print as it goes, and write the results; 2 where there is no device."""
+    """Measure, print as it goes, and write the results after each row.
+
+    Returns
+    -------
+    int
+        1 where a contender failed, 2 where there is no device.
+    """
     parser = argparse.ArgumentParser(prog="python -m bench.gpu.training", description=__doc__)
     parser.add_argument("--only", default="", help="part of a net's name")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the results go")
@@ -153,9 +159,14 @@ def main(arguments: list[str] | None = None) -> int:
             report["rows"].append(found := _row(cupy, cell_of(name, batch)))
             times = ", ".join(f"{who} {1e3 * s:.3f}" for who, s in found["seconds"].items())
             print(f"{name} x {batch:<4} ms: {times}", flush=True)
+            if not given.only:
+                _write(report, given.out)
+    failed = [f"{r['net']} x {r['batch']}: {who}" for r in report["rows"] for who in r["failed"]]
+    for each in failed:
+        print(f"failed: {each}", file=sys.stderr)
     if not given.only:
-        _write(report, given.out)
-    return 0
+        print(f"written: {given.out}")
+    return 1 if failed else 0
 
 
 def page(report: dict[str, Any]) -> str:
@@ -188,19 +199,29 @@ def page(report: dict[str, Any]) -> str:
 
 
 def _row(cupy: Any, cell: Cell) -> dict[str, Any]:
-    calls, skipped = {}, {}
+    calls, skipped, failed = {}, {}, []
     for name, contender in CONTENDERS.items():
         try:
-            calls[name] = contender(cupy, cell)
+            call = contender(cupy, cell)
+            # What is compiled is compiled now.
+            call()
         except Skip as reason:
             skipped[name] = str(reason)
+        except Exception as error:  # noqa: BLE001 - the figures of the others are worth having
+            failed.append(name)
+            skipped[name] = f"{cell.name} x {len(cell.x)}: {in_short(error)}"
+        else:
+            calls[name] = call
     counts = {name: _count(cupy, call) for name, call in calls.items()}
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(_TURNS):
         for name, call in calls.items():
             times[name].append(_elapsed(cupy, call, counts[name]) / counts[name])
     seconds = {name: statistics.median(found) for name, found in times.items()}
-    return {"net": cell.name, "batch": len(cell.x), "seconds": seconds, "skipped": skipped}
+    return {
+        "net": cell.name, "batch": len(cell.x), "seconds": seconds,
+        "skipped": skipped, "failed": failed,
+    }  # fmt: skip
 
 
 def _count(cupy: Any, call: Call) -> int:
@@ -226,7 +247,6 @@ def _write(report: dict[str, Any], folder: Path) -> None:
     target = folder / f"gpu-training-{name}"
     target.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
     target.with_suffix(".md").write_text(page(report))
-    print(f"written: {target}.json and .md")
 
 
 if __name__ == "__main__":

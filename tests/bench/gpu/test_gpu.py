@@ -79,6 +79,43 @@ def test_a_run_writes_figures_page_and_plot(on_the_standin, tmp_path, monkeypatc
     assert (again / "gpu-a-stand-in-1.md").read_text() == page
 
 
+def test_figures_of_others_outlive_a_contender_that_fails(
+    on_the_standin, tmp_path, monkeypatch, capsys
+) -> None:
+    def failing(*_: object) -> None:
+        raise MemoryError("out of memory\nat least")
+
+    first, second, third = CELLS[:3]
+    ours = timing.convq_call
+    monkeypatch.setattr(command, "every_cell", lambda: [first, second, third])
+    monkeypatch.setattr(
+        timing,
+        "PEERS",
+        {"torch": failing, "cupyx ndimage": lambda cell, x, w: lambda: 2 * x},
+    )
+    monkeypatch.setattr(
+        timing,
+        "convq_call",
+        lambda cell, *given: failing() if cell is first else ours(cell, *given),
+    )
+    monkeypatch.setattr(timing, "_CLOSE", 1e9)
+    assert command.main(["--out", str(tmp_path)]) == 1
+    report = json.loads((tmp_path / "gpu-a-stand-in-1.json").read_text())
+    assert [row["cell"] for row in report["rows"]] == [second.name, third.name]
+    assert report["failed"] == {first.name: "MemoryError: out of memory"}
+    assert report["rows"][0]["skipped"]["torch"] == f"{second.name}: MemoryError: out of memory"
+    assert set(report["rows"][0]["host"]) == set(report["rows"][0]["seconds"])
+    assert f"- {first.name}: MemoryError" in (tmp_path / "gpu-a-stand-in-1.md").read_text()
+    # One that computes something else is not timed.
+    monkeypatch.setattr(timing, "_CLOSE", 1e-3)
+    monkeypatch.setattr(command, "every_cell", lambda: [second])
+    assert command.main(["--out", str(tmp_path)]) == 1
+    (row,) = json.loads((tmp_path / "gpu-a-stand-in-1.json").read_text())["rows"]
+    assert row["differing"] == ["cupyx ndimage"]
+    assert "cupyx ndimage" not in row["seconds"]
+    assert f"failed, or differs: {second.name}" in capsys.readouterr().err
+
+
 def test_without_cupy_it_says_so_and_lists_its_cells(monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
     assert command.main([]) == 2

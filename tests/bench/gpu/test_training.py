@@ -11,7 +11,10 @@ from bench.gpu import training
 from tests.core.conv.cuda import capture
 
 
-def test_a_run_writes_figures_and_a_page(tmp_path_factory, tmp_path, monkeypatch) -> None:
+def test_a_run_writes_figures_and_a_page(tmp_path_factory, tmp_path, monkeypatch, capsys) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no C compiler")
+
     properties = {"major": 9, "minor": 0, "multiProcessorCount": 1, "totalGlobalMem": 1 << 30}
     monkeypatch.setattr(training, "_NETS", ("lenet5",))
     monkeypatch.setattr(training, "_BATCHES", (2,))
@@ -19,16 +22,22 @@ def test_a_run_writes_figures_and_a_page(tmp_path_factory, tmp_path, monkeypatch
     monkeypatch.setattr(training, "_MOST_CALLS", 1)
     # A machine that has PyTorch has it for its processor.
     monkeypatch.setitem(sys.modules, "torch", None)
+    compiled = {"torch.compile": lambda *_: broken}
+    monkeypatch.setattr(training, "CONTENDERS", training.CONTENDERS | compiled)
     with capture.nets(tmp_path_factory.mktemp("none")) as (cupy, recorder):
         found = cupy.cuda.runtime.getDeviceProperties(0)
         monkeypatch.setattr(cupy.cuda.runtime, "getDeviceProperties", lambda _: found | properties)
-        assert training.main(["--out", str(tmp_path)]) == 0
+        # What fails, here with its first step, does not take the figures of the others along.
+        assert training.main(["--out", str(tmp_path)]) == 1
         assert recorder.launches > 0
     (row,) = json.loads((tmp_path / "gpu-training-a-stand-in.json").read_text())["rows"]
     assert set(row["seconds"]) == {"convq", "convq without graphs", "convq tf32", "convq mixed"}
+    assert "written: " in capsys.readouterr().out
     page = (tmp_path / "gpu-training-a-stand-in.md").read_text()
     assert "| lenet5 | 2 | " in page
     assert "- torch CUDA graph: torch is not installed" in page
+    assert "- torch.compile: lenet5 x 2: RuntimeError: no C compiler" in page
+    assert row["failed"] == ["torch.compile"]
 
 
 def test_the_ratio_is_that_to_the_best_of_pytorch() -> None:
@@ -52,6 +61,5 @@ def test_without_cupy_it_says_so(monkeypatch, capsys) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", training._NETS)
-def test_steps_are_captured_on_a_device(name) -> None:
-    cupy = pytest.importorskip("cupy")
-    training.convq(cupy, training.cell_of(name, 8))()
+def test_steps_are_captured_on_a_device(real_cupy, name) -> None:
+    training.convq(real_cupy, training.cell_of(name, 8))()
