@@ -350,6 +350,7 @@ def plan(
         known_dtype(dtype) if isinstance(xs, tuple) else xs.dtype,
         known_dtype(kernel_dtype or dtype) if isinstance(ws, tuple) else ws.dtype,
     )
+    xs, ws = _in_dtype(xs, x_dtype), _in_dtype(ws, w_dtype)
     x_shape, w_shape = (o if isinstance(o, tuple) else o.shape for o in (xs, ws))
     if operation == "conv":
         problem = multi_channel_problem(x_shape, w_shape, x_dtype, w_dtype, **options)
@@ -400,10 +401,16 @@ def _like(operand: Any, shape: tuple[int, ...], dtype: str) -> Array:
 def _pair(x: Any, w: Any) -> tuple[Array, Array | FixedKernel]:
     x, w = as_array("x", x), w if isinstance(w, FixedKernel) else as_array("kernel", w)
     x_dtype, w_dtype = _without_bool(x.dtype, w.dtype)
-    x = x.astype(x_dtype, copy=False)
-    if isinstance(w, FixedKernel):
-        return x, w.astype(w_dtype)
-    return x, w.astype(w_dtype, copy=False)
+    return _in_dtype(x, x_dtype), _in_dtype(w, w_dtype)
+
+
+def _in_dtype(operand: Any, dtype: np.dtype[Any]) -> Any:
+    # A shape has none.
+    if isinstance(operand, tuple):
+        return operand
+    if isinstance(operand, FixedKernel):
+        return operand.astype(dtype)
+    return operand.astype(dtype, copy=False)
 
 
 def _without_bool(x: np.dtype[Any], w: np.dtype[Any]) -> tuple[np.dtype[Any], np.dtype[Any]]:

@@ -439,6 +439,8 @@ def _taps_dtype(subject: Subject, bank: Bank, has_dtype: bool) -> np.dtype[Any]:
     """Return the dtype of the taps, which decides, by NumPy's promotion, that of the result."""
     taps = bank.stack.dtype
     if subject.is_array:
+        if taps.kind == "b":
+            return np.dtype(subject.dtype)
         if has_dtype or (taps.kind in "iu" and np.dtype(subject.dtype).kind in "iub"):
             return taps
         # The taps of presets, and of values in a job, have no precision of their own.

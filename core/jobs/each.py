@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from core.errors import Cancelled, ConvqError, InvalidInput, LeaseLost
 from core.jobs.inputs import Digest, Input, describe, digests, names, renamed
 from core.jobs.run import Drained, Run
-from core.jobs.subjects import Subject
+from core.jobs.subjects import Subject, check_values
 from core.media import (
     JSON,
     NPY,
@@ -105,10 +105,12 @@ def each(
 
 
 def read(run: Run, name: str, digest: str) -> Item:
-    """Fetch and decode an input."""
+    """Fetch and decode an input, or raise InvalidInput where it has no values."""
     decoded = decode(run.fetch(digest), max_pixels=run.max_pixels)
     values, alpha = split_alpha(decoded.array, decoded.info)
-    return Item(name, digest, values, alpha, decoded.info)
+    item = Item(name, digest, values, alpha, decoded.info)
+    check_values(item.subject)
+    return item
 
 
 def real(item: Item) -> NDArray[Any]:
@@ -117,15 +119,14 @@ def real(item: Item) -> NDArray[Any]:
     Raises
     ------
     InvalidInput
-        They are complex, or none, or some are not finite: a transform would spread one over
-        all others.
+        They are complex, or some are not finite: a transform would spread one over all others.
     """
-    if item.values.dtype.kind not in "biuf" or item.values.size == 0 or item.values.ndim == 0:
+    if item.values.dtype.kind not in "biuf":
         raise InvalidInput(
-            "only real numbers along at least one axis have a meaning here",
+            "only real numbers have a meaning here",
             field="inputs",
             given=describe(item.values.shape, str(item.values.dtype)),
-            accepted="real numbers, at least one",
+            accepted="real numbers",
         )
     return finite(item.values.astype(item.subject.precision))
 

@@ -123,19 +123,19 @@ def load(spec: PresetKernel | ValuesKernel | ArtifactKernel, artifacts: Artifact
     Raises
     ------
     InvalidInput
-        If the artifact holds no numbers, or too many.
+        If the artifact holds no numbers, none at all, or too many.
     """
     if isinstance(spec, ValuesKernel):
         return Loaded(spec, _array(spec.values))
     if isinstance(spec, ArtifactKernel):
         artifact = artifacts.get(spec.artifact)
         shape = artifact.shape
-        if shape is None or prod(shape) > MAX_TAPS or max(shape, default=0) > MAX_SIDE:
+        if shape is None or not 0 < prod(shape) <= MAX_TAPS or max(shape, default=0) > MAX_SIDE:
             raise InvalidInput(
                 "this artifact cannot be a kernel",
                 field="kernel.artifact",
                 given=f"{artifact.media_type}, shape {shape}",
-                accepted=f"an array with at most {MAX_SIDE} values a side and {MAX_TAPS} in all",
+                accepted=f"an array with 1 to {MAX_SIDE} values a side, {MAX_TAPS} in all",
             )
         values = decode(artifacts.read(spec.artifact), artifact.media_type).array
         if artifact.media_type in PICTURES and values.ndim != 2:

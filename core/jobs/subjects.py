@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,6 +65,23 @@ class Subject:
     def precision(self) -> np.dtype[Any]:
         """The floating dtype that holds every value that the input can have."""
         return np.dtype(np.float32 if self.dtype in _SINGLE else np.float64)
+
+
+def check_values(subject: Subject) -> None:
+    """Refuse what has no axis, or no values.
+
+    Raises
+    ------
+    InvalidInput
+        It is a single number, or empty.
+    """
+    if not math.prod(subject.shape) or not subject.shape:
+        raise InvalidInput(
+            "there is nothing to compute along",
+            field="inputs",
+            given=describe(subject.shape, subject.dtype),
+            accepted="at least one axis, and one value",
+        )
 
 
 def check_axes(subject: Subject, most: int) -> None:
@@ -153,6 +171,7 @@ def plan_each(
                     given=description,
                     accepted="a picture, an npy, an npz of one array, or a WAV",
                 )
+            check_values(subject)
             group |= plan_one(subject)
         except ConvqError as error:
             errors.append(error)

@@ -135,7 +135,9 @@ def test_truth_values_count_as_0_and_1_beside_numbers() -> None:
             got = convolve(x, w)
             assert got.dtype == np.result_type(x, w)
             number = np.result_type(x, w)
-            np.testing.assert_array_equal(got, convolve(x.astype(number), w.astype(number)))
+            numbers = x.astype(number), w.astype(number)
+            np.testing.assert_array_equal(got, convolve(*numbers))
+            assert plan(x, w).problem.rank == plan(*numbers).problem.rank
     assert plan((9, 9), (3, 3), dtype="bool", kernel_dtype="float32").problem.dtype == "float32"
 
 

@@ -393,3 +393,13 @@ def test_what_is_wrong_with_a_spec_is_said(fields: dict[str, Any], message: str)
     base = {"kind": "convolve", "inputs": ["sha256:" + "0" * 64], "kernel": {"preset": "box"}}
     with pytest.raises(ValidationError, match=message):
         ConvolveSpec.model_validate(base | fields)
+
+
+def test_a_kernel_of_truth_values_counts_them_as_0_and_1(works: Any) -> None:
+    x, kernel = np.arange(30.0).reshape(5, 6), np.eye(3, dtype=bool)
+    fields = {"mode": "valid", "boundary": "zero"}
+    uploaded = {"artifact": works.upload(kernel)}
+    assert works.plan("convolve", works.upload(x), kernel=uploaded, **fields)["groups"]
+    run = works.run("convolve", works.named(x, "x.npy"), kernel=uploaded, **fields)
+    expected = conv.convolve(x, kernel.astype(float), "valid")
+    np.testing.assert_array_equal(works.array(run, "x.npy"), expected)
