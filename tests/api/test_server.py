@@ -86,8 +86,9 @@ def test_it_stops_at_once_though_clients_follow_jobs(
                 stop.start()
                 start = time.monotonic()
                 assert not [line for line in lines if line]
-                assert process.wait(timeout=10) in (0, -signal.SIGTERM)
-                assert time.monotonic() - start < 4
+                assert process.wait(timeout=60) in (0, -signal.SIGTERM)
+                # What is under way otherwise may take ten seconds.
+                assert time.monotonic() - start < 8
     finally:
         process.kill()
         process.wait()

@@ -73,9 +73,10 @@ def test_large_kernels_are_split_in_no_time(dtype) -> None:
     random = np.random.default_rng(0)
     vectors = random.standard_normal((3, 2, 1500)).astype(dtype)
     made = sum(np.multiply.outer(*pair) for pair in vectors)
-    start = time.perf_counter()
+    # The processor's time is that of this program alone, however busy the machine is.
+    start = time.process_time()
     found = terms(made)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert len(found) == 3
     error = np.abs(total(found) - made).sum()
     assert error <= tolerance(made.shape, np.finfo(dtype).eps / 2) * np.abs(made).sum()

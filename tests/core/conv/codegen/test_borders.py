@@ -59,8 +59,8 @@ def test_work_begins_before_all_of_many_blocks_are_cut() -> None:
     x = np.broadcast_to(np.float32(0), (1, 1, *form.spatial))
     # A million blocks would take half a minute.
     parts = parts_of_blocks(form, (40, 40), 1, (4, 64), inside_of(x, form))
-    start = time.perf_counter()
+    start = time.process_time()
     first = next(iter(parts))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 1
     sizes = [[s.stop - s.start for s in part.outputs[2:]] for part in first]
     assert sum(map(math.prod, sizes)) == 40 * 40
