@@ -6,13 +6,23 @@ import pytest
 from core.conv import convolve, overlap_save, wisdom
 from core.conv import plan as planned
 from core.conv.algorithms import by_name
-from core.conv.cuda import channels, direct, gathering, memory, separable, transfers
+from core.conv.cuda import (
+    channels,
+    direct,
+    fft,
+    gathering,
+    memory,
+    modules,
+    separable,
+    transfers,
+)
+from core.conv.cuda.launch import types
 from core.conv.device import gpu
 from core.conv.plan import make_plan
 from core.errors import IntegerOverflow, InvalidInput, TooLarge
 from core.nets.training.gpu.training import telling_memory
 from tests.core.conv.cuda import standin
-from tests.core.conv.cuda.forms import form_of
+from tests.core.conv.cuda.forms import form_of, tiling_of
 
 random = np.random.default_rng(0)
 
@@ -32,6 +42,36 @@ def test_outputs_of_an_image_are_counted_in_32_bits() -> None:
     n = 1 << 30
     assert gathering.supports(form_of((3,), "float32", sizes=(n,), out=(2 * n - 1,)))
     assert not gathering.supports(form_of((3,), "float32", sizes=(n,), out=(2 * n,)))
+
+
+LAST_TILE = """
+extern "C" __global__ void last_tile(
+    long long *__restrict__ found, long long rows, long long columns)
+{
+    Planes p = {};
+    p.rows = rows;
+    p.columns = columns;
+    const long long tiles = ((rows + OUT_Y - 1) / OUT_Y) * ((columns + OUT_X - 1) / OUT_X);
+    blockIdx.x = (tiles - 1) / 2;
+    const Corner corner = corner_of(p, (tiles - 1) % 2);
+    found[0] = corner.row;
+    found[1] = corner.column;
+    found[2] = corner.exists;
+}
+"""
+
+
+@pytest.mark.parametrize("out", [(1, (3 << 30) + 1), ((3 << 30) + 1, 1)])
+def test_tiles_begin_beyond_32_bits(cupy, out) -> None:
+    form = form_of((3, 3), "float32", sizes=(9, 9))
+    how = tiling_of(form, (32, 32))
+    macros = (*types("float32", "float32", "float32"), *fft.macros(form, how))
+    code = modules.source("fft", macros) + LAST_TILE
+    kernel = cupy.RawModule(code=code, options=modules.OPTIONS).get_function("last_tile")
+    found = cupy.empty(3, "int64")
+    kernel((1, 1, 1), (1, 1, 1), (found, *map(np.int64, out)))
+    corner = [(n - 1) // size * size for n, size in zip(out, how.size, strict=True)]
+    assert found.get().tolist() == [*corner, 1]
 
 
 @pytest.mark.parametrize("boundary", ["zero", "mirror"])
