@@ -34,6 +34,8 @@ _BRINGING = {"array", "asarray"}
 NAMES: dict[str, dict[str, str | None]] = json.loads(
     Path(__file__).with_name("cupy_names.json").read_text()
 )
+# What its ufuncs take beside arrays.
+OF_UFUNCS = "out dtype casting"
 
 
 class Mixed(TypeError):
@@ -97,12 +99,18 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801 (CuPy's name)
         raise Mixed("an array of the device does not become one of the host by itself")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        if getattr(np, ufunc.__name__, None) is not ufunc:
+        if getattr(np, ufunc.__name__, None) is not ufunc or ufunc.__name__ not in NAMES["cupy"]:
             return NotImplemented
-        return _wrapped(getattr(ufunc, method)(*_unwrapped(inputs), **_unwrapped(options)))
+        call = getattr(ufunc, method)
+        call = _limited(call, OF_UFUNCS) if method == "__call__" else call
+        return _wrapped(call(*_unwrapped(inputs), **_unwrapped(options)))
 
     def __array_function__(self, function: Any, _: Any, args: Any, options: Any) -> Any:
-        return _wrapped(function(*_unwrapped(args), **_unwrapped(options)))
+        names = NAMES.get(function.__module__.replace("numpy", "cupy"), {})
+        if function.__name__ not in names:
+            return NotImplemented
+        call = _limited(function, names[function.__name__])
+        return _wrapped(call(*_unwrapped(args), **_unwrapped(options)))
 
     def __getattr__(self, name: str) -> Any:
         names = NAMES["cupy.ndarray"]
@@ -261,7 +269,7 @@ class _Module(types.ModuleType):
         if isinstance(found, type) or not callable(found):
             return found
         call = _bringing(found) if name in _BRINGING else _called(found)
-        return _limited(call, names[name])
+        return _limited(call, OF_UFUNCS if isinstance(found, np.ufunc) else names[name])
 
 
 class Device:
