@@ -12,7 +12,7 @@ from core.nets.onnx.operators.activations import (
     SOFTMAX,
     TANH,
 )
-from core.nets.onnx.operators.basic import ADD, CONSTANT, DROPOUT, IDENTITY
+from core.nets.onnx.operators.basic import ADD, CONSTANT, DIV, DROPOUT, IDENTITY, SUB
 from core.nets.onnx.operators.batch_normalization import BATCH_NORMALIZATION
 from core.nets.onnx.operators.conv import CONV, CONV_TRANSPOSE
 from core.nets.onnx.operators.pad import PAD
@@ -30,6 +30,7 @@ OPERATORS: dict[str, Operator] = {
         CONSTANT,
         CONV,
         CONV_TRANSPOSE,
+        DIV,
         DROPOUT,
         ELU,
         FLATTEN,
@@ -45,6 +46,7 @@ OPERATORS: dict[str, Operator] = {
         RESHAPE,
         SIGMOID,
         SOFTMAX,
+        SUB,
         TANH,
     )
 }

@@ -1,4 +1,4 @@
-"""Add, Identity, Constant and, outside training, Dropout."""
+"""Add, Sub, Div, Identity, Constant and, outside training, Dropout."""
 
 from __future__ import annotations
 
@@ -13,11 +13,26 @@ from core.nets.onnx.operator import Inputs, Operator, bounded
 
 def add(node: Node, inputs: Inputs, check: Check) -> tuple[Array, ...]:
     """Return the sum, with axes of length 1 repeated as NumPy does it."""
-    a, b = inputs
-    assert a is not None
-    assert b is not None
-    bounded(np.broadcast_shapes(a.shape, b.shape))
+    a, b = _pair(inputs)
     return (a + b,)
+
+
+def subtract(node: Node, inputs: Inputs, check: Check) -> tuple[Array, ...]:
+    """Return the difference, with axes of length 1 repeated as NumPy does it."""
+    a, b = _pair(inputs)
+    return (a - b,)
+
+
+def divide(node: Node, inputs: Inputs, check: Check) -> tuple[Array, ...]:
+    """Return the quotient, of integers cut towards zero; axes of length 1 are repeated."""
+    a, b = _pair(inputs)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if not np.issubdtype(a.dtype, np.integer):
+            return (a / b,)
+        quotient = a // b
+        # NumPy rounds down.
+        inexact = (quotient * b != a) & ((a < 0) != (b < 0))
+        return (quotient + inexact.astype(quotient.dtype),)
 
 
 def identity(node: Node, inputs: Inputs, check: Check) -> tuple[Array, ...]:
@@ -44,6 +59,14 @@ def dropout(node: Node, inputs: Inputs, check: Check) -> tuple[Array, ...]:
     return (x, kept)
 
 
+def _pair(inputs: Inputs) -> tuple[Array, Array]:
+    a, b = inputs
+    assert a is not None
+    assert b is not None
+    bounded(np.broadcast_shapes(a.shape, b.shape))
+    return a, b
+
+
 def _refuse_text(node: Node) -> None:
     names = list(node.attributes)
     if len(names) != 1 or names[0] not in _CONSTANTS:
@@ -61,6 +84,8 @@ _CONSTANTS = {
 }
 
 ADD = Operator("Add", add)
+SUB = Operator("Sub", subtract)
+DIV = Operator("Div", divide)
 IDENTITY = Operator("Identity", identity)
 CONSTANT = Operator("Constant", constant, _refuse_text)
 DROPOUT = Operator("Dropout", dropout)

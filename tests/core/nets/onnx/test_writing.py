@@ -143,6 +143,7 @@ def test_small_nets_come_back(
     pool: str,
 ) -> None:
     layers = [
+        {"layer": "standardize", "mean": 0.5, "std": 2.0},
         {"layer": "conv", "filters": 4, "kernel": kernel, "stride": stride, "padding": padding},
         {"layer": "batch_norm"},
         {"layer": activation},
