@@ -20,7 +20,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     random = np.random.default_rng(0)
     y = np.arange(60) % 3
     x = random.integers(0, 50, (60, 20, 20)) + 60 * y[:, None, None]
-    np.savez("digits.npz", x=x.astype(np.uint8), y=y)
+    np.savez("mnist-small.npz", x=x.astype(np.uint8), y=y)
     # The third needs a GPU, the last a service: tests/end_to_end/test_training.py.
     first, second, *_ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     names: dict[str, Any] = {"Path": Path}
