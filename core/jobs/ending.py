@@ -46,9 +46,10 @@ def without_results(run: Run) -> dict[str, Any] | None:
     """Return the error of a job of which nothing came; None if something did, or nothing failed."""
     if not run.failures or run.results:
         return None
-    first = run.failures[0]
-    return {
-        "code": "all_items_failed",
-        "message": f"none of the {len(run.failures)} inputs could be processed; "
-        f"the first, {first['name']}: {first['message']}",
-    }
+    first, count = run.failures[0], len(run.failures)
+    told = (
+        f"{first['name']} could not be processed"
+        if count == 1
+        else f"none of the {count} inputs could be processed; the first, {first['name']}"
+    )
+    return {"code": "all_items_failed", "message": f"{told}: {first['message']}"}
