@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import pytest
-import redis
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -58,8 +57,7 @@ def answer(connection: socket.socket) -> tuple[int, Any]:
 
 
 @pytest.fixture
-def connect(url: str, client: redis.Redis) -> Callable[[], socket.socket]:
-    assert client.dbsize() == 0
+def connect(url: str, empty: None) -> Callable[[], socket.socket]:
     host, _, port = url.removeprefix("http://").partition(":")
     return lambda: socket.create_connection((host, int(port)), timeout=30)
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.chaos.arena import wait_until
 from core.store.jobs import JobStore
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -35,16 +36,20 @@ def test_without_a_trace_there_is_a_new_one(submit: Callable[..., dict[str, Any]
 def test_requests_are_logged(
     http: httpx.Client, body: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
+    def lines() -> list[dict[str, Any]]:
+        return [
+            {name: vars(record)[name] for name in ("method", "route", "status")}
+            for record in caplog.records
+            if record.name == "api.middleware"
+        ]
+
     with caplog.at_level(logging.INFO, "api.middleware"):
         http.post("/v1/jobs", json=body, headers=HEADERS)
         http.get("/v1/jobs")
         http.get("/v1/jobs/nothing?password=hunter2")
-    lines = [
-        {name: vars(record)[name] for name in ("method", "route", "status")}
-        for record in caplog.records
-        if record.name == "api.middleware"
-    ]
-    assert lines == [
+        # The answer goes first.
+        assert wait_until(lambda: len(lines()) >= 2, 30)
+    assert lines() == [
         {"method": "POST", "route": "/v1/jobs", "status": 202},
         {"method": "GET", "route": "/v1/jobs/{job_id}", "status": 422},
     ]
