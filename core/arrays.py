@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
@@ -27,7 +28,12 @@ def is_on_gpu(x: object) -> bool:
     >>> is_on_gpu(np.zeros(3))
     False
     """
-    return type(x).__module__.partition(".")[0] == "cupy"
+    return _is_of_gpu(type(x))
+
+
+@lru_cache(maxsize=64)
+def _is_of_gpu(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "cupy"
 
 
 def array_module(*arrays: object) -> Any:
@@ -38,8 +44,10 @@ def array_module(*arrays: object) -> Any:
     >>> array_module(np.zeros(3)).__name__
     'numpy'
     """
-    if any(is_on_gpu(array) for array in arrays):
-        return importlib.import_module("cupy")
+    for array in arrays:
+        if is_on_gpu(array):
+            # It is there with its arrays; to import it again takes longer than to find it.
+            return sys.modules["cupy"]
     return np
 
 
