@@ -25,6 +25,7 @@ from core.media import (
     MediaInfo,
     RangePolicy,
     decode,
+    jsonable,
     merge_alpha,
     split_alpha,
     to_range,
@@ -204,8 +205,8 @@ def deliver_picture(run: Run, item: Item, suffix: str, levels: NDArray[np.uint8]
 
 
 def deliver_json(run: Run, name: str, found: Any, source: str | None = None) -> None:
-    """Deliver a document; numbers in it have to be finite."""
-    text = json.dumps(found, allow_nan=False, indent=1)
+    """Deliver a document; of numbers in it those that are not finite are told as null."""
+    text = json.dumps(jsonable.finite(found), allow_nan=False, indent=1)
     run.deliver(
         name, source=source, media_type=JSON, write=lambda path: _write(path, text.encode())
     )

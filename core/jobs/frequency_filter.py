@@ -215,9 +215,9 @@ def _error(item: Item, x: NDArray[Any], y: NDArray[Any]) -> dict[str, Any]:
         info = np.iinfo(item.values.dtype)
         peak = float(info.max if info.min == 0 else info.max - info.min)
     else:
-        peak = float(x.max() - x.min())
+        peak = float(x.max()) - float(x.min())
     # Equal pictures, and constant ones, have no finite ratio.
-    psnr = 10 * math.log10(peak**2 / mse) if mse > 0 and peak > 0 else None
+    psnr = 20 * math.log10(peak) - 10 * math.log10(mse) if mse > 0 and peak > 0 else None
     return {"mse": mse, "peak": peak, "psnr": psnr}
 
 

@@ -84,6 +84,15 @@ def test_volumes_have_no_mask_to_look_at(works: Any) -> None:
     assert works.names(run) == ["a.npy", "a-filter.json"]
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_figures_beyond_all_numbers_are_null(works: Any) -> None:
+    large = 1e300 * RNG.normal(size=(8, 9))
+    run = works.run("frequency-filter", works.named(large, "a.npy"), band="low-pass", cutoff=0.1)
+    found = works.json(run, "a-filter.json")
+    assert (found["mse"], found["psnr"]) == (None, None)
+    assert np.isfinite(works.array(run, "a.npy")).all()
+
+
 def test_equal_results_have_no_psnr(works: Any) -> None:
     run = works.run("frequency-filter", works.named(np.zeros((4, 5)), "a.npy"), **LOW)
     assert works.json(run, "a-filter.json")["psnr"] is None
