@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -140,8 +139,6 @@ def test_where_cuda_refuses_a_step_it_says_so(trainer, recorder, caplog) -> None
 
 def test_what_a_training_took_is_given_back(trainer, recorder) -> None:
     trainer(True).run()
-    # A trainer and its steps refer to each other.
-    gc.collect()
     assert recorder.launches > 0
     assert recorder.left == set()
 
