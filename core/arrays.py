@@ -28,12 +28,7 @@ def is_on_gpu(x: object) -> bool:
     >>> is_on_gpu(np.zeros(3))
     False
     """
-    return _is_of_gpu(type(x))
-
-
-@lru_cache(maxsize=64)
-def _is_of_gpu(kind: type) -> bool:
-    return kind.__module__.partition(".")[0] == "cupy"
+    return type(x).__module__.partition(".")[0] == "cupy"
 
 
 def array_module(*arrays: object) -> Any:
