@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import redis
@@ -12,6 +13,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from core.settings import Settings
 
 ACCEPTED = "redis://HOST:PORT/NUMBER, or rediss:// with TLS"
 # Seconds for each step: a server that needs longer than this would be of no use.
@@ -28,6 +32,37 @@ def address(url: str) -> str:
     """
     scheme, mark, rest = url.rpartition("://")
     return scheme + mark + rest.rpartition("@")[2].partition("?")[0]
+
+
+def settings_of(data: Path | None) -> Settings:
+    """Return the settings of the service whose Redis and store are to be worked on.
+
+    Parameters
+    ----------
+    data : Path, optional
+        Data folder of a running ``convq serve``; without it the environment says what is meant.
+
+    Raises
+    ------
+    NotFound
+        No Redis was ever started in the folder.
+    Unavailable
+        The Redis does not answer.
+    """
+    from convq.stack.redis_server import url_of
+    from core.settings import Settings
+
+    settings = Settings()
+    if data is not None:
+        own = {"redis_url": url_of(data / "redis"), "store_url": str(data / "artifacts")}
+        settings = settings.model_copy(update=own)
+    try:
+        check_redis(settings.redis_url)
+    except Unavailable as error:
+        if data is None:
+            error.add_note("--data FOLDER, of a convq serve that runs here; or convq doctor")
+        raise
+    return settings
 
 
 def check_redis(url: str) -> None:

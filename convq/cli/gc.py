@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +10,6 @@ from convq.cli.keys import Data
 from convq.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from core.settings import Settings
     from core.store.garbage import Collected
 
 
@@ -27,11 +25,12 @@ def gc(
     Workers do the same once an hour. Whatever was used within CONVQ_RETENTION stays.
     """
     from convq.cli.console import out, print_json
+    from convq.given_redis import settings_of
     from core.store.artifacts import ArtifactStore
     from core.store.connection import connect
     from core.store.garbage import Garbage
 
-    settings = _settings(data)
+    settings = settings_of(data)
     with connect(settings) as client:
         artifacts = ArtifactStore(settings.store_url, client, settings.redis_prefix)
         garbage = Garbage(artifacts, client, settings.redis_prefix)
@@ -40,19 +39,6 @@ def gc(
         print_json(vars(found) | {"dry_run": dry_run})
     else:
         out.print(_told(found, dry_run=dry_run))
-
-
-def _settings(data: Path | None) -> Settings:
-    from convq.given_redis import check_redis
-    from convq.stack.redis_server import url_of
-    from core.settings import Settings
-
-    settings = Settings()
-    if data is not None:
-        own = {"redis_url": url_of(data / "redis"), "store_url": str(data / "artifacts")}
-        settings = settings.model_copy(update=own)
-    check_redis(settings.redis_url)
-    return settings
 
 
 def _told(found: Collected, *, dry_run: bool) -> str:

@@ -128,14 +128,9 @@ def parse_time(given: str) -> float:
 
 
 def _store(data: Path | None) -> KeyStore:
-    from convq.given_redis import check_redis
-    from convq.stack.redis_server import url_of
-    from core.settings import Settings
+    from convq.given_redis import settings_of
     from core.store.connection import connect
     from core.store.keys import KeyStore
 
-    settings = Settings()
-    if data is not None:
-        settings = settings.model_copy(update={"redis_url": url_of(data / "redis")})
-    check_redis(settings.redis_url)
+    settings = settings_of(data)
     return KeyStore(connect(settings), settings.redis_prefix)

@@ -90,3 +90,4 @@ def test_a_redis_that_is_away_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     found = convq("list")
     assert found.exit_code == 3
     assert "s3cret" not in found.output
+    assert "--data FOLDER" in found.output
