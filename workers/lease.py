@@ -31,6 +31,7 @@ class _Held:
     """A claim: the attempt that works on it once it has begun, and what was told of it."""
 
     job: Job
+    due: float
     run: Run | None = None
     told: Progress | None = None
     is_given_up: bool = False
@@ -73,8 +74,10 @@ class Lease:
 
     def hold(self, jobs: Iterable[Job]) -> None:
         """Renew the claims of some jobs from now on."""
+        # Small jobs have mostly ended by then, and need not be renewed at all.
+        due = time.monotonic() + self._pause
         with self._changing:
-            self._held |= {_key(job): _Held(job) for job in jobs}
+            self._held |= {_key(job): _Held(job, due) for job in jobs}
             if self._held and self._thread is None:
                 self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
                 self._thread.start()
@@ -141,11 +144,14 @@ class Lease:
     def _keep(self) -> None:
         renewed = time.monotonic()
         while True:
-            time.sleep(self._pause)
             with self._changing:
                 if not self._held:
                     self._thread = None
                     return
+                due = min(held.due for held in self._held.values())
+            if (rest := due - time.monotonic()) > 0:
+                time.sleep(rest)
+                continue
             try:
                 self._renew()
                 self.publish()
@@ -158,8 +164,10 @@ class Lease:
 
     def _renew(self) -> None:
         claims = []
-        renewed = self._now()
+        now = time.monotonic()
+        renewed = [held for held in self._now() if held.due <= now]
         for held in renewed:
+            held.due = now + self._pause
             progress = None if held.run is None else held.run.progress
             news = None if progress == held.told else progress
             claims.append((held.job.id, held.job.attempt, news))
