@@ -155,4 +155,6 @@ def test_jobs_in_a_process_that_is_killed_for_another_are_given_back(
     assert [jobs.get(job).state for job in (deaf, other)] == ["cancelled", "queued"]
     assert [jobs.attempts(job)[0].outcome for job in (deaf, other)] == ["cancelled", "released"]
     assert client.hget(f"convq:job:{other}", "lost") == "0"
-    assert sent == ["wake up"]
+    # Again with the second job where the process died between the looks at both: the stand-in for
+    # sending leaves no message that would be seen.
+    assert sent in (["wake up"], ["wake up"] * 2)
