@@ -86,7 +86,7 @@ gallery: .venv/base.stamp ## draw the pictures of the documentation and the dash
 screenshots: .venv/dev.stamp ## draw the pictures of the dashboard again; needs chromium
 	@$(BIN)/python docs/screenshots.py docs/images
 
-fuzz: .venv/dev.stamp ## break files and requests on purpose: ten minutes, SEED=1
+fuzz: .venv/dev.stamp ## break files, requests and jobs on purpose: 15 minutes, SEED=1
 	@$(BIN)/python -m fuzz --seed $(or $(SEED),1)
 
 chaos: .venv/dev.stamp ## work under fire: kills, freezes, cuts, full disks; about 20 minutes

@@ -1,1 +1,1 @@
-"""Hostile input: what every parser does with files that were broken on purpose."""
+"""Hostile input: what every parser and job does with what was broken on purpose."""

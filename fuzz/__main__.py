@@ -1,4 +1,4 @@
-"""``make fuzz``: a bounded, seeded campaign against every parser and the HTTP service.
+"""``make fuzz``: a bounded, seeded campaign against every parser, kind of job and the HTTP service.
 
 Writes ``bench/results/fuzz.json`` and ``fuzz.md``; the exit status is 1 if anything failed.
 """
@@ -38,7 +38,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=20, help="for each parser")
+    parser.add_argument("--seconds", type=float, default=20, help="for each parser and kind of job")
     parser.add_argument("--http-seconds", type=float, default=60, help="for each attack by HTTP")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Every parser of what strangers send, and what it is fed."""
+"""Everything that strangers can reach, and what it is fed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from io import BytesIO
 from math import prod
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 from zipfile import ZipFile
 
@@ -25,7 +26,8 @@ from core.nets.training import state
 from core.tiles import listing
 from core.tiles.arrays import reader
 from core.tiles.header import read_header
-from fuzz import samples
+from fuzz import jobs, samples
+from fuzz.options import OPTIONS
 
 # Small enough that a limit that does not hold is seen.
 _PIXELS: Final = 100_000
@@ -34,21 +36,24 @@ _LIMITS: Final = data.Limits(expanded=1 << 22, harmless=1 << 22, pixels=_PIXELS)
 
 @dataclass(frozen=True)
 class Parser:
-    """What reads files of one format.
+    """What reads files of one format, or does jobs of one kind.
 
     Attributes
     ----------
     name : str
         For the report.
     samples : callable
-        Gives valid files.
+        Gives valid files, which are broken.
     read : callable
         ``read(content, scratch)`` with the bytes, and a folder for those that want a file.
+    draw : callable, optional
+        Gives an input in place of the samples.
     """
 
     name: str
     samples: Callable[[], list[bytes]]
     read: Callable[[bytes, Path], Any]
+    draw: Callable[[Random], bytes] | None = None
 
 
 def refused(error: BaseException) -> bool:
@@ -135,4 +140,5 @@ PARSERS: Final[tuple[Parser, ...]] = (
     Parser("listing (JSON)", samples.listing, lambda content, _: listing.parse(content)),
     Parser("ONNX", samples.onnx, lambda content, _: onnx.load(content)),
     Parser("net (JSON)", samples.net, _net),
+    *(Parser(f"jobs: {kind}", list, jobs.work, partial(jobs.drawn, kind)) for kind in OPTIONS),
 )

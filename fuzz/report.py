@@ -12,9 +12,10 @@ _HEAD = """\
 # Hostile input
 
 What `make fuzz` found: valid files and requests, broken in every way (flipped bits, lengths that
-lie, cuts, splices, repaired checksums around broken contents), and noise. A parser must return or
-raise convq's own errors, within {slow:.0f} s and {large} MiB for each input; the service must
-answer everything, and nothing with a status of 500 or more.
+lie, cuts, splices, repaired checksums around broken contents), and noise; and jobs with odd inputs,
+kernels and options. A parser or job must return or raise convq's own errors, within {slow:.0f} s
+and {large} MiB for each input, and leave the results that it tells of; the service must answer
+everything, and nothing with a status of 500 or more.
 
 Seed {seed}, {when}, {machine}, Python {python}.
 

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UnsupportedMedia
+from core.media import Decoded, inspect
+from core.store.artifacts import ArtifactStore
+from fuzz import jobs
 from fuzz.campaign import Outcome, attempt, content_of, run
 from fuzz.containers import changed, mutated_inside
 from fuzz.mutate import MUTATIONS, mutated
 from fuzz.parsers import PARSERS, Parser
 
 TRIES = 120
+JOBS = 20
+FED = [parser for parser in PARSERS if parser.draw is None]
+DRAWN = [parser for parser in PARSERS if parser.draw is not None]
 
 
-@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
+@pytest.mark.parametrize("parser", FED, ids=lambda parser: parser.name)
 def test_a_parser_reads_or_refuses(parser: Parser, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -33,8 +41,33 @@ def test_a_parser_reads_or_refuses(parser: Parser, tmp_path: Path) -> None:
     assert outcome.failures == []
 
 
+@pytest.mark.parametrize("parser", DRAWN, ids=lambda parser: parser.name)
+def test_a_job_is_done_or_refused(
+    parser: Parser, artifacts: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_artifacts", lambda: artifacts)
+    # The first of a kind loads libraries; how long that takes says more of the machine.
+    monkeypatch.setattr("fuzz.campaign.SLOW_SECONDS", math.inf)
+    monkeypatch.setattr("fuzz.campaign.LARGE_BYTES", math.inf)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        outcome = run(parser, seed=0, first=0, scratch=tmp_path, goes_on=lambda n: n < JOBS)
+    assert outcome.failures == []
+    assert min(outcome.read, outcome.refused) > 0
+
+
+def test_a_result_that_is_not_what_its_record_says_is_a_defect(
+    artifacts: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_artifacts", lambda: artifacts)
+    monkeypatch.setattr(jobs, "decode", lambda data: Decoded(np.zeros(1), inspect(data)))
+    parser = DRAWN[0]
+    outcome = run(parser, seed=0, first=0, scratch=tmp_path, goes_on=lambda n: n < JOBS)
+    assert {failure.what.split(":")[0] for failure in outcome.failures} == {"AssertionError"}
+
+
 def test_the_same_seed_gives_the_same_inputs() -> None:
-    for parser in PARSERS[:3]:
+    for parser in (*FED[:3], DRAWN[0]):
         samples = parser.samples()
         for number in range(40):
             first, second = (content_of(parser, samples, 7, number) for _ in range(2))
