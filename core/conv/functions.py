@@ -13,7 +13,7 @@ from core.conv.blocks import Check, never
 from core.conv.device import Device, cpu, device_of
 from core.conv.fixed import FixedKernel
 from core.conv.measure import MEASURE, measure
-from core.conv.plan import Plan, compute, make_plan
+from core.conv.plan import Plan, compute, make_plan, wants_rank
 from core.conv.problem import (
     ConvProblem,
     Operation,
@@ -358,11 +358,12 @@ def plan(
         problem = single_channel_problem(
             x_shape, w_shape, x_dtype, w_dtype, operation=operation, **options
         )
-    problem = learn(
-        problem, None if isinstance(xs, tuple) else xs, None if isinstance(ws, tuple) else ws
-    )
     is_fixed = isinstance(ws, FixedKernel)
     where = device or (cpu() if isinstance(xs, tuple) else device_of(xs))
+    x_known, w_known = (None if isinstance(o, tuple) else o for o in (xs, ws))
+    # A plan with a named algorithm tells of the others, too.
+    want_rank = method != "auto" or wants_rank(problem, w_known, where, method, memory_cap)
+    problem = learn(problem, x_known, w_known, want_rank=want_rank)
     if method == MEASURE:
         x_like = _like(xs, problem.x_shape, problem.x_dtype)
         w_like = _like(ws, problem.w_shape, problem.w_dtype)

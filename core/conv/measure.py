@@ -12,7 +12,7 @@ from core.conv.algorithms import by_name
 from core.conv.blocks import Check, never
 from core.conv.device import Device
 from core.conv.execute import execute
-from core.conv.plan import Plan, make_plan
+from core.conv.plan import Plan, make_plan, rank_pays
 from core.conv.problem import ConvProblem
 
 MEASURE = "measure"
@@ -61,6 +61,7 @@ def measure(
     plan = make_plan(problem, device, "auto", memory_cap)
     wisdom.remember(problem, device, timed(plan, x, w, check=check))
     make_plan.cache_clear()
+    rank_pays.cache_clear()
 
 
 def timed(plan: Plan, x: Array, w: Array, *, check: Check = never) -> dict[str, float]:

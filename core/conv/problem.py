@@ -495,6 +495,31 @@ def multi_channel_problem(
             given=f"x {x_shape}, w {w_shape}, groups {groups}",
             accepted="w (O, C/groups, *K), with C and O multiples of groups",
         )
+    return _multi_channel_problem(
+        x_shape,
+        w_shape,
+        x_dtype,
+        w_dtype,
+        per_axis("stride", stride, ndim, 1),
+        per_axis("padding", padding, ndim, 0),
+        per_axis("dilation", dilation, ndim, 1),
+        groups,
+        cast(Precision, precision),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _multi_channel_problem(
+    x_shape: Shape,
+    w_shape: Shape,
+    x_dtype: str,
+    w_dtype: str,
+    stride: Shape,
+    padding: Shape,
+    dilation: Shape,
+    groups: int,
+    precision: Precision,
+) -> ConvProblem:
     problem = ConvProblem(
         operation="conv",
         x_shape=x_shape,
@@ -504,20 +529,19 @@ def multi_channel_problem(
         mode="valid",
         boundary="zero",
         cval=0,
-        axes=tuple(range(2, 2 + ndim)),
+        axes=tuple(range(2, len(x_shape))),
         bank=False,
-        stride=per_axis("stride", stride, ndim, 1),
-        padding=per_axis("padding", padding, ndim, 0),
-        dilation=per_axis("dilation", dilation, ndim, 1),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
         groups=groups,
-        precision=cast(Precision, precision),
+        precision=precision,
     )
     if min(problem.normal.out) < 1:
         raise InvalidInput(
             "the dilated kernel is larger than the padded input",
             field="w",
-            given=f"x {x_shape}, w {w_shape}, padding {problem.padding}, "
-            f"dilation {problem.dilation}",
+            given=f"x {x_shape}, w {w_shape}, padding {padding}, dilation {dilation}",
         )
     return interned(problem)
 

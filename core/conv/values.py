@@ -59,7 +59,7 @@ def learn(
         return known
     if not problem.is_exact and type(w) is np.ndarray and w.nbytes <= _SMALL and w.dtype.isnative:
         return _learned_from(problem, w.tobytes(), want_rank)
-    known = replace(problem, bits=_bits(problem, x, w))
+    known = replace(problem, bits=_bits(problem, x, w)) if problem.is_exact else problem
     return interned(known if w is None or not want_rank else _with_rank(known, w))
 
 
@@ -77,9 +77,7 @@ def _with_rank(problem: ConvProblem, w: Array) -> ConvProblem:
     return replace(problem, rank=rank, uniform=uniform)
 
 
-def _bits(problem: ConvProblem, x: Array | None, w: Array | None) -> int | None:
-    if not problem.is_exact:
-        return None
+def _bits(problem: ConvProblem, x: Array | None, w: Array | None) -> int:
     if x is not None and w is not None:
         bank = w if problem.bank or problem.operation == "conv" else w[None]
         return bits_of_values(x, bank, int(problem.cval.real))

@@ -32,6 +32,11 @@ def recall(problem: ConvProblem, device: Device) -> Seconds | None:
     return _read(_path(problem, device))
 
 
+def knows(device: Device) -> bool:
+    """Return whether any problem was measured on a device."""
+    return any(_folder(device).glob("*.json"))
+
+
 def remember(problem: ConvProblem, device: Device, seconds: Seconds) -> None:
     """Store measured seconds for later processes on this device with these libraries."""
     path = _path(problem, device)
@@ -56,4 +61,8 @@ def _path(problem: ConvProblem, device: Device) -> Path:
     # What is known of the values decides which algorithms can run, so it belongs to the key.
     known = problem.to_dict() | {"bits": problem.bits, "uniform": problem.uniform}
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
-    return Settings().cache_dir / "wisdom" / devices.key(device) / f"{digest[:32]}.json"
+    return _folder(device) / f"{digest[:32]}.json"
+
+
+def _folder(device: Device) -> Path:
+    return Settings().cache_dir / "wisdom" / devices.key(device)

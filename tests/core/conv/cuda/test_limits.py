@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.conv import convolve, overlap_save, wisdom
+from core.conv import convolve, overlap_save, values, wisdom
 from core.conv import plan as planned
 from core.conv.algorithms import by_name
 from core.conv.cuda import (
@@ -17,8 +17,9 @@ from core.conv.cuda import (
     transfers,
 )
 from core.conv.cuda.launch import types
-from core.conv.device import gpu
-from core.conv.plan import make_plan
+from core.conv.device import gpu, key
+from core.conv.plan import make_plan, rank_pays
+from core.conv.problem import ConvProblem
 from core.errors import IntegerOverflow, InvalidInput, TooLarge
 from core.nets.training.gpu.training import telling_memory
 from tests.core.conv.cuda import standin
@@ -178,3 +179,33 @@ def test_other_errors_of_libraries_go_on(cupy, kind, code) -> None:
         memory.with_what_there_is(fail, lambda cap: 1, cupy.empty(1), None)
     with pytest.raises(kind):
         transfers.with_enough_memory(fail, cupy, 1)
+
+
+def test_the_rank_is_looked_for_where_that_may_pay(cupy, monkeypatch, tmp_path) -> None:
+    """To look at a kernel is to wait for the device."""
+    monkeypatch.setenv("CONVQ_CACHE_DIR", str(tmp_path))
+    rank_pays.cache_clear()
+    looks: list[ConvProblem] = []
+    rank = values._rank
+    monkeypatch.setattr(values, "_rank", lambda p, w: (looks.append(p), rank(p, w))[1])
+    x, w = cupy.ones((200, 300), "f"), cupy.ones((3, 3), "f")
+    plan = planned(x, w, mode="same")
+    assert plan.chosen == "direct"
+    found = convolve(x, w, "same")
+    np.testing.assert_array_equal(found.get(), convolve(x.get(), w.get(), "same", method="direct"))
+    assert looks == []
+    large, wide = cupy.ones((4096, 4096), "f"), cupy.ones((31, 31), "f")
+    assert planned(large, wide, mode="same").chosen == "separable"
+    assert looks.pop().rank is None
+    assert convolve(x, w, "same", method="separable").shape == x.shape
+    named = planned(x, w, mode="same", method="direct")
+    assert {c.algorithm: c.refused for c in named.candidates}["separable"] is None
+    assert len(looks) == 2
+    # What was measured is known by rank.
+    folder = tmp_path / "wisdom" / key(plan.device)
+    folder.mkdir(parents=True)
+    (folder / "0.json").write_text("{}")
+    rank_pays.cache_clear()
+    convolve(x, w, "same")
+    assert len(looks) == 3
+    rank_pays.cache_clear()
