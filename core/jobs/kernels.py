@@ -130,7 +130,7 @@ def load(spec: PresetKernel | ValuesKernel | ArtifactKernel, artifacts: Artifact
     if isinstance(spec, ArtifactKernel):
         artifact = artifacts.get(spec.artifact)
         shape = artifact.shape
-        if shape is None or not 0 < prod(shape) <= MAX_TAPS or max(shape, default=0) > MAX_SIDE:
+        if not shape or not 0 < prod(shape) <= MAX_TAPS or max(shape) > MAX_SIDE:
             raise InvalidInput(
                 "this artifact cannot be a kernel",
                 field="kernel.artifact",

@@ -34,7 +34,9 @@ def test_nothing_is_refused(works: Any, kind: str, shape: tuple[int, ...]) -> No
     assert [failure["code"] for failure in run.failures] == ["invalid_input"]
 
 
-def test_a_kernel_of_nothing_is_refused(works: Any) -> None:
-    nothing = {"artifact": works.upload(np.zeros((3, 0)))}
+@pytest.mark.parametrize("kind", ["convolve", "stochastic-convolve"])
+@pytest.mark.parametrize("values", [np.zeros((3, 0)), np.array(2)])
+def test_a_kernel_of_nothing_is_refused(works: Any, kind: str, values: Any) -> None:
+    kernel = {"artifact": works.upload(values)}
     with pytest.raises(InvalidInput, match="cannot be a kernel"):
-        works.plan("convolve", works.upload(np.zeros((5, 5))), kernel=nothing, normalize="softmax")
+        works.plan(kind, works.upload(np.zeros((5, 5))), kernel=kernel, normalize="softmax")
