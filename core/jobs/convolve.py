@@ -350,7 +350,7 @@ def _deliver(
     digest: str,
 ) -> None:
     media_type = {"same": info.media_type, "npy": NPY, "png": PNG}[spec.output]
-    if media_type in PICTURES and not single:
+    if (media_type in PICTURES or media_type == WAV) and not single:
         width = len(str(len(y) - 1))
         maps = [(f"-map{index:0{width}}", feature_map) for index, feature_map in enumerate(y)]
     else:

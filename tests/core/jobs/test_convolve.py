@@ -154,6 +154,17 @@ def test_a_bank_on_a_picture_gives_one_picture_per_map(bench: Bench) -> None:
     assert all(result["shape"] == [24, 30, 3] for result in run.results)
 
 
+@pytest.mark.parametrize("shape", [(90,), (90, 2)])
+def test_a_bank_on_a_sound_gives_one_sound_per_map(bench: Bench, shape: tuple[int, ...]) -> None:
+    sound = RNG.integers(-9000, 9000, shape).astype(np.int16)
+    inputs = [{"artifact": bench.upload(sound, WAV, sample_rate=8000), "name": "a.wav"}]
+    run = bench.run(bench.spec(inputs, kernel={"values": [[0, 1, 0], [0, 0, 1]]}))
+    assert [result["name"] for result in run.results] == ["a-map0.wav", "a-map1.wav"]
+    assert [result["shape"] for result in run.results] == [list(shape)] * 2
+    np.testing.assert_array_equal(bench.result(run, 0), sound)
+    np.testing.assert_array_equal(bench.result(run, 1)[1:], sound[:-1])
+
+
 def test_the_magnitude_of_a_gradient_is_a_hypotenuse(bench: Bench) -> None:
     run = bench.run(
         bench.spec([bench.upload(GREY, PNG)], kernel={"preset": "sobel-magnitude"}, output="npy")
