@@ -63,7 +63,8 @@ def gaussian_width(x: NDArray[Any]) -> float:
             given=" × ".join(map(str, x.shape)),
             accepted=f"at least {SMALLEST} pixels a side",
         )
-    f, power = _rings(x)
+    # As bright as 1, so that no square is beyond all numbers, or too small for any.
+    f, power = _rings(x / (abs(x).max() or 1))
     if power.max() <= 0:
         raise InvalidInput("a constant picture does not tell its blur", field="inputs")
     level = np.log(np.maximum(power, power.max() * 1e-20))

@@ -136,6 +136,12 @@ def test_the_width_of_a_blur_is_told(name: str, sigma: float, noise: float) -> N
     assert abs(gaussian_width(y) / sigma - 1) < 0.2
 
 
+@pytest.mark.parametrize("scale", [1e300, 1e-300])
+def test_blur_is_told_whatever_the_unit(scale: float) -> None:
+    y = scipy.ndimage.gaussian_filter(data.camera().astype(float), 2)
+    assert gaussian_width(scale * y) == pytest.approx(gaussian_width(y), rel=1e-6)
+
+
 def test_what_cannot_be_undone_is_refused() -> None:
     y = np.ones((5, 5))
     with pytest.raises(InvalidInput, match="larger"):
