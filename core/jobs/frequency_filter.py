@@ -181,7 +181,8 @@ def _filtered(
         energy = _energy(kept.values) / (_energy(x) or 1)
         return kept.values, kept.mask, {
             "coefficients_kept": kept.fraction,
-            "compression": 1 / kept.fraction,
+            # None is as large as the least to keep where sums are beyond all numbers.
+            "compression": 1 / kept.fraction if kept.fraction else None,
             "energy_kept": energy,
         }  # fmt: skip
     rate = item.info.extra.get("sample_rate", 1) if subject.media_type == WAV else 1

@@ -93,6 +93,14 @@ def test_figures_beyond_all_numbers_are_null(works: Any) -> None:
     assert np.isfinite(works.array(run, "a.npy")).all()
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_no_coefficients_are_left_of_sums_beyond_all_numbers(works: Any) -> None:
+    large = (1e38 * RNG.uniform(-1, 1, (40, 40))).astype(np.float32)
+    run = works.run("frequency-filter", works.named(large, "a.npy"), keep=1)
+    found = works.json(run, "a-filter.json")
+    assert (found["coefficients_kept"], found["compression"]) == (0, None)
+
+
 def test_equal_results_have_no_psnr(works: Any) -> None:
     run = works.run("frequency-filter", works.named(np.zeros((4, 5)), "a.npy"), **LOW)
     assert works.json(run, "a-filter.json")["psnr"] is None
