@@ -32,7 +32,7 @@ from core.jobs.run import Run
 from core.jobs.subjects import Subject, of_record, plan_each, work
 from core.match import Match, Registration, Template, normalised, raw, register
 from core.match.boxes import draw_boxes
-from core.match.search import BLOCK, Variant, search
+from core.match.search import BLOCK, Variant, candidates_size, search
 from core.media import JSON, NPY, decode, split_alpha, to_range
 
 _DEFAULT_THRESHOLD = 0.5
@@ -165,9 +165,12 @@ def _plan_one(
     channels = 3 if len(subject.shape) == len(template.shape) == 3 else 1
     times = variants * channels * _correlations(spec, len(shape))
     blocks = math.ceil(math.prod(shape) / math.prod(block))
+    held = 40 * math.prod(block)
+    if planning.device.kind == "cpu":  # where candidates are, wherever scores are computed
+        held += candidates_size(math.prod(block), variants * blocks)
     return found.to_dict() | {
         "seconds": times * blocks * (found.candidate.seconds or 0),
-        "bytes": int((found.candidate.bytes or 0) + 40 * math.prod(block)),
+        "bytes": int((found.candidate.bytes or 0) + held),
         "correlations": times * blocks,
     }
 

@@ -11,10 +11,10 @@ import scipy  # its parts, which take long to load, when they are first used
 from numpy.typing import NDArray
 
 # Candidates of one map; more would be so alike that most are suppressed.
-_MOST = 20_000
+MOST_OF_A_MAP = 20_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Match:
     """A place where a template fits.
 
@@ -77,7 +77,7 @@ def local_maxima(
         return []
     places = np.argwhere(top)
     values = scores[top]
-    best = np.argsort(-values, kind="stable")[:_MOST]
+    best = np.argsort(-values, kind="stable")[:MOST_OF_A_MAP]
     found = []
     for place, score in zip(places[best], values[best], strict=True):
         start = [float(p) + _between(scores, place, axis) for axis, p in enumerate(place)]

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from core.arrays import Array, array_module, to_numpy
 from core.conv.blocks import Check, never
 from core.errors import InvalidInput
-from core.match.peaks import Match, best_matches, local_maxima
+from core.match.peaks import MOST_OF_A_MAP, Match, best_matches, local_maxima
 from core.match.scores import Template
 from core.match.warp import warp, warped_shape
 
 # Samples of a recording that are compared at a time, so that hours take no more memory.
 BLOCK = 1 << 22
+# Candidates of all maps among which the matches are: ten times as many as a job tells at most.
+_MOST = 100_000
+_BYTES_A_CANDIDATE = 300
 
 
 class Score(Protocol):
@@ -73,7 +76,7 @@ def search(
     Returns
     -------
     matches : list of Match
-        The best first.
+        The best first, of the 100,000 places of all variants that are best.
     scores : ndarray, shape (S - K + 1)
         Of one variant; empty unless they are kept.
 
@@ -125,7 +128,30 @@ def search(
                 for match in local_maxima(found, made.shape, threshold, number, first)
                 if start - 0.5 <= match.start[0] < start + step - 0.5 or step >= len(x)
             ]
+            if len(candidates) > 2 * _MOST:
+                # Stable, as the search for the best is: of equal ones the first stay.
+                candidates.sort(key=lambda match: -match.score)
+                del candidates[_MOST:]
             if keep_scores:
                 pieces.append(found[start - first : start - first + step])
     scores = np.concatenate(pieces) if pieces else np.empty(0)
     return best_matches(candidates, count, overlap), scores
+
+
+def candidates_size(places: int, maps: int) -> int:
+    """Return how many bytes the candidates of a `search` take at most.
+
+    Parameters
+    ----------
+    places : int
+        Of one map of scores.
+    maps : int
+        One for each variant, and block of a recording.
+
+    Examples
+    --------
+    >>> candidates_size(100, 3), candidates_size(1 << 20, 36_000)
+    (90000, 66000000)
+    """
+    of_a_map = min(places, MOST_OF_A_MAP)
+    return _BYTES_A_CANDIDATE * min(maps * of_a_map, 2 * _MOST + of_a_map)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from typing import Any
 
@@ -13,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from core.errors import Cancelled, InvalidInput
 from core.jobs import match
-from core.match import warp
+from core.match import Match, warp
 from core.media import PNG, WAV
 
 RNG = np.random.default_rng(0)
@@ -239,6 +240,9 @@ def test_the_plan_prices_every_variant(works: Any) -> None:
     assert one["correlations"] == 3 * 2
     assert many["groups"][0]["correlations"] == 6 * 3 * 3
     assert many["seconds"] == pytest.approx(9 * one["seconds"])
+    # Of each map every place may be a candidate.
+    more = many["bytes"] - one["bytes"]
+    assert more >= 5 * 90 * 120 * sys.getsizeof(Match((1.0, 2.0), (3, 4), 5.0))
 
 
 def test_a_cancelled_job_stops(works: Any) -> None:
