@@ -132,6 +132,23 @@ def test_what_cannot_be_filtered_is_told_by_the_plan(works: Any) -> None:
         works.plan("frequency-filter", plane, band="notch", cutoff=0.1, notches=[[0.1]])
 
 
+def test_the_plan_prices_every_notch(works: Any) -> None:
+    plane, sound = works.upload(np.zeros((60, 80))), works.upload(np.zeros(9000))
+
+    def seconds(digest: str, axes: int, count: int, boundary: str = "reflect") -> float:
+        notches = RNG.uniform(0.1, 0.4, (count, axes)).tolist()
+        plan = works.plan("frequency-filter", digest, band="notch", cutoff=0.01,
+                          notches=notches, boundary=boundary)  # fmt: skip
+        return float(plan["seconds"])
+
+    for digest, axes, mirrored in ((plane, 2, 4), (sound, 1, 2)):
+        wrapped = seconds(digest, axes, 1000, "wrap") - seconds(digest, axes, 1, "wrap")
+        reflected = seconds(digest, axes, 1000) - seconds(digest, axes, 1)
+        # A wave and its opposite, or all its mirror images; of a real transform a half is stored.
+        assert reflected == pytest.approx(mirrored * wrapped)
+        assert reflected > 100 * seconds(digest, axes, 1)
+
+
 def test_a_cancelled_job_stops(works: Any) -> None:
     spec = works.spec("frequency-filter", works.upload(PICTURE, PNG), **LOW)
     run = works.make_run("frequency-filter", spec)
