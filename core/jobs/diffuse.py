@@ -26,7 +26,7 @@ from core.jobs.places import Places, planned
 from core.jobs.run import Run
 from core.jobs.subjects import Subject, check_axes, plan_each, work
 from core.kernels import Normalization
-from core.media import JSON, WEBP, RangePolicy, film, film_frame, to_range
+from core.media import JSON, WEBP, RangePolicy, film, film_frame, film_size, to_range
 
 # Nothing leaves and nothing comes in.
 _CLOSED = ("reflect", "wrap")
@@ -144,13 +144,16 @@ def _plan_one(
 ) -> dict[str, Any]:
     _check(spec, subject)
     values, device = math.prod(subject.shape), planning.device
+    # Frames are kept by the host, wherever the field is.
+    is_filmed = spec.frames and device.kind == "cpu"
+    filmed = film_size(subject.shape, spec.frames + 1) if is_filmed else 0
     if spec.method == "perona-malik":
         assert spec.time is not None
         steps = steps_for(spec.time, len(subject.axes))
         # About seven passes for an axis and step.
         seconds = steps * len(subject.axes) * 7 * values * subject.precision.itemsize * 2
         why = f"{steps} explicit steps"
-        needed = values * subject.precision.itemsize * (3 + 2 * len(subject.axes))
+        needed = values * subject.precision.itemsize * (3 + 2 * len(subject.axes)) + filmed
         return work("perona-malik", why, seconds * device.copy, needed, planning)
     times = _pieces(spec)
     plans = [
@@ -171,7 +174,7 @@ def _plan_one(
     each_time = sum(found.candidate.seconds or 0 for found in plans)
     return group | {
         "seconds": times * each_time,
-        "bytes": max(found.candidate.bytes or 0 for found in plans),
+        "bytes": max(found.candidate.bytes or 0 for found in plans) + filmed,
         "passes": times * len(plans),
     }
 

@@ -1,7 +1,7 @@
 """Bytes to arrays and back: pictures, .npy and .npz, sound."""
 
 from core.media.codecs import Source, decode, encode, inspect, write
-from core.media.film import film, film_frame
+from core.media.film import film, film_frame, film_size
 from core.media.guard import MAX_PIXELS
 from core.media.info import Decoded, Extra, MediaInfo
 from core.media.jsonable import MAX_JSON_VALUES, to_json
@@ -62,6 +62,7 @@ __all__ = [
     "encode",
     "film",
     "film_frame",
+    "film_size",
     "inspect",
     "merge_alpha",
     "preview",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,6 +30,26 @@ def film_frame(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     image = Image.fromarray(np.ascontiguousarray(levels))
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
     return np.asarray(image)
+
+
+def film_size(shape: tuple[int, ...], frames: int) -> int:
+    """Return how many bytes of memory a film takes while it is made.
+
+    Parameters
+    ----------
+    shape : tuple of int, (H, W) or (H, W, 3)
+        Of a picture as it is, before `film_frame`.
+    frames : int
+
+    Examples
+    --------
+    >>> film_size((1280, 1280), 10), film_size((320, 640, 3), 10)
+    (20480000, 14336000)
+    """
+    smaller = min(1.0, _SIDE / max(shape[:2]))
+    pixels = math.ceil(shape[0] * smaller) * math.ceil(shape[1] * smaller)
+    # Levels, and four bytes of each pixel that is about to be encoded.
+    return frames * pixels * (math.prod(shape[2:]) + 4)
 
 
 def film(frames: Sequence[NDArray[np.uint8]]) -> bytes:

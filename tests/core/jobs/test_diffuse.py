@@ -132,6 +132,8 @@ def test_plans(works: Any) -> None:
     assert group["candidates"]
     filmed = works.plan("diffuse", large, time=8.0, frames=10)
     assert filmed["groups"][0]["passes"] == 20
+    one, many = (works.plan("diffuse", large, time=8.0, frames=n)["bytes"] for n in (1, 200))
+    assert many - one >= 199 * 300 * 400 * (1 + 3)
     steps = works.plan("diffuse", large, method="perona-malik", time=10.0, edge=1.0)
     assert steps["groups"][0]["why"] == "40 explicit steps"
     with pytest.raises(InvalidInput, match="film"):
