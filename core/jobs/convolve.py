@@ -386,6 +386,8 @@ def _in_format(
     else:
         dtype = "uint16" if info.dtype == "uint16" and array.ndim == 2 else "uint8"
     array = to_range(array, dtype, spec.range)
+    if media_type == WAV and array.shape[1:] == (1,):
+        array = array[:, 0]  # as a sound of one channel is read
     # In the other modes the result has another size than the opacity of the input.
     if alpha is not None and spec.mode == "same" and alpha.dtype == array.dtype:
         return merge_alpha(array, alpha)

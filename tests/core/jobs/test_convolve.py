@@ -217,6 +217,15 @@ def test_sound_is_filtered_along_time_and_keeps_its_rate(bench: Bench) -> None:
     assert inspect(bench.artifacts.read(run.results[0]["digest"])).extra["sample_rate"] == 8000
 
 
+def test_channels_that_become_one_are_a_sound_without_an_axis_of_them(bench: Bench) -> None:
+    sound = RNG.integers(-3000, 3000, (40, 2), dtype=np.int16)
+    digest = bench.upload(sound, WAV, sample_rate=8000)
+    spec = bench.spec([digest], kernel={"values": [0.5, 0.5]}, axes=[1], mode="valid")
+    run = bench.run(spec)
+    assert run.results[0]["shape"] == [40]
+    np.testing.assert_allclose(bench.result(run), sound.mean(axis=1), atol=0.51)
+
+
 def test_axes_choose_what_is_convolved(bench: Bench) -> None:
     x = RNG.normal(size=(5, 6, 7))
     digest = bench.upload(x, NPZ)
