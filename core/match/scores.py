@@ -17,6 +17,8 @@ from core.errors import InvalidInput
 _ROUNDING = 4096 * float(np.finfo(np.float64).eps)
 # Times as far from zero as values are from their mean: then correlations lose three digits.
 _FAR = 1e3
+# Of which sums of squares lose nothing.
+_SMALLEST, _LARGEST = 1e-100, 1e100
 # Scores that are computed at a time.
 _STRIP = 1 << 14
 
@@ -111,6 +113,7 @@ def normalised(
     [0.0, 0.0, -1.0, 1.0]
     """
     _check(x, template)
+    x, values = _squarable(x), _squarable(template.values)
     size = template.shape
     axes = tuple(range(len(size)))
     xp = array_module(x)
@@ -122,9 +125,9 @@ def normalised(
         weights = xp.ones(size)
     total = float(weights.sum())
     w = weights[..., None]
-    centred = template.values - (w * template.values).sum(axis=axes) / total
+    centred = values - (w * values).sum(axis=axes) / total
     power = float((w * centred**2).sum())
-    scale = float(abs(template.values * (w > 0)).max())
+    scale = float(abs(values * (w > 0)).max())
     if power <= _ROUNDING * total * scale**2:
         raise InvalidInput(
             "the template is constant, so it fits everywhere alike",
@@ -139,6 +142,14 @@ def normalised(
     floor = _ROUNDING * total * sum(peak(plane) ** 2 for plane in planes)
     _divide(scores, planes, weights, power, floor, memory_cap, check)
     return scores
+
+
+def _squarable(values: Array) -> Array:
+    """Return a multiple of which squares are neither 0 nor beyond all numbers; scores stay."""
+    if values.dtype != np.float64:
+        return values
+    top = peak(values)
+    return values / top if 0 < top < _SMALLEST or _LARGEST < top < np.inf else values
 
 
 def _in_one_pass(

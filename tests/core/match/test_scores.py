@@ -55,6 +55,17 @@ def test_scores_are_the_correlation_coefficient(problem: tuple[np.ndarray, Templ
     assert abs(found).max() <= 1
 
 
+@pytest.mark.parametrize("weights", [None, np.array([0.5, 1.0, 0.2])])
+@pytest.mark.parametrize("scale", [1e300, 1e-300])
+def test_scores_do_not_depend_on_the_unit(scale: float, weights: Any) -> None:
+    random = np.random.default_rng(0)
+    x, values = random.normal(size=(20, 1)), random.normal(size=(3, 1))
+    expected = normalised(x, Template(values, weights))
+    for large, small in ((scale, 1.0), (1.0, scale), (scale, scale)):
+        found = normalised(large * x, Template(small * values, weights))
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
 @given(problems())
 def test_raw_scores_are_sums_of_products(problem: tuple[np.ndarray, Template]) -> None:
     x, template = problem
