@@ -48,32 +48,30 @@ __host__ __device__ constexpr Matrix matrix_of_outputs()
     return a;
 }
 
-// A matrix times `from` times its transpose. The compiler knows the matrix and leaves zeros out.
-template <Matrix (*MATRIX)(), int COUNT>
-__device__ void along_both(const NUMBER (&from)[SIDE][SIDE], NUMBER (&to)[COUNT][COUNT])
+// A matrix times `from`, transposed. The compiler knows the matrix and leaves zeros out.
+template <Matrix (*MATRIX)(), int COUNT, int N>
+__device__ void multiply(const NUMBER (&from)[SIDE][N], NUMBER (&to)[N][COUNT])
 {
     constexpr Matrix matrix = MATRIX();
-    NUMBER down[COUNT][SIDE];
 #pragma unroll
-    for (int i = 0; i < COUNT; i++)
+    for (int j = 0; j < N; j++)
 #pragma unroll
-        for (int j = 0; j < SIDE; j++) {
-            down[i][j] = 0;
+        for (int i = 0; i < COUNT; i++) {
+            to[j][i] = 0;
 #pragma unroll
             for (int k = 0; k < SIDE; k++)
                 if (matrix.at[i][k] != 0)
-                    down[i][j] += matrix.at[i][k] * from[k][j];
+                    to[j][i] += matrix.at[i][k] * from[k][j];
         }
-#pragma unroll
-    for (int i = 0; i < COUNT; i++)
-#pragma unroll
-        for (int j = 0; j < COUNT; j++) {
-            to[i][j] = 0;
-#pragma unroll
-            for (int k = 0; k < SIDE; k++)
-                if (matrix.at[j][k] != 0)
-                    to[i][j] += matrix.at[j][k] * down[i][k];
-        }
+}
+
+// A matrix times `from` times the transposed matrix.
+template <Matrix (*MATRIX)(), int COUNT>
+__device__ void along_both(const NUMBER (&from)[SIDE][SIDE], NUMBER (&to)[COUNT][COUNT])
+{
+    NUMBER between[SIDE][COUNT];
+    multiply<MATRIX>(from, between);
+    multiply<MATRIX>(between, to);
 }
 
 // A thread's tile among `rows` times `columns` of each image; its first input or output is so many tiles
