@@ -74,8 +74,8 @@ __device__ void along_both(const NUMBER (&from)[SIDE][SIDE], NUMBER (&to)[COUNT]
     multiply<MATRIX>(between, to);
 }
 
-// A thread's tile among `rows` times `columns` of each image; its first input or output is so many tiles
-// of OUTPUTS away from the first one.
+// Where a tile's outputs begin, of `rows` times `columns` tiles of each image. Its inputs begin as far from
+// the first input of all.
 struct Place {
     long long image, row, column;
 };
