@@ -16,6 +16,9 @@ from core.nets.blas import one_thread
 
 LEAST_TOLERANCE = 1e-10
 _MOST_WAVES = 1 << 23
+# What a wave and its conjugate take of each function: both transforms, what they are made of, and the
+# finer grid of finufft.
+_WAVE_BYTES = 256
 # Nodes of a stretch of a line, over which the finest wave turns by at most so many radians: the
 # quadrature of Gauss is then exact to 1e-13.
 _NODES, _TURN = 8, 4.0
@@ -35,6 +38,7 @@ def nonuniform(
     at: Array,
     tolerance: float,
     *,
+    memory_cap: int | None = None,
     check: Check = never,
 ) -> tuple[Array, int]:
     """Return ``(f * g)(t)`` by the theorem: the product of the two Fourier transforms.
@@ -56,6 +60,8 @@ def nonuniform(
     tolerance : float
         The largest error, as a share of the largest value that functions of such heights and
         areas can have; at least 1e-10.
+    memory_cap : int, optional
+        Bytes that the waves may take.
 
     Returns
     -------
@@ -66,8 +72,8 @@ def nonuniform(
     Raises
     ------
     InvalidInput
-        So fine a result takes too many waves: the functions jump, or are rough. Or functions and
-        places lie on different devices.
+        So fine a result takes too many waves, or more than `memory_cap`: the functions jump, or are
+        rough. Or functions and places lie on different devices.
     Unavailable
         The package finufft is not installed.
 
@@ -82,8 +88,11 @@ def nonuniform(
     f, g, at = f.on_host(), g.on_host(), to_numpy(at)
     # A ring on which the result just fits: where its ends meet it is 0.
     period = f.span + g.span
+    most = _MOST_WAVES
+    if memory_cap is not None:
+        most = min(most, memory_cap // (_WAVE_BYTES * f.y.shape[1]))
     with one_thread():
-        waves = _needed(f, g, period, tolerance)
+        waves = _needed(f, g, period, tolerance, most)
     eps = max(tolerance / 10, _LEAST_EPS)
     check()
     ours = _transform(library, f, period, waves, eps)
@@ -111,7 +120,9 @@ def _transform(
     # For such waves a line of mean length has nodes without being cut.
     least = max(_TURN * (len(f.t) - 1) / f.span, steep * _LEAST_EPS / eps)
     long = min(math.ceil(least / unit), waves)
-    transformed = _by_corners(library, f, unit, waves, eps * min(1, least / steep))
+    # A constant has no bends.
+    share = least / steep if steep > least else 1.0
+    transformed = _by_corners(library, f, unit, waves, eps * share)
     transformed[:, waves - long : waves + long + 1] = _by_nodes(library, f, unit, long, eps)
     return transformed
 
@@ -157,8 +168,8 @@ def _options(waves: int, eps: float) -> dict[str, Any]:
     return {"eps": eps, "nthreads": min(cores(), 1 + waves // _WORTH_A_THREAD)}
 
 
-def _needed(f: Sampled, g: Sampled, period: float, tolerance: float) -> int:
-    """Return how many waves leave no more than the tolerance beyond them.
+def _needed(f: Sampled, g: Sampled, period: float, tolerance: float, most: int) -> int:
+    """Return how many waves, of ``most``, leave no more than the tolerance beyond them.
 
     With the sum ``S(w)`` over the corners of a function, and how much it jumps at its ends, its
     transform is no larger than ``|S| / w ** 2 + jumps / w``. `_energy` bounds the sums of
@@ -170,7 +181,7 @@ def _needed(f: Sampled, g: Sampled, period: float, tolerance: float) -> int:
     largest = np.minimum(f.size() * np.abs(g.y).max(), np.abs(f.y).max(axis=0) * g.size())
     wanted = tolerance / 2 * np.where(largest > 0, largest, 1)
     waves = 16
-    while waves <= _MOST_WAVES:
+    while waves <= most:
         w = 2 * np.pi * waves / period
         ours, theirs = _energy(f, period, waves), _energy(g, period, waves)
         beyond = (
@@ -182,8 +193,8 @@ def _needed(f: Sampled, g: Sampled, period: float, tolerance: float) -> int:
             return waves
         waves = int(waves * _MORE)
     raise InvalidInput(
-        "so exact a result takes too many waves, because the functions jump at their ends or are "
-        "rough",
+        f"so exact a result takes more than {most} waves, because the functions jump at their ends "
+        "or are rough",
         field="tolerance",
         given=tolerance,
         accepted="more, or the method exact",

@@ -141,7 +141,8 @@ def _one(spec: IrregularConvolveSpec, run: Run, kernel: Sampled, name: str, dige
         if method == "exact":
             y = exact(f, kernel, at, check=run.check)
         else:
-            y, waves = nonuniform(f, kernel, at, spec.tolerance, check=run.check)
+            cap = run.memory_cap
+            y, waves = nonuniform(f, kernel, at, spec.tolerance, memory_cap=cap, check=run.check)
             found |= {"waves": waves, "tolerance": spec.tolerance}
         curvature = None if spec.curvature is None else (spec.curvature[0], spec.curvature[1])
         found |= {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -135,6 +136,29 @@ def test_roughness_beyond_all_waves_is_refused() -> None:
     f = Sampled(t, np.array([[1.0], [-1.0], [1.0], [1.0]]))
     with pytest.raises(InvalidInput, match="rough"):
         nonuniform(f, f, t, 1e-9)
+
+
+def test_constants_are_transformed_too() -> None:
+    f = Sampled(np.arange(4.0), np.full((4, 1), 2.0))
+    at = np.linspace(-1, 7, 50)
+    found, _ = nonuniform(f, f, at, 1e-5)
+    np.testing.assert_allclose(found, exact(f, f, at), atol=1e-5 * 12)
+
+
+def test_waves_take_no_more_memory_than_they_may() -> None:
+    f = Sampled(np.arange(4.0), np.ones((4, 3)))
+    at = np.arange(3.0)
+    _, waves = nonuniform(f, f, at, 1e-4)
+    needed = 256 * 3 * (waves // 2)
+    tracemalloc.start()
+    try:
+        nonuniform(f, f, at, 1e-4, memory_cap=needed)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert needed / 10 < peak < needed
+    with pytest.raises(InvalidInput, match=rf"more than {waves // 2 - 1} waves"):
+        nonuniform(f, f, at, 1e-4, memory_cap=needed - 1)
 
 
 def test_it_can_be_stopped() -> None:
