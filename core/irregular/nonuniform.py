@@ -16,8 +16,8 @@ from core.nets.blas import one_thread
 
 LEAST_TOLERANCE = 1e-10
 _MOST_WAVES = 1 << 23
-# What a wave and its conjugate take of each function: both transforms, what they are made of, and the
-# finer grid of finufft.
+# What a wave and its conjugate take of each function: both transforms, what they are made of, and
+# the finer grid of finufft.
 _WAVE_BYTES = 256
 # Nodes of a stretch of a line, over which the finest wave turns by at most so many radians: the
 # quadrature of Gauss is then exact to 1e-13.
