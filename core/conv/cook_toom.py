@@ -53,6 +53,17 @@ class CookToom:
         return float((a @ (g * b)).max())
 
 
+def outputs_of(r: int) -> int:
+    """Return how many outputs a tile has per axis with ``r`` taps.
+
+    Examples
+    --------
+    >>> outputs_of(3), outputs_of(5)
+    (4, 2)
+    """
+    return SIDE + 1 - r
+
+
 @lru_cache(maxsize=16)
 def cook_toom(r: int) -> CookToom:
     """Return the matrices for ``r`` taps at the points of `POINTS` and infinity.
@@ -66,7 +77,7 @@ def cook_toom(r: int) -> CookToom:
     >>> np.correlate(x, w).tolist()
     [1.0, 0.0, 6.0, 1.0]
     """
-    m = SIDE + 1 - r
+    m = outputs_of(r)
     outputs = [[*(p**i for p in POINTS), Fraction(i == m - 1)] for i in range(m)]
     taps = [[p**k / _scale(p) for k in range(r)] for p in POINTS]
     taps.append([Fraction(k == r - 1) for k in range(r)])

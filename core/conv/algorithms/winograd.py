@@ -17,7 +17,7 @@ from core.arrays import Array, array_module, matmul
 from core.conv import codegen
 from core.conv.algorithm import Algorithm, Cost
 from core.conv.blocks import Block, Check, block_count, blocks, cut, for_each
-from core.conv.cook_toom import SIDE, cook_toom
+from core.conv.cook_toom import SIDE, cook_toom, outputs_of
 from core.conv.cuda import winograd as cuda
 from core.conv.device import Device, device_of
 from core.conv.fixed import once
@@ -58,7 +58,7 @@ def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
         from core.conv.codegen import winograd
 
         return winograd.cost(form, device, memory_cap)
-    m, r = SIDE + 1 - form.kernel[0], form.kernel[0]
+    m, r = outputs_of(form.kernel[0]), form.kernel[0]
     numbers = form.batch * (form.in_channels + form.out_channels) * math.prod(form.out)
     seconds = (
         form.multiply_adds * (SIDE / (m * r)) ** 2 * device.gemm[form.dtype]
@@ -122,7 +122,7 @@ def run(
 
 
 def _blocking(form: NormalForm) -> tuple[Shape, int]:
-    m = SIDE + 1 - form.kernel[0]
+    m = outputs_of(form.kernel[0])
     per_position = (form.in_channels + form.out_channels) * SIDE**2 // m**2
     return cut(form, _BLOCK_NUMBERS // per_position)
 
@@ -142,7 +142,7 @@ def _applied(matrix: Array, tiles: Array) -> Array:
 
 def _tiles(form: NormalForm, x: Array, block: Block) -> Array:
     # The overlapping tiles of a block's inputs, (image, channel, row, column, 6, 6): a view.
-    m = SIDE + 1 - form.kernel[0]
+    m = outputs_of(form.kernel[0])
     count = tuple(-(-n // m) for n in block.size)
     span = form.span_of(tuple(n * m for n in count))
     inputs = read(x[block.images], form.first_input(block.at), span, form.dtype)

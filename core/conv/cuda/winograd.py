@@ -9,7 +9,7 @@ import numpy as np
 from core.arrays import Array, array_module, matmul
 from core.conv.algorithm import Cost
 from core.conv.blocks import Block, Check, block_count, blocks, for_each
-from core.conv.cook_toom import SIDE
+from core.conv.cook_toom import SIDE, outputs_of
 from core.conv.cuda.geometry import MOST_PLANES
 from core.conv.cuda.launch import readable, types
 from core.conv.cuda.modules import Macros, function
@@ -23,7 +23,7 @@ _THREADS = 128
 
 def cost(form: NormalForm, device: Device, memory_cap: int | None) -> Cost:
     """Count the products, and what is moved: transformed numbers are written and read again."""
-    tile, taps = _outputs(form), form.kernel[0]
+    tile, taps = outputs_of(form.kernel[0]), form.kernel[0]
     numbers = form.batch * (form.in_channels + form.out_channels) * math.prod(form.out)
     products = form.multiply_adds * (SIDE / (tile * taps)) ** 2
     seconds = (
@@ -56,7 +56,7 @@ def run(form: NormalForm, x: Array, weights: Array, out: Array, *, check: Check)
     )
 
     def work(block: Block) -> None:
-        tiles = tuple(-(-n // _outputs(form)) for n in block.size)
+        tiles = tuple(-(-n // outputs_of(form.kernel[0])) for n in block.size)
         values = _transformed(form, x, block, tiles, macros)
         products = matmul(weights, values)
         target = out[(block.images, slice(None), *block.positions)]
@@ -67,7 +67,7 @@ def run(form: NormalForm, x: Array, weights: Array, out: Array, *, check: Check)
 
 def blocking(form: NormalForm) -> tuple[Shape, int]:
     """Return the outputs of a block, whole tiles as far as there are any, and its images."""
-    tile = _outputs(form)
+    tile = outputs_of(form.kernel[0])
     per_tile = (form.in_channels + form.out_channels) * SIDE**2
     rows, columns = (-(-n // tile) for n in form.out)
     tiles = max(1, _BLOCK_NUMBERS // per_tile)
@@ -76,11 +76,6 @@ def blocking(form: NormalForm) -> tuple[Shape, int]:
     size = tuple(min(n, count * tile) for n, count in zip(form.out, (rows, columns), strict=True))
     images = max(1, min(form.batch, tiles // (rows * columns))) if size == form.out else 1
     return size, images
-
-
-def _outputs(form: NormalForm) -> int:
-    # Of a tile, along each axis.
-    return SIDE + 1 - form.kernel[0]
 
 
 def _transformed(form: NormalForm, x: Array, block: Block, tiles: Shape, macros: Macros) -> Array:
