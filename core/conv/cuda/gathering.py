@@ -8,7 +8,7 @@ import numpy as np
 
 from core.arrays import Array, array_module
 from core.conv.blocks import Check
-from core.conv.cuda.geometry import MOST_PLANES
+from core.conv.cuda.geometry import MOST_PLANES, strides
 from core.conv.cuda.launch import contiguous, put_back, readable, types
 from core.conv.cuda.modules import Macros, function
 from core.conv.fixed import once
@@ -170,7 +170,7 @@ def _in_order(form: NormalForm, w: Array, by_channel: bool) -> Array:
 
 def _numbers(form: NormalForm, x: Array, count: int) -> tuple[np.int64, ...]:
     # What the kernel takes after its arrays, in its order.
-    image, channel, *steps = (stride // x.itemsize for stride in x.strides)
+    image, channel, *steps = strides(x)
     numbers = (
         *(image, channel, *_three(tuple(steps), 0)),
         *_three(form.spatial, 1),

@@ -144,7 +144,7 @@ def arguments(form: NormalForm, x: Array) -> tuple[np.int64, ...]:
     x : array of shape ``(batch, channels, *spatial)``
         The input, of which the strides are passed.
     """
-    image, channel, *lines = (stride // x.itemsize for stride in x.strides)
+    image, channel, *lines = strides(x)
     first = form.first_input((0,) * form.ndim)
     numbers = (
         *(image, channel, *two(tuple(lines), 0)),
@@ -154,6 +154,17 @@ def arguments(form: NormalForm, x: Array) -> tuple[np.int64, ...]:
         *two(form.out),
     )
     return tuple(map(np.int64, numbers))
+
+
+def strides(x: Array) -> tuple[int, ...]:
+    """Return how far neighbours along each axis lie apart, in numbers and not in bytes.
+
+    Examples
+    --------
+    >>> strides(np.ones((3, 5)))
+    (5, 1)
+    """
+    return tuple(stride // x.itemsize for stride in x.strides)
 
 
 def two(lengths: tuple[int, ...], missing: int = 1) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from core.arrays import Array, array_module, matmul
 from core.conv.algorithm import Cost
 from core.conv.blocks import Block, Check, block_count, blocks, for_each
 from core.conv.cook_toom import SIDE, outputs_of
-from core.conv.cuda.geometry import MOST_PLANES
+from core.conv.cuda.geometry import MOST_PLANES, strides
 from core.conv.cuda.launch import readable, types
 from core.conv.cuda.modules import Macros, function
 from core.conv.device import Device
@@ -86,7 +86,7 @@ def _transformed(form: NormalForm, x: Array, block: Block, tiles: Shape, macros:
         (SIDE, SIDE, form.groups, form.group_channels, images * math.prod(tiles)), form.dtype
     )
     numbers = (
-        *_strides(x), *form.spatial, *form.first_input(block.at), images, form.in_channels, *tiles,
+        *strides(x), *form.spatial, *form.first_input(block.at), images, form.in_channels, *tiles,
     )  # fmt: skip
     _launch("transform_inputs", (x[block.images], values), numbers, macros)
     return values
@@ -94,7 +94,7 @@ def _transformed(form: NormalForm, x: Array, block: Block, tiles: Shape, macros:
 
 def _put(products: Array, target: Array, tiles: Shape, macros: Macros) -> None:
     images, channels, *size = target.shape
-    numbers = (*_strides(target), *size, images, channels, *tiles)
+    numbers = (*strides(target), *size, images, channels, *tiles)
     _launch("transform_outputs", (products, target), numbers, macros)
 
 
@@ -105,7 +105,3 @@ def _launch(
     grid = -(-images * rows * columns // _THREADS), min(channels, MOST_PLANES), 1
     compiled = function(arrays[0], "winograd", name, macros)
     compiled(grid, (_THREADS, 1, 1), (*arrays, *map(np.int64, numbers)))
-
-
-def _strides(x: Array) -> tuple[int, ...]:
-    return tuple(stride // x.itemsize for stride in x.strides)
